@@ -1,0 +1,42 @@
+"""acdm: two folders of images in, class distinction maps out.
+
+    run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
+    model = acdm.load(run.path)
+    d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.counterfactual
+
+Importing this is cheap: torch is loaded when something is called.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acdm.decompose import Decomposer
+    from acdm.run import Run
+
+__version__ = "0.1.0"
+__all__ = ["load", "train"]
+
+
+def train(*folders: str | Path, out: str | Path | None = None, preset: str | None = None, **options: Any) -> "Run":
+    """Train on DATA, or on two folders of images; see `acdm train --help` for the options.
+
+    Args:
+        folders: one data folder, or two class folders.
+        out: run folder; by default a new one under runs/.
+        preset: "tiny", "small" or "paper"; by default chosen from the images' size.
+        options: keys of the configuration, nested ones as dictionaries: `loss={"sparse": 2.0}`.
+
+    Raises:
+        AcdmError: a sentence that says what is wrong, where, and what to do.
+    """
+    from acdm.start import start
+
+    return start([Path(f) for f in folders], Path(out) if out else None, preset, options, command="acdm.train(...)")
+
+
+def load(run: str | Path) -> "Decomposer":
+    """A trained run, ready to take images apart."""
+    from acdm.decompose import load as load_run
+
+    return load_run(run)

@@ -1,0 +1,63 @@
+"""Evaluate a run and keep with it what its report shows: results.json and a gallery."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acdm import metrics
+from acdm.calibrate import load_calibration
+from acdm.data.folder import load_dataset
+from acdm.decompose import load, score
+from acdm.evaluate import DEFAULT_MAP, Truth, evaluate, read_truth
+from acdm.figure import strip
+from acdm.files import write_bytes, write_json
+from acdm.images.write import png
+from acdm.run import Run
+
+GALLERY = 4  # random images a class beside the best, the median and the worst
+
+
+def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None = None) -> dict[str, Any]:
+    """Evaluate on `data`, write results.json (into the run, or to `out`) and the gallery; return the results."""
+    about = run.read_json("data.json")
+    dataset = load_dataset(data, about["positive"], run.config().seed)
+    for name in about["classes"]:
+        dataset.index(name)
+    results = evaluate(run, dataset, split)
+    write_json(out or run.results, results)
+    _write_gallery(run, read_truth(dataset, split))
+    return results
+
+
+def _write_gallery(run: Run, truth: Truth) -> None:
+    """Best, median and worst positive image by AUPRC of the default map, and random images of both classes."""
+    decomposer, calibration = load(run.path), load_calibration(run)
+    positive = truth.only(decomposer.classes[1])
+    polarity = calibration[DEFAULT_MAP].polarity
+    values = {}
+    for i in positive:
+        if truth.masks[i].any():
+            d = decomposer.decompose(truth.images[i], decomposer.classes[1])
+            values[i] = metrics.auprc(score(getattr(d, DEFAULT_MAP), polarity), truth.masks[i])
+    ranked = sorted(values, key=lambda i: -values[i])
+    chosen = [("best", ranked[0]), ("median", ranked[len(ranked) // 2]), ("worst", ranked[-1])] if ranked else []
+    rng = np.random.default_rng(0)
+    for label in decomposer.classes:
+        members = truth.only(label)
+        chosen += [("random", int(i)) for i in rng.permutation(members)[:GALLERY]]
+    entries = []
+    for number, (why, i) in enumerate(chosen):
+        item = truth.items[i]
+        write_bytes(run.gallery / f"{number}.png", png(strip(decomposer.decompose(truth.images[i], item.label))))
+        entries.append(
+            {
+                "picture": f"{number}.png",
+                "why": why,
+                "label": item.label,
+                "file": item.path.name,
+                "auprc": values.get(i),
+            }
+        )
+    write_json(run.gallery / "gallery.json", {"images": entries})

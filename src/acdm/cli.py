@@ -1,0 +1,265 @@
+"""The command line: parse, call, print.  torch is imported inside the commands, so that help and errors are quick."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+import acdm
+from acdm.config import Augment, Network, Optimiser, Preset, Weights, read_yaml
+from acdm.errors import AcdmError
+
+app = App(
+    name="acdm",
+    help="Two folders of images in, class distinction maps out.",
+    version=acdm.__version__,
+    result_action="return_value",
+)
+Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+
+
+@app.command
+def demo(out: Out = None, *, minutes: float = 6.0, seed: int = 0) -> None:
+    """Toy images → train → evaluate → report, on a CPU, with nothing downloaded.
+
+    Parameters
+    ----------
+    out
+        Folder for the toy data and the run; by default a new one under runs/.
+    minutes
+        Of training.
+    seed
+        Of the toy data and the training.
+    """
+    from acdm.demo import run_demo
+    from acdm.screen import watching
+
+    with watching() as watcher:
+        report, lines = run_demo(out, minutes, seed, _command(), watcher)
+    for line in lines:
+        print(line)
+    print(f"look at {report}")
+
+
+@app.command
+def toy(
+    out: Path, *, set: Literal["1", "2"] = "1", size: int = 64, train: int = 6000, test: int = 400, seed: int = 0
+) -> None:
+    """Write the paper's toy images (section 4.1) as a data folder.
+
+    Parameters
+    ----------
+    out
+        Folder to write; must not exist.
+    set
+        1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle.
+    size
+        Side in pixels.
+    train
+        Training images, both classes together.
+    test
+        Test images, both classes together.
+    seed
+        Of everything drawn.
+    """
+    from acdm.data.toy import write_toy
+    from acdm.screen import bar
+
+    with bar("images", train + test) as tick:
+        write_toy(out, set, size, train, test, seed, tick)
+    print(f"{train} training and {test} test images in {out}")
+
+
+@app.command
+def train(
+    data: list[Path],
+    /,
+    *,
+    out: Out = None,
+    preset: Preset | None = None,
+    size: int | None = None,
+    branches: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
+    precision: Literal["auto", "bf16", "fp32"] | None = None,
+    judged: Literal["swapped", "both"] | None = None,
+    positive: str | None = None,
+    resume: bool = False,
+    config: Path | None = None,
+    loss: Weights | None = None,
+    network: Network | None = None,
+    optimiser: Optimiser | None = None,
+    augment: Augment | None = None,
+) -> None:
+    """Train on a data folder, or on two folders of images.
+
+    Parameters
+    ----------
+    data
+        DATA with train/<class>/ or <class>/, a CSV path,label[,group][,mask], or two class folders.
+    out
+        Run folder; by default a new one under runs/.
+    preset
+        tiny (64 px), small (128 px) or paper (256 px); by default after the images' size.
+    size
+        Side of the square the network sees, a power of two.
+    branches
+        N.
+    steps
+        How many.
+    minutes
+        Bound on the wall clock of training; the measured speed becomes a step count.
+    batch
+        Images a step.
+    seed
+        Of splits, weights and batches.
+    device
+        auto takes a GPU where there is one.
+    precision
+        auto takes bf16 where the processor is fast at it.
+    judged
+        Whether the discriminator sees the swapped image only, or both.
+    positive
+        The class that carries the object; by default the one with masks or boxes, else the second.
+    resume
+        Go on with the run of -o from its newest checkpoint.
+    config
+        YAML file of options; the command line wins over it.
+    """
+    from acdm.screen import watching
+    from acdm.start import start
+
+    nested = {"loss": loss, "network": network, "optimiser": optimiser, "augment": augment}
+    options: dict[str, Any] = read_yaml(config) if config else {}
+    plain = {
+        "size": size, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed, "device": device,
+        "precision": precision, "judged": judged,
+    }  # fmt: skip
+    options |= {key: value for key, value in plain.items() if value is not None}
+    for key, model in nested.items():
+        options[key] = {**options.get(key, {}), **(model.model_dump(exclude_unset=True) if model else {})}
+    if branches is not None:
+        options["network"]["branches"] = branches
+    with watching() as watcher:
+        run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
+    where = " ".join(map(str, data))
+    print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
+
+
+@app.command(name="map")
+def map_(
+    run: Path, images: Path, *, out: Annotated[Path, Parameter(name=["--out", "-o"])], label: str = "auto"
+) -> None:
+    """Write psi1, contrast, residual and all branches of every image, at its own size.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    images
+        A folder, searched through, or one file.
+    out
+        Where the maps go; one folder an image.
+    label
+        Class of the images; auto lets the run's judge decide.
+    """
+    from acdm.calibrate import load_calibration
+    from acdm.errors import PartialError
+    from acdm.maps import find_images, map_folder
+    from acdm.run import Run
+    from acdm.screen import bar
+
+    found = find_images(images)[1]
+    decomposer, calibration = acdm.load(run), load_calibration(Run.open(run))
+    failed = []
+    with bar("maps", len(found)) as tick:
+        for done in map_folder(decomposer, calibration, images, out, None if label == "auto" else label):
+            tick()
+            failed += [done] if done.reason else []
+    print(f"{len(found) - len(failed)} images mapped into {out}")
+    if failed:
+        raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {out}/maps.csv")
+
+
+@app.command
+def evaluate(
+    run: Path,
+    data: list[Path],
+    /,
+    *,
+    split: Literal["all", "dev", "final"] = "all",
+    json: Path | None = None,
+) -> None:
+    """Measure a run on test images with truth; writes results.json.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        As it was given to train.
+    split
+        all test images, the dev half (test/dev.txt), or the final rest.
+    json
+        Another place for results.json.
+    """
+    from acdm.assess import assess
+    from acdm.run import Run
+    from acdm.screen import table
+
+    results = assess(Run.open(run), data, split, json)
+    print(table(results))
+    print(f"written to {json or Run.open(run).results}")
+
+
+@app.command
+def report(run: Path) -> None:
+    """Write report/index.html: verdict, curves, gallery, figures; opens offline.
+
+    Parameters
+    ----------
+    run
+        Run folder, evaluated before.
+    """
+    from acdm.report.build import build_report
+    from acdm.run import Run
+
+    print(f"look at {build_report(Run.open(run))}")
+
+
+@app.command
+def env() -> None:
+    """What this machine offers."""
+    import json
+
+    from acdm.run import environment
+
+    print(json.dumps(environment("acdm env"), indent=1))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return 2
+    except AcdmError as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("✗ interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _command() -> str:
+    return shlex.join(["acdm", *sys.argv[1:]])
+
+
+def entry() -> None:
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""The one schema of options: what may be set, between which bounds, and where each default comes from."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from acdm.errors import ConfigError
+
+Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
+Preset = Literal["tiny", "small", "paper"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Weights(_Options):
+    """The lambdas of eq. (10).  The paper prints none; these are ours, chosen in docs/results/choices.md."""
+
+    rec: Weight = 10.0
+    grad_rec: Weight = 10.0
+    dis_rec: Weight = 5.0
+    sqc: Weight = 1.0
+    energy: Weight = 1.0
+    sparse: Weight = 5.0
+    adv: Weight = 1.0
+    r1: Weight = 1.0  # StarGAN v2
+
+
+class Network(_Options):
+    """Widths and depths; all widths are those of one branch."""
+
+    branches: int = Field(5, ge=1, le=64)  # N, section 4.5
+    width: int = Field(32, ge=1, le=1024)  # at the finest resolution, doubling on the way down
+    max_width: int = Field(64, ge=1, le=4096)
+    downs: int = Field(2, ge=1, le=8)
+    stem: Literal[1, 2, 4] = 2  # side of the pixel blocks that the first convolution sees as channels
+    bottleneck: int = Field(1, ge=0, le=8)
+    style_dim: int = Field(64, ge=1, le=1024)  # StarGAN v2
+    mapping_hidden: int = Field(128, ge=1, le=4096)
+    critic_width: int = Field(32, ge=1, le=1024)
+    critic_max_width: int = Field(128, ge=1, le=4096)
+
+    @property
+    def widths(self) -> list[int]:
+        """Of one branch, from the finest to the coarsest resolution."""
+        return [min(self.width * 2**level, self.max_width) for level in range(self.downs + 1)]
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image must be divisible by."""
+        return int(self.stem * 2**self.downs)
+
+
+class Optimiser(_Options):
+    """Adam for both players."""
+
+    lr: float = Field(1e-3, gt=0, le=1)
+    critic_lr: float = Field(3e-4, gt=0, le=1)
+    betas: tuple[float, float] = (0.0, 0.99)  # StarGAN v2
+    weight_decay: float = Field(1e-4, ge=0, le=1)  # StarGAN v2
+    warmup: int = Field(100, ge=0)  # steps from no learning rate to the whole
+    decay: float = Field(0.5, ge=0, le=1)  # the last share of the steps, over which the rate falls to zero
+    ema: float = Field(0.999, ge=0, lt=1)  # StarGAN v2
+    r1_every: int = Field(4, ge=1, le=64)  # R1 on every n-th step, n times as strong
+
+
+class Augment(_Options):
+    """Small changes that leave the class alone; all of them drawn anew at every step."""
+
+    flip_horizontal: bool = True  # switch off where left and right differ, as in a chest
+    flip_vertical: bool = False
+    degrees: float = Field(10.0, ge=0, le=180)
+    translate: float = Field(0.05, ge=0, le=0.5)  # share of the side
+    scale: float = Field(0.1, ge=0, le=0.5)  # 1 - scale to 1 + scale
+
+
+class Config(_Options):
+    """Everything that decides what a training does."""
+
+    size: int = Field(64, ge=16, le=2048)  # side of the square the network sees, in pixels
+    batch: int = Field(8, ge=2, le=1024)  # StarGAN v2
+    steps: int | None = Field(None, ge=1, le=100_000_000)
+    minutes: float | None = Field(None, gt=0, le=100_000)
+    seed: int = Field(0, ge=0, lt=2**31)
+    judged: Literal["swapped", "both"] = "swapped"  # which generated images the discriminator sees
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    save_every: int = Field(500, ge=1)
+    sample_every: int = Field(500, ge=1)
+    validate_every: int = Field(250, ge=1)
+    loss: Weights = Weights()
+    network: Network = Network()
+    optimiser: Optimiser = Optimiser()
+    augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _size_fits_the_network(self) -> Self:
+        multiple = self.network.multiple
+        if self.size % multiple or self.size < 2 * multiple:
+            raise ValueError(f"size must be a multiple of {multiple} and at least {2 * multiple}, got {self.size}")
+        if self.size // self.network.stem < 8 or (self.size & (self.size - 1)):
+            raise ValueError(f"size must be a power of two of at least 16, got {self.size}")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"size": 64},
+    "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "critic_max_width": 256}},
+    "paper": {  # StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks
+        "size": 256,
+        "network": {
+            "width": 64, "max_width": 512, "downs": 4, "stem": 1, "bottleneck": 2,
+            "mapping_hidden": 512, "critic_width": 64, "critic_max_width": 512,
+        },
+        "optimiser": {"lr": 1e-4, "critic_lr": 1e-4},
+    },
+}  # fmt: skip
+
+
+def build(preset: str, *layers: dict[str, Any]) -> Config:
+    """A preset with options laid over it, later layers winning.
+
+    Args:
+        preset: a name in `PRESETS`.
+        layers: nested dictionaries; `None` means "not given".
+
+    Raises:
+        ConfigError: naming the key and the range, for every option that does not fit.
+    """
+    values: dict[str, Any] = {}
+    for layer in (PRESETS[preset], *layers):
+        values = _overlay(values, layer)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Options from a YAML file; only plain values are read, never objects."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected options as 'key: value' lines")
+    return values
+
+
+def to_yaml(config: Config) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict):
+            deeper = merged.get(key)
+            merged[key] = _overlay(deeper if isinstance(deeper, dict) else {}, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "options"
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"{key}: no such option")
+        else:
+            parts.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)

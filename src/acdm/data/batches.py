@@ -1,0 +1,65 @@
+"""Class-balanced, augmented batches, each a pure function of the seed and the step.
+
+Nothing here has a state, so a resumed training sees exactly the batches that an uninterrupted one would have seen.
+"""
+
+import torch
+from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from torch import Tensor
+
+from acdm.config import Augment
+
+
+class Batches:
+    """Draws from images held in memory.
+
+    Args:
+        images: (n, C, S, S) in [-1, 1].
+        labels: (n,) class indices 0..K-1; every class occurs.
+        batch: images a batch; classes take turns, so each has its equal share.
+        augment: what may be changed.
+        seed: of everything drawn.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, batch: int, augment: Augment, seed: int) -> None:
+        self.images = images
+        self.members = [torch.nonzero(labels == k).squeeze(1) for k in range(int(labels.max()) + 1)]
+        self.batch = batch
+        self.seed = seed
+        self.augment = _pipeline(augment)
+
+    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Batch of a step: indices (B,), augmented images (B, C, S, S), classes (B,)."""
+        classes = len(self.members)
+        slots = range(step * self.batch, (step + 1) * self.batch)
+        y = torch.tensor([slot % classes for slot in slots])
+        indices = torch.stack([self._member(slot % classes, slot // classes) for slot in slots])
+        x = self.images[indices]
+        with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
+            torch.manual_seed(mix(self.seed, 1, step))
+            x = self.augment(x)
+        return indices, x, y
+
+    def _member(self, k: int, position: int) -> Tensor:
+        """The image of class k at a position of an endless stream in which every image comes once an epoch."""
+        epoch, place = divmod(position, len(self.members[k]))
+        generator = torch.Generator().manual_seed(mix(self.seed, 2 + k, epoch))
+        return self.members[k][torch.randperm(len(self.members[k]), generator=generator)[place]]
+
+
+def mix(*numbers: int) -> int:
+    """One seed out of several numbers, different for any other several."""
+    state = 0
+    for number in numbers:
+        state = (state * 1_000_003 + number + 0x9E3779B9) % (2**61 - 1)
+    return state
+
+
+def _pipeline(augment: Augment) -> AugmentationSequential:
+    s, t = augment.scale, augment.translate
+    return AugmentationSequential(
+        RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
+        RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
+        RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
+        data_keys=["input"],
+    )

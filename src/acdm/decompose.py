@@ -1,0 +1,200 @@
+"""Inference (fig. 2): an image and a class in, branches and maps out.
+
+Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acdm.compose import common, compose, distinction
+from acdm.errors import DataError
+from acdm.images.frame import Frame
+from acdm.images.read import Array, read_image
+from acdm.judge import Judge, load_judge
+from acdm.model.branches import Branches
+from acdm.run import Run
+from acdm.training.state import load_module, newest, read_tensors
+
+MAPS = ("psi1", "contrast", "residual")
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """One image, taken apart under its own class and under another one.
+
+    Attributes:
+        image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
+        psi: (N, C, H, W), branches under the own class.
+        psi_other: (N, C, H, W), under the other class.
+        residual: (C, H, W), image - x_hat under the negative class: what must go to leave that class.
+        label, other: names of the two classes.
+    """
+
+    image: Tensor
+    psi: Tensor
+    psi_other: Tensor
+    residual: Tensor
+    label: str
+    other: str
+
+    @property
+    def psi1(self) -> Tensor:
+        """The paper's map: branch 1 under the image's own class.  (C, H, W), signed."""
+        return distinction(self.psi[None])[0]
+
+    @property
+    def contrast(self) -> Tensor:
+        """Branch 1 under the own class less branch 1 under the other: free of what both share.  (C, H, W), signed."""
+        return self.psi1 - distinction(self.psi_other[None])[0]
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """x_hat under the own class, (C, H, W)."""
+        return compose(self.psi[None])[0]
+
+    @property
+    def counterfactual(self) -> Tensor:
+        """x_hat under the other class, (C, H, W)."""
+        return compose(self.psi_other[None])[0]
+
+    @property
+    def common(self) -> Tensor:
+        """Sum of branches 2..N under the own class, (C, H, W)."""
+        return common(self.psi[None])[0].sum(dim=0)
+
+    def maps(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in MAPS}
+
+
+@dataclass(frozen=True)
+class Decomposer:
+    """A trained run, ready to take images apart.
+
+    Attributes:
+        branches: the averaged networks.
+        judge: the classifier trained apart, where the run has one.
+        classes: names; class 1 is positive.
+        size: side of the square the network sees.
+    """
+
+    branches: Branches
+    judge: Judge | None
+    classes: tuple[str, ...]
+    size: int
+
+    @torch.no_grad()
+    def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Branches of a batch at network size under two classes.
+
+        Args:
+            x: (B, C, S, S) in [-1, 1].
+            y, other: (B,) class indices.
+
+        Returns:
+            Twice (B, N, C, S, S), in float32.
+        """
+        device = next(self.branches.parameters()).device
+        own, swapped = [], []
+        for part, a, b in zip(x.split(16), y.split(16), other.split(16), strict=True):
+            part = part.to(device).contiguous(memory_format=torch.channels_last)
+            one, two = self.branches(part, a.to(device), b.to(device))
+            own.append(one.cpu())
+            swapped.append(two.cpu())
+        return torch.cat(own), torch.cat(swapped)
+
+    def decompose(self, image: Array | Path | str, label: str | None = None) -> Decomposition:
+        """Take one image apart, at its own size.
+
+        Args:
+            image: a file, or (C, H, W) in [-1, 1].
+            label: its class; None lets the judge decide.
+
+        Raises:
+            DataError: for a class that does not exist, or an image of other channels.
+        """
+        pixels = read_image(Path(image)) if isinstance(image, (str, Path)) else image
+        if len(pixels) != self.branches.channels:
+            raise DataError(
+                f"{image if isinstance(image, (str, Path)) else 'image'}: has {len(pixels)} channels,"
+                f" this run was trained on {self.branches.channels}"
+            )
+        frame = Frame.of(*pixels.shape[1:], self.size)
+        square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
+        y = self.classify(square)[0] if label is None else self._index(label)
+        other = (y + 1) % len(self.classes)
+        psi, psi_other = (p[0] for p in self.split(square, torch.tensor([y]), torch.tensor([other])))
+        negative = psi if y == 0 else psi_other
+        residual = square[0] - compose(negative[None])[0]
+        return Decomposition(
+            frame.leave(square)[0],
+            frame.leave(psi),
+            frame.leave(psi_other),
+            frame.leave(residual),
+            self.classes[y],
+            self.classes[other],
+        )
+
+    def classify(self, x: Tensor) -> list[int]:
+        """The judge's class of each image (B, C, S, S).
+
+        Raises:
+            DataError: when the run has no judge.
+        """
+        if self.judge is None:
+            raise DataError("this run has no judge to tell classes apart; name the class with --label")
+        return [int(k) for k in self.judge.probabilities(x).argmax(dim=1)]
+
+    def attribute(self, x: Tensor, target: int) -> Tensor:
+        """Contrast of a batch at network size, the shape Captum and Quantus expect: (B, C, S, S) in and out."""
+        y = torch.full((len(x),), target)
+        own, other = self.split(x, y, (y + 1) % len(self.classes))
+        return distinction(own) - distinction(other)
+
+    def _index(self, label: str) -> int:
+        if label not in self.classes:
+            raise DataError(f"'{label}' is no class of this run; its classes are {', '.join(self.classes)}")
+        return self.classes.index(label)
+
+
+def load(path: Path | str, device: str = "cpu") -> Decomposer:
+    """A run's averaged networks and judge.
+
+    Raises:
+        RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
+    """
+    run = Run.open(Path(path))
+    config, data = run.config(), run.read_json("data.json")
+    classes = tuple(data["classes"])
+    branches = Branches(config.network, int(data["channels"]), len(classes))
+    checkpoint, _ = newest(run.checkpoints)
+    tensors, _ = read_tensors(checkpoint, "training")
+    prefix = "average.module."
+    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    load_module(branches, own, checkpoint)
+    branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
+    return Decomposer(branches, judge, classes, config.size)
+
+
+def squares(images: list[Array], size: int) -> Tensor:
+    """Images of any size as the squares the network sees: (n, C, size, size)."""
+    return torch.stack([Frame.of(*image.shape[1:], size).enter(torch.from_numpy(image)) for image in images])
+
+
+def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:
+    """A signed map (..., C, H, W) as one number a pixel (..., H, W): |map|, or its positive or negative part.
+
+    Channels are averaged after the part is taken.
+    """
+    values = np.asarray(signed)
+    if polarity == "positive":
+        values = np.maximum(values, 0)
+    elif polarity == "negative":
+        values = np.maximum(-values, 0)
+    else:
+        values = np.abs(values)
+    return np.asarray(values.mean(axis=-3))

@@ -1,0 +1,47 @@
+"""The paper's first experiment in one call: toy set 1 → train → evaluate → report."""
+
+from pathlib import Path
+
+from acdm.assess import assess
+from acdm.data.toy import write_toy
+from acdm.errors import RunError
+from acdm.fit import Watcher
+from acdm.report.build import build_report
+from acdm.screen import table
+from acdm.start import start
+
+SIZE, TRAIN, TEST = 64, 4000, 400
+
+
+def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher: Watcher) -> tuple[Path, list[str]]:
+    """Do it all in one folder; returns the report's page and lines of figures.
+
+    Args:
+        out: holds `toy/` and `run/`; by default a new folder under runs/.
+        minutes: of training.
+        seed: of the images and the training.
+        command: for the record.
+        watcher: of progress.
+
+    Raises:
+        RunError: when `out` holds something already.
+    """
+    folder = out or _next_folder()
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: already exists; choose another folder with -o")
+    toy = folder / "toy"
+    watcher.say(f"drawing {TRAIN + TEST} toy images into {toy}")
+    write_toy(toy, "1", SIZE, TRAIN, TEST, seed)
+    run = start(
+        [toy], folder / "run", "tiny", {"minutes": minutes, "seed": seed}, command, positive="with", watcher=watcher
+    )
+    watcher.say("evaluating")
+    results = assess(run, [toy])
+    return build_report(run), table(results).splitlines()
+
+
+def _next_folder() -> Path:
+    number = 1
+    while (folder := Path("runs") / f"demo-{number}").exists():
+        number += 1
+    return folder

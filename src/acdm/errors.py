@@ -1,0 +1,53 @@
+"""What the command line prints as one sentence, without a traceback, and the exit code that goes with it."""
+
+
+class AcdmError(Exception):
+    """A failure whose message says what went wrong, where, and what to do."""
+
+    exit_code = 2
+
+
+class ConfigError(AcdmError):
+    """An option that is unknown, misspelled or out of range."""
+
+
+class DataError(AcdmError):
+    """Images, folders or truth files that cannot be used as they are."""
+
+
+class RunError(AcdmError):
+    """A run folder that exists, is missing, or does not hold what it should."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint that is damaged, incomplete, or not one at all."""
+
+
+class PartialError(AcdmError):
+    """Some inputs were done and some were not; the reasons are listed beside the output."""
+
+    exit_code = 3
+
+
+class DivergedError(AcdmError):
+    """A loss left the finite numbers, and training stopped before it reached the weights."""
+
+    exit_code = 11
+
+
+class RunLockedError(AcdmError):
+    """Another process is training in this run folder."""
+
+    exit_code = 13
+
+
+class WriteError(AcdmError):
+    """The disk refused a file: full, read-only, or gone."""
+
+    exit_code = 14
+
+
+class InterruptedTrainingError(AcdmError):
+    """Training was asked to stop; it saved first."""
+
+    exit_code = 130

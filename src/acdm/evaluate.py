@@ -1,0 +1,236 @@
+"""A run on test images with truth: results.json.  Definitions: docs/reference/results.md.
+
+Pixel metrics pool over the positive class's test images, each at its own size; PSNR and SSIM are at network size.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from acdm import metrics
+from acdm.calibrate import Calibration, load_calibration, network_maps
+from acdm.compose import common, compose
+from acdm.data.folder import Dataset, Item, read_all
+from acdm.decompose import MAPS, Decomposer, load, score, squares
+from acdm.images.frame import Frame
+from acdm.images.read import Array, read_mask
+from acdm.run import Run
+
+DEFAULT_MAP = "contrast"
+BINS = 4096  # of the histograms that the bootstrap adds up
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known about test images, in their order.
+
+    Attributes:
+        images: (C, H, W) each, in [-1, 1], own size.
+        masks: (H, W) each; all false where there is none.
+        boxes: of each image; from boxes.json, else around the parts of the mask.
+        known: whether any mask or box was given.
+    """
+
+    items: list[Item]
+    images: list[Array]
+    masks: list[NDArray[np.bool_]]
+    boxes: list[list[metrics.Box]]
+    known: bool
+
+    def only(self, label: str) -> list[int]:
+        return [i for i, item in enumerate(self.items) if item.label == label]
+
+
+def evaluate(run: Run, dataset: Dataset, split: str = "all") -> dict[str, Any]:
+    """Every figure of the contract, undefined ones as None."""
+    decomposer, calibration = load(run.path), load_calibration(run)
+    truth = read_truth(dataset, split)
+    x = squares(truth.images, decomposer.size)
+    y = torch.tensor([decomposer.classes.index(item.label) for item in truth.items])
+    began = time.perf_counter()
+    own, other = decomposer.split(x, y, 1 - y)
+    seconds = time.perf_counter() - began
+    maps = _own_size(network_maps(decomposer, x, y), truth, decomposer.size)
+    classes = _classes(decomposer, x, y, own, other)
+    results = {
+        "schema": 1,
+        "run": run.path.name,
+        "data": dataset.root.name,
+        "split": split,
+        "seed": run.config().seed,
+        "steps": run.config().steps,
+        "n": {label: len(truth.only(label)) for label in decomposer.classes},
+        "positive": dataset.positive,
+        "reconstruction": _reconstruction(x, own, truth, decomposer.size),
+        "branches": _branches(own, other),
+        "maps": {name: _map_figures(name, maps[name], truth, dataset, calibration[name]) for name in MAPS},
+        "default_map": DEFAULT_MAP,
+        "trivial": trivial_scores(truth, dataset.positive),
+        "classes": classes,
+        "timing": {"map_images_per_second": len(x) / seconds},
+    }
+    return _nan_to_none(results)
+
+
+def read_truth(dataset: Dataset, split: str) -> Truth:
+    """Test images with their masks and boxes."""
+    items = dataset.part(split)
+    images = read_all(items)
+    masks, boxes, known = [], [], False
+    for item, image in zip(items, images, strict=True):
+        mask = read_mask(item.mask) if item.mask else None
+        own_boxes = dataset.boxes.get(f"{item.label}/{item.path.name}")
+        known = known or mask is not None or bool(own_boxes)
+        if mask is None:
+            mask = np.zeros(image.shape[1:], bool)
+            for top, left, bottom, right in own_boxes or []:
+                mask[max(0, top) : bottom, max(0, left) : right] = True
+        masks.append(mask)
+        boxes.append(metrics.boxes_of(mask) if own_boxes is None else own_boxes)
+    return Truth(items, images, masks, boxes, known)
+
+
+def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
+    """AUPRC without learning: brightness, darkness, and the standard deviation in a 9 x 9 window."""
+    chosen = truth.only(positive)
+    grey = [truth.images[i].mean(axis=0) for i in chosen]
+    masks = np.concatenate([truth.masks[i].ravel() for i in chosen])
+    deviation = [np.sqrt(np.maximum(uniform_filter(g**2, 9) - uniform_filter(g, 9) ** 2, 0)) for g in grey]
+    flat = np.concatenate([g.ravel() for g in grey])
+    return {
+        "brightness": metrics.auprc(flat, masks),
+        "darkness": metrics.auprc(-flat, masks),
+        "local_deviation": metrics.auprc(np.concatenate([d.ravel() for d in deviation]), masks),
+    }
+
+
+def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
+    frames = [Frame.of(*image.shape[1:], size) for image in truth.images]
+    return {
+        name: [frame.leave(m).numpy() for frame, m in zip(frames, stack, strict=True)] for name, stack in maps.items()
+    }
+
+
+def _map_figures(
+    name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
+) -> dict[str, Any]:
+    scores = [score(m, calibration.polarity) for m in maps]
+    positives, negatives = truth.only(dataset.positive), truth.only(dataset.classes[0])
+    chosen = [scores[i] for i in positives]
+    masks = [truth.masks[i] for i in positives]
+    boxes = [truth.boxes[i] for i in positives]
+    flat, true = np.concatenate([s.ravel() for s in chosen]), np.concatenate([m.ravel() for m in masks])
+    predicted = flat >= calibration.threshold
+    correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True) if m.any()]
+    highest, _ = metrics.best_iou(flat, true)
+    # contrast on a negative image shows what the swap would add: no box is claimed there
+    everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
+    levels = np.quantile(flat, np.linspace(0.7, 0.998, 30)) if len(flat) else []
+    other = np.concatenate([scores[i].ravel() for i in negatives])
+    return {
+        "auprc": metrics.auprc(flat, true),
+        "auroc": metrics.auroc(flat, true),
+        "best_iou": highest,
+        "best_dice": metrics.dice_of_iou(highest),
+        "iou": metrics.iou(predicted, true) if truth.known else math.nan,
+        "dice": metrics.dice(predicted, true) if truth.known else math.nan,
+        "threshold": calibration.threshold,
+        "rule": calibration.rule,
+        "ncc_mean": float(np.nanmean(correlations)) if correlations else math.nan,
+        "ncc_std": float(np.nanstd(correlations)) if correlations else math.nan,
+        "pxap": metrics.pxap(chosen, masks),
+        "pointing_game": metrics.pointing_game(chosen, masks),
+        "relevance_mass": metrics.relevance_mass(chosen, masks),
+        "maxboxacc": metrics.maxboxacc(chosen, boxes),
+        "box_recall": metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0]),
+        "negative_area": math.nan if name == "contrast" else float((other >= calibration.threshold).mean()),
+        "polarity": calibration.polarity,
+        "ci": _intervals(chosen, masks, [truth.items[i].group for i in positives], calibration.threshold),
+    }
+
+
+def _intervals(
+    scores: list[NDArray[np.floating]], masks: list[NDArray[np.bool_]], groups: list[str], threshold: float
+) -> dict[str, list[float]]:
+    """95 % bootstrap over groups of AUPRC and of the mask-free Dice."""
+    if not any(mask.any() for mask in masks):
+        return {"auprc": [math.nan, math.nan], "dice": [math.nan, math.nan]}
+    edges = np.unique(np.quantile(np.concatenate([s.ravel() for s in scores]), np.linspace(0, 1, BINS)))
+
+    def histogram(s: NDArray[np.floating], m: NDArray[np.bool_]) -> NDArray[np.float64]:
+        bins = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(edges) - 1)
+        counts = [np.bincount(bins[part], minlength=len(edges)) for part in (~m, m)]
+        return np.stack(counts, axis=1).astype(float)
+
+    def overlap(s: NDArray[np.floating], m: NDArray[np.bool_]) -> NDArray[np.float64]:
+        p = s >= threshold
+        return np.array([np.count_nonzero(p & m), np.count_nonzero(p) + np.count_nonzero(m)], float)
+
+    pairs = list(zip(scores, masks, strict=True))
+    return {
+        "auprc": list(metrics.bootstrap([histogram(*p) for p in pairs], groups, metrics.auprc_of_counts)),
+        "dice": list(metrics.bootstrap([overlap(*p) for p in pairs], groups, lambda v: 2 * v[0] / max(v[1], 1))),
+    }
+
+
+def _reconstruction(x: Tensor, psi: Tensor, truth: Truth, size: int) -> dict[str, float]:
+    x_hat = compose(psi)
+    values = metrics.psnr(x, x_hat)
+    own, ceiling = [], []
+    for image, square, reconstructed in zip(truth.images, x, x_hat, strict=True):
+        frame, original = Frame.of(*image.shape[1:], size), torch.from_numpy(image)[None]
+        own.append(metrics.psnr(original, frame.leave(reconstructed)[None]))
+        ceiling.append(metrics.psnr(original, frame.leave(square)[None]))
+    return {
+        "psnr_mean": float(values.mean()),
+        "psnr_std": float(values.std()),
+        "ssim_mean": metrics.ssim(x, x_hat),
+        "psnr_own_size": float(torch.cat(own).mean()),
+        "psnr_resize_ceiling": float(torch.cat(ceiling).mean()),
+    }
+
+
+def _branches(own: Tensor, other: Tensor) -> dict[str, Any]:
+    energy = own.square().mean(dim=(0, 2, 3, 4))
+    gap = (common(own) - common(other)).abs()
+    loudest = own.abs().amax(dim=1).sum() / own.abs().sum().clamp(min=1e-12)
+    return {
+        "common_gap": float(gap.mean()) if gap.numel() else math.nan,
+        "energy_share": (energy / energy.sum().clamp(min=1e-12)).tolist(),
+        "dominance": float(loudest),
+    }
+
+
+def _classes(decomposer: Decomposer, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, float]:
+    """How the judge, trained apart, sees real images, reconstructions and counterfactuals."""
+    names = ("swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc", "reconstruction_accuracy")
+    if decomposer.judge is None:
+        return dict.fromkeys(names, math.nan)
+    real = decomposer.judge.probabilities(x)
+    kept, swapped = (decomposer.judge.probabilities(compose(psi).clamp(-1, 1)) for psi in (own, other))
+    right = float((real.argmax(dim=1) == y).float().mean())
+    return {
+        "swap_accuracy": float((swapped.argmax(dim=1) == 1 - y).float().mean()),
+        "judge_accuracy": right,
+        "label_accuracy": right,  # --label auto asks the judge
+        "image_auroc": float(roc_auc_score(y == 1, real[:, 1])),
+        "reconstruction_accuracy": float((kept.argmax(dim=1) == y).float().mean()),
+    }
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _nan_to_none(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_nan_to_none(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

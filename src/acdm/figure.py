@@ -1,0 +1,82 @@
+"""The paper's figures as pictures: one signed scale for all, zero at mid-grey, no rescaling image by image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acdm.compose import compose
+from acdm.decompose import Decomposition
+
+Pixels = NDArray[np.uint8]
+
+GAP = 2  # white pixels between two tiles
+FRAME = 2  # thickness of the red frame around branch 1
+RED = (200, 30, 30)
+SHEET_SIDE = 128  # tiles of a sheet are enlarged to at least this many pixels
+
+
+def to_pixels(image: Tensor) -> Pixels:
+    """(C, H, W) in [-1, 1] -> (H, W, 3) bytes: -1 is black, 0 mid-grey (128), 1 white; beyond is clipped."""
+    values = np.clip(np.round(image.numpy() * 127 + 128), 1, 255).astype(np.uint8).transpose(1, 2, 0)
+    return values if values.shape[2] == 3 else np.repeat(values[:, :, :1], 3, axis=2)
+
+
+def overlay(image: Tensor, scores: NDArray[np.floating], threshold: float) -> Pixels:
+    """The image with the scored pixels in orange, as opaque as their share of twice the threshold, at most .7."""
+    opacity = np.clip(scores / (2 * threshold), 0, 1)[:, :, None] * 0.7
+    picture = to_pixels(image) * (1 - opacity) + np.array((255, 140, 0)) * opacity
+    return np.asarray(picture.round().astype(np.uint8))
+
+
+def sheet(images: Tensor, psi: Tensor) -> Pixels:
+    """Fig. 4: a column an image; first row the originals, then a row a branch, branch 1 framed in red; last x_hat.
+
+    Args:
+        images: (B, C, H, W).
+        psi: (B, N, C, H, W).
+    """
+    rows = [images, *psi.unbind(dim=1), compose(psi)]
+    strips = []
+    for number, row in enumerate(rows):
+        tiles = [_enlarge(to_pixels(tile)) for tile in row]
+        strips.append(beside([_framed(tile) for tile in tiles] if number == 1 else tiles))
+    return stack(strips)
+
+
+def beside(tiles: Sequence[Pixels]) -> Pixels:
+    """Tiles of one height from left to right."""
+    gap = np.full((tiles[0].shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
+
+
+def stack(strips: Sequence[Pixels]) -> Pixels:
+    """Strips of one width from top to bottom."""
+    gap = np.full((GAP, strips[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for strip in strips for part in (strip, gap)][:-1], axis=0)
+
+
+def strip(d: Decomposition) -> Pixels:
+    """One image in a row: original, branch 1 (framed), branches 2..N, x_hat, x_hat of the other class, contrast."""
+    first, *rest = [to_pixels(branch) for branch in d.psi]
+    tiles = [to_pixels(d.image), _framed(first), *rest, to_pixels(d.reconstruction), to_pixels(d.counterfactual)]
+    return beside([_enlarge(tile) for tile in [*tiles, to_pixels(d.contrast), to_pixels(d.residual)]])
+
+
+def pick(labels: Tensor, classes: int, each: int) -> Tensor:
+    """Indices of the first `each` images of every class, class by class."""
+    return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
+
+
+def _enlarge(tile: Pixels) -> Pixels:
+    factor = max(1, SHEET_SIDE // max(tile.shape[:2]))
+    return tile.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _framed(tile: Pixels) -> Pixels:
+    framed = tile.copy()
+    for edge in (np.s_[:FRAME], np.s_[-FRAME:], np.s_[:, :FRAME], np.s_[:, -FRAME:]):
+        framed[edge] = RED
+    return framed

@@ -1,0 +1,61 @@
+"""The one writer of files: a temporary beside the target, fsync, replace, fsync of the folder, read back."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from acdm.errors import WriteError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all.
+
+    Raises:
+        WriteError: naming the path, when the disk refuses or what was read back differs.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if temporary.read_bytes() != content:
+            raise OSError("what was read back differs from what was written")
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder with -o"
+        ) from None
+
+
+def write_text(path: Path, content: str) -> None:
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON with NaN refused: undefined values must already be None."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log; a log may lose its last line in a crash, never an earlier one."""
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows has no fsync of folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

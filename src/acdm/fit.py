@@ -1,0 +1,250 @@
+"""From folders to a finished run: train, draw samples, fit the judge, calibrate.
+
+The loop of `acdm.training` only tells what happened; what is saved, drawn and stopped is decided here.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acdm.calibrate import calibrate, save_calibration
+from acdm.config import Config
+from acdm.data.batches import Batches
+from acdm.data.folder import Dataset, read_all
+from acdm.decompose import load, squares
+from acdm.errors import ConfigError, InterruptedTrainingError, RunError
+from acdm.figure import pick, sheet
+from acdm.files import write_bytes
+from acdm.images.write import png
+from acdm.judge import save_judge, train_judge
+from acdm.run import Run, lock
+from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
+from acdm.training.state import load_players, newest, save_players
+from acdm.training.step import Players, assemble
+
+VALIDATION_IMAGES = 64
+DEFAULT_STEPS = 3000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher sees: where training stands."""
+
+    step: int
+    steps: int | None
+    rate: float  # steps a second
+    losses: dict[str, float]
+    psnr: float | None
+
+
+@dataclass
+class Watcher:
+    """Callbacks of a training; by default nobody looks."""
+
+    on_step: Callable[[Progress], None] = lambda progress: None
+    say: Callable[[str], None] = lambda line: None
+
+
+@dataclass
+class _Parts:
+    """Images of a data set as the network sees them."""
+
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor]
+    channels: int
+
+
+@dataclass
+class _Session:
+    """What one call of `fit` carries from step to step."""
+
+    run: Run
+    config: Config
+    players: Players
+    parts: _Parts
+    watcher: Watcher
+    began: float
+    window: list[Record] = field(default_factory=list)
+    psnr: float | None = None
+
+
+def fit(
+    dataset: Dataset, config: Config, path: Path, command: str, resume: bool = False, watcher: Watcher | None = None
+) -> Run:
+    """Train on a data set and leave a finished run.
+
+    Args:
+        dataset: with its splits.
+        config: `resolve`d; ignored where a run is resumed, which keeps its own.
+        path: of the run folder.
+        command: that made the run, for the record.
+        resume: go on with an unfinished run.
+        watcher: of progress.
+
+    Raises:
+        AcdmError: RunError, DataError, DivergedError, WriteError, or InterruptedTrainingError after saving.
+    """
+    watcher = watcher or Watcher()
+    if resume:
+        Run.open(path)
+    elif path.exists() and any(p.name != ".lock" for p in path.iterdir()):
+        raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
+    config = Run.open(path).config() if resume else config
+    parts = _load_parts(dataset, config.size)
+    torch.set_num_threads(max(1, torch.get_num_threads()))
+    with lock(path):
+        data = {"channels": parts.channels, "size": config.size}
+        run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
+        players = assemble(config, parts.channels, len(dataset.classes), torch.device(config.device))
+        start = _restore(run, players, watcher) if resume else 0
+        session = _Session(run, config, players, parts, watcher, time.perf_counter())
+        _train(session, start)
+        _finish(session, dataset)
+    return run
+
+
+def resolve(config: Config) -> Config:
+    """Decide what "auto" means on this machine.
+
+    Raises:
+        ConfigError: when a GPU is asked for and there is none.
+    """
+    device = config.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU here; use --device cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = config.precision
+    if precision == "auto":
+        fast = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        precision = "bf16" if fast else "fp32"
+    steps = config.steps or (None if config.minutes else DEFAULT_STEPS)
+    return config.model_copy(update={"device": device, "precision": precision, "steps": steps})
+
+
+def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
+    """Half of the images' median longer side as a power of two: 64 to 128 on a CPU, 64 to 256 on a GPU."""
+    sides = [max(image.shape[1:]) for image in read_all(dataset.train[:: max(1, len(dataset.train) // 20)])]
+    half = float(np.median(sides)) / 2
+    return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
+
+
+def _load_parts(dataset: Dataset, size: int) -> _Parts:
+    def tensors(items):  # type: ignore[no-untyped-def]
+        images = read_all(items)
+        return squares(images, size), torch.tensor([dataset.index(item.label) for item in items])
+
+    train, validation = tensors(dataset.train), tensors(dataset.validation)
+    return _Parts(train, validation, train[0].shape[1])
+
+
+def _restore(run: Run, players: Players, watcher: Watcher) -> int:
+    path, complaints = newest(run.checkpoints)
+    for complaint in complaints:
+        watcher.say(f"passed over: {complaint}")
+    start = load_players(path, players)
+    run.forget_after(start)
+    watcher.say(f"resumed from {path} after step {start}")
+    return start
+
+
+def _train(session: _Session, start: int) -> None:
+    config = session.config
+    batches = Batches(*session.parts.train, config.batch, config.augment, config.seed)
+    steps = config.steps
+    if steps is None:
+        start, steps = _measure(session, batches, start)
+    deadline = 60 * config.minutes if config.minutes else None
+    record = None
+    try:
+        for record in train(session.players, batches, session.config, steps, start):
+            _observe(session, record, steps)
+            if deadline and time.perf_counter() - session.began > deadline:
+                session.run.log(f"stopped at step {record.step} of {steps}: {config.minutes} minutes are over")
+                break
+    except KeyboardInterrupt:
+        if record:
+            save_players(session.run.checkpoints, session.players, record.step)
+        raise InterruptedTrainingError(
+            f"interrupted; saved in {session.run.path} after step {record.step if record else start},"
+            " go on with the same command and --resume"
+        ) from None
+    if record:
+        save_players(session.run.checkpoints, session.players, record.step)
+
+
+def _measure(session: _Session, batches: Batches, start: int) -> tuple[int, int]:
+    """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
+
+    These steps lie within the warm-up, where the learning rate does not depend on the count.
+    """
+    config, first, last = session.config, *MEASURED
+    horizon = max(10_000, 4 * config.optimiser.warmup)
+    seconds = []
+    for record in train(session.players, batches, config, horizon, start):
+        _observe(session, record, None)
+        if record.step > first:
+            seconds.append(record.seconds)
+        if record.step >= last:
+            break
+    assert config.minutes is not None
+    spent = time.perf_counter() - session.began
+    steps = steps_for(config.minutes, spent, last, fmean(seconds))
+    session.config = config.model_copy(update={"steps": steps})
+    session.run.save_config(session.config)
+    session.watcher.say(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {config.minutes:g} minutes")
+    return last, steps
+
+
+def _observe(session: _Session, record: Record, steps: int | None) -> None:
+    config, run = session.config, session.run
+    session.window.append(record)
+    last = record.step == steps
+    if record.step % config.validate_every == 0 or last:
+        session.psnr = validation_psnr(session.players, *_head(session.parts.validation), config)
+    if record.step % 10 == 0 or last:
+        losses = {name: fmean(r.losses[name] for r in session.window if name in r.losses) for name in _names(session)}
+        seconds = fmean(r.seconds for r in session.window)
+        row = {"step": record.step, "seconds": f"{seconds:.4f}", "psnr": session.psnr or ""}
+        run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
+        session.watcher.on_step(Progress(record.step, steps, 1 / seconds, losses, session.psnr))
+        session.window.clear()
+    if record.step % config.sample_every == 0 or last:
+        draw_sample(run.samples / f"step-{record.step}.png", session)
+    if record.step % config.save_every == 0:
+        save_players(run.checkpoints, session.players, record.step)
+
+
+def _names(session: _Session) -> list[str]:
+    """Loss columns, those of `metrics.csv`; R1 may miss in a window where it is rare."""
+    return [name for name in session.window[-1].losses if name != "r1"]
+
+
+def draw_sample(path: Path, session: _Session) -> None:
+    """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
+    x, y = session.parts.validation
+    chosen = pick(y, 2, 4)
+    module = session.players.average
+    with torch.no_grad():
+        (psi,) = module(x[chosen].to(session.config.device), y[chosen].to(session.config.device))
+    write_bytes(path, png(sheet(x[chosen], psi.cpu())))
+
+
+def _head(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    x, y = part
+    chosen = pick(y, 2, VALIDATION_IMAGES // 2)
+    return x[chosen], y[chosen]
+
+
+def _finish(session: _Session, dataset: Dataset) -> None:
+    session.watcher.say("fitting the judge")
+    judge = train_judge(session.parts.train, session.parts.validation, session.config.augment, session.config.seed)
+    save_judge(session.run.judge, judge)
+    session.watcher.say(f"judge: AUROC {judge.auroc:.3f} on validation images; calibrating")
+    save_calibration(session.run, calibrate(load(session.run.path), *session.parts.train))

@@ -1,0 +1,115 @@
+"""The judge: a classifier trained apart on the training images, never the discriminator.
+
+It says whether a counterfactual has changed its class, and decides the class of an unlabelled image.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from monai.networks.nets.resnet import ResNet
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from acdm.config import Augment
+from acdm.data.batches import Batches
+from acdm.training.state import load_module, read_tensors, write_tensors
+
+BATCH = 32
+ROUND = 40  # steps between two looks at the validation images
+PATIENCE = 4  # rounds without improvement before it stops
+
+
+@dataclass(frozen=True)
+class Judge:
+    """MONAI's small ResNet with what it reached on validation images.
+
+    Attributes:
+        network: (B, C, H, W) to (B, K) logits.
+        auroc: on validation images, class 1 against the rest.
+    """
+
+    network: ResNet
+    auroc: float
+
+    @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """(B, C, S, S) in [-1, 1] -> (B, K)."""
+        self.network.eval()
+        return torch.cat([self.network(part).softmax(dim=1) for part in x.split(64)])
+
+
+def train_judge(
+    train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], augment: Augment, seed: int, steps: int = 600
+) -> Judge:
+    """Fit the judge, keeping the weights that did best on validation images.
+
+    Args:
+        train, validation: images (n, C, S, S) and classes (n,).
+        augment: as for the generators.
+        seed: of weights and batches.
+        steps: at most.
+    """
+    images, labels = train
+    classes = int(labels.max()) + 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _network(images.shape[1], classes)
+        batches = Batches(images, labels, BATCH, augment, seed + 1)
+        optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
+        best, kept, stale = (-1.0, -float("inf")), network.state_dict(), 0
+        for step in range(steps):
+            network.train()
+            _, x, y = batches.at(step)
+            loss = F.cross_entropy(network(x), y, label_smoothing=0.05)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            if (step + 1) % ROUND == 0:
+                reached = _reached(network, *validation)
+                if reached > best:
+                    best, stale = reached, 0
+                    kept = {name: value.clone() for name, value in network.state_dict().items()}
+                else:
+                    stale += 1
+                if stale == PATIENCE:
+                    break
+    network.load_state_dict(kept)
+    return Judge(network.eval(), best[0])
+
+
+def save_judge(path: Path, judge: Judge) -> None:
+    write_tensors(path, dict(judge.network.state_dict()), {"kind": "judge", "auroc": judge.auroc})
+
+
+def load_judge(path: Path, channels: int, classes: int) -> Judge:
+    """Raises CheckpointError when the file is not a judge of such images."""
+    tensors, about = read_tensors(path, "judge")
+    network = _network(channels, classes)
+    load_module(network, tensors, path)
+    return Judge(network.eval(), float(about["auroc"]))
+
+
+def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """AUROC on validation images, and minus the loss to tell ties apart."""
+    network.eval()
+    with torch.no_grad():
+        logits = torch.cat([network(part) for part in x.split(64)])
+    loss = float(F.cross_entropy(logits, y))
+    return float(roc_auc_score(y.numpy() == 1, logits.softmax(dim=1)[:, 1].numpy())), -loss
+
+
+def _network(channels: int, classes: int) -> ResNet:
+    return ResNet(
+        "basic",
+        layers=[1, 1, 1, 1],
+        block_inplanes=[16, 32, 64, 128],
+        spatial_dims=2,
+        n_input_channels=channels,
+        conv1_t_size=3,
+        conv1_t_stride=1,
+        num_classes=classes,
+    )

@@ -1,0 +1,219 @@
+"""Figures of merit.  Undefined values are NaN, never a guess.
+
+Scores are float arrays in which higher means "more of the object"; masks are boolean arrays of the same shape.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # first row, first column, one past the last row, one past the last column
+
+LEVELS = 1000  # thresholds of PxAP, as the WSOL evaluation uses
+
+
+def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, image by image: 10 log10(4 / MSE), range 2, x_hat clamped to [-1, 1].
+
+    (B, C, H, W) twice -> (B,); infinite where the two are equal.
+    """
+    error = (x - x_hat.clamp(-1, 1)).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(4 / error)
+
+
+def ssim(x: Tensor, x_hat: Tensor) -> float:
+    """Mean structural similarity, range 2, x_hat clamped."""
+    value = structural_similarity_index_measure(x_hat.clamp(-1, 1), x, data_range=2.0)
+    return float(value)  # type: ignore[arg-type]
+
+
+def auprc(scores: Floats, masks: Bools) -> float:
+    """Average precision over pooled pixels; NaN where nothing or everything is true."""
+    truth = masks.ravel()
+    if truth.all() or not truth.any():
+        return np.nan
+    return float(average_precision_score(truth, scores.ravel()))
+
+
+def auroc(scores: Floats, masks: Bools) -> float:
+    """Area under the receiver operating characteristic; NaN where nothing or everything is true."""
+    truth = masks.ravel()
+    if truth.all() or not truth.any():
+        return np.nan
+    return float(roc_auc_score(truth, scores.ravel()))
+
+
+def iou(prediction: Bools, truth: Bools) -> float:
+    """Intersection over union of pooled pixels; NaN where both are empty."""
+    union = np.count_nonzero(prediction | truth)
+    return np.count_nonzero(prediction & truth) / union if union else np.nan
+
+
+def dice(prediction: Bools, truth: Bools) -> float:
+    """2 |P & G| / (|P| + |G|) of pooled pixels; NaN where both are empty."""
+    total = np.count_nonzero(prediction) + np.count_nonzero(truth)
+    return 2 * np.count_nonzero(prediction & truth) / total if total else np.nan
+
+
+def best_iou(scores: Floats, masks: Bools) -> tuple[float, float]:
+    """The highest IoU that one threshold for all pixels reaches, and that threshold ("score >= threshold").
+
+    An oracle: it is chosen with the masks.
+    """
+    truth = masks.ravel()
+    if not truth.any():
+        return np.nan, np.nan
+    order = np.argsort(-scores.ravel(), kind="stable")
+    ranked = scores.ravel()[order]
+    hits = np.cumsum(truth[order])
+    values = hits / (np.arange(1, len(ranked) + 1) + truth.sum() - hits)
+    values[:-1][ranked[:-1] == ranked[1:]] = 0  # equal scores fall on the same side of a threshold
+    place = int(values.argmax())
+    return float(values[place]), float(ranked[place])
+
+
+def dice_of_iou(value: float) -> float:
+    """Dice and IoU of one prediction tell the same: D = 2 I / (1 + I)."""
+    return 2 * value / (1 + value)
+
+
+def ncc(score: Floats, truth: Floats) -> float:
+    """Normalised cross-correlation of two images; NaN where either is constant."""
+    a, v = score - score.mean(), truth - truth.mean()
+    scale = np.sqrt((a**2).sum() * (v**2).sum())
+    return float((a * v).sum() / scale) if scale > 0 else np.nan
+
+
+def pxap(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+    """Pixel average precision of the WSOL protocol (Choe et al. 2020).
+
+    Every map is min-max scaled by itself; precision and recall are taken on pixels pooled over the data set.
+    """
+    true_counts, false_counts = np.zeros(LEVELS), np.zeros(LEVELS)
+    for score, mask in zip(scores, masks, strict=True):
+        bins = np.minimum((min_max(score) * LEVELS).astype(int), LEVELS - 1)
+        true_counts += np.bincount(bins[mask], minlength=LEVELS)
+        false_counts += np.bincount(bins[~mask], minlength=LEVELS)
+    if not true_counts.sum():
+        return np.nan
+    hits, misses = np.cumsum(true_counts[::-1]), np.cumsum(false_counts[::-1])
+    recall = hits / hits[-1]
+    precision = hits / np.maximum(hits + misses, 1)
+    return float((precision * np.diff(recall, prepend=0)).sum())
+
+
+def min_max(score: Floats) -> Floats:
+    low, high = score.min(), score.max()
+    return (score - low) / (high - low) if high > low else np.zeros_like(score)
+
+
+def pointing_game(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+    """Share of images whose highest pixel lies in the mask; images without a mask are left out."""
+    hits = [bool(mask.flat[score.argmax()]) for score, mask in zip(scores, masks, strict=True) if mask.any()]
+    return float(np.mean(hits)) if hits else np.nan
+
+
+def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+    """Mean over images of the share of positive score that lies in the mask (Arras et al. 2022)."""
+    shares = []
+    for score, mask in zip(scores, masks, strict=True):
+        positive = np.maximum(score, 0)
+        if mask.any() and positive.sum() > 0:
+            shares.append(positive[mask].sum() / positive.sum())
+    return float(np.mean(shares)) if shares else np.nan
+
+
+def boxes_of(mask: Bools) -> list[Box]:
+    """The bounding box of every 8-connected part."""
+    parts, _ = label(mask, structure=np.ones((3, 3)))
+    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in find_objects(parts)]
+
+
+def box_iou(a: Box, b: Box) -> float:
+    rows = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    columns = max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    return rows * columns / (area(a) + area(b) - rows * columns)
+
+
+def area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def maxboxacc(scores: Sequence[Floats], boxes: Sequence[Sequence[Box]], delta: float = 0.5) -> float:
+    """MaxBoxAcc of the WSOL protocol: the largest part's box against the truth, one threshold for the data set."""
+    images = [(min_max(s), b) for s, b in zip(scores, boxes, strict=True) if b]
+    if not images:
+        return np.nan
+    hits = np.zeros(100)
+    for score, truth in images:
+        for level in range(100):
+            found = boxes_of(score >= level / 100)
+            largest = max(found, key=area)
+            hits[level] += max(box_iou(largest, box) for box in truth) >= delta
+    return float(hits.max() / len(images))
+
+
+def box_recall(
+    scores: Sequence[Floats], boxes: Sequence[Sequence[Box]], thresholds: Sequence[float], min_iou: float = 0.3
+) -> float:
+    """Share of true boxes found at IoU >= `min_iou`, at the best single threshold with at most one false box an image.
+
+    Args:
+        scores: (H, W) each, of all test images.
+        boxes: the truth of each image; empty where there is no object.
+        thresholds: candidates.
+        min_iou: from which on a true box counts as found.
+
+    Boxes cut by the border are ignored: not to be found, and no false alarm where found.
+    """
+    best = np.nan
+    for threshold in thresholds:
+        found = true = false = 0
+        for score, truth in zip(scores, boxes, strict=True):
+            detections = boxes_of(score >= threshold)
+            whole = [b for b in truth if not _cut(b, score.shape)]
+            true += len(whole)
+            matched = {i for i, b in enumerate(whole) if any(box_iou(b, d) >= min_iou for d in detections)}
+            found += len(matched)
+            false += sum(not any(box_iou(b, d) >= min_iou for b in truth) for d in detections)
+        if true and false <= len(scores):
+            best = np.nanmax([best, found / true])
+    return float(best)
+
+
+def _cut(box: Box, shape: tuple[int, ...]) -> bool:
+    return min(box[0], box[1]) <= 0 or box[2] >= shape[0] or box[3] >= shape[1]
+
+
+def bootstrap(values: Sequence[Floats], groups: Sequence[str], statistic, seed: int = 0) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    """95 % interval of `statistic(summed values)` when whole groups are drawn with replacement, 500 times.
+
+    Args:
+        values: per image, counts that add up over images, such as histograms.
+        groups: of each image.
+        statistic: from added-up counts to a number.
+        seed: of the draws.
+    """
+    names = sorted(set(groups))
+    sums = np.stack([np.sum([v for v, g in zip(values, groups, strict=True) if g == name], axis=0) for name in names])
+    rng = np.random.default_rng(seed)
+    draws = [statistic(sums[rng.integers(len(names), size=len(names))].sum(axis=0)) for _ in range(500)]
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def auprc_of_counts(counts: Floats) -> float:
+    """Average precision from (bins, 2) counts of false and true pixels, bins from the lowest score to the highest."""
+    false, true = np.cumsum(counts[::-1], axis=0).T
+    if not true[-1]:
+        return np.nan
+    precision = true / np.maximum(true + false, 1)
+    return float((precision * np.diff(true / true[-1], prepend=0)).sum())

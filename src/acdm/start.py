@@ -1,0 +1,69 @@
+"""From what a user typed to a training: which data, which configuration, which folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from acdm.config import PRESETS, Config, build
+from acdm.data.folder import load_dataset
+from acdm.errors import ConfigError
+from acdm.fit import Watcher, automatic_size, fit, resolve
+from acdm.run import Run
+
+
+def start(
+    folders: Sequence[Path],
+    out: Path | None,
+    preset: str | None,
+    options: dict[str, Any],
+    command: str,
+    *,
+    positive: str | None = None,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Check everything that can be checked before the first step, then train.
+
+    Args:
+        folders: one data folder or CSV, or two class folders.
+        out: run folder, or None for a new one under runs/.
+        preset: a name, or None for the one whose size is nearest to half of the images'.
+        options: nested, as in config.yaml.
+        command: for the record.
+        positive: the class with the object, or None.
+        resume: go on with `out`.
+        watcher: of progress.
+    """
+    watcher = watcher or Watcher()
+    if not 1 <= len(folders) <= 2:
+        raise ConfigError(f"give one data folder or two class folders, got {len(folders)}")
+    dataset = load_dataset(folders, positive, int(options.get("seed") or 0))
+    if resume and out is None:
+        raise ConfigError("--resume: name the run folder with -o")
+    path = out or _next_folder(dataset.root)
+    counts = " · ".join(f"{name} {sum(i.label == name for i in dataset.train)}" for name in dataset.classes)
+    watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
+    if dataset.ignored:
+        watcher.say(f"ignored under test/: {', '.join(dataset.ignored)}")
+    config = choose(dataset, preset, options) if not resume else build("tiny")
+    watcher.say(f"results → {path}")
+    return fit(dataset, config, path, command, resume, watcher)
+
+
+def choose(dataset, preset: str | None, options: dict[str, Any]) -> Config:  # type: ignore[no-untyped-def]
+    """A configuration with every "auto" decided."""
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
+    if preset is None:
+        wanted = int(options.get("size") or automatic_size(dataset, torch.cuda.is_available()))
+        preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
+    return resolve(build(preset, options))
+
+
+def _next_folder(root: Path) -> Path:
+    number = 1
+    while (folder := Path("runs") / f"{root.resolve().name}-{number}").exists():
+        number += 1
+    return folder

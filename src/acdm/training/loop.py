@@ -1,0 +1,108 @@
+"""The training loop: it tells what happened, and the caller saves, draws and stops."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from acdm.compose import compose
+from acdm.config import Config, Optimiser
+from acdm.data.batches import Batches, mix
+from acdm.errors import DivergedError
+from acdm.metrics import psnr
+from acdm.training.step import Players, step
+
+MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
+MARGIN = 0.95  # of the minutes are planned for; the rest is for pictures and checkpoints
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one step did.
+
+    Attributes:
+        step: how many steps are done.
+        seconds: of this step.
+        losses: each term of eq. (10), `adv`, `critic` and (on some steps) `r1`, unweighted.
+    """
+
+    step: int
+    seconds: float
+    losses: dict[str, float]
+
+
+def train(players: Players, batches: Batches, config: Config, steps: int, start: int = 0) -> Iterator[Record]:
+    """Train from step `start` to `steps`, a record a step.
+
+    Raises:
+        DivergedError: when a loss is not finite; the last checkpoint is untouched.
+    """
+    classes = len(batches.members)
+    device = next(players.branches.parameters()).device
+    for index in range(start, steps):
+        began = time.perf_counter()
+        _set_rate(players, index, steps, config.optimiser)
+        indices, x, y = batches.at(index)
+        other = (y + 1 + _other(classes, len(y), config.seed, index)) % classes
+        alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
+        x = x.to(device).contiguous(memory_format=torch.channels_last)
+        losses = step(players, x, y.to(device), other.to(device), alpha.to(device), index, config)
+        values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
+        _insist_finite(values, index, indices)
+        yield Record(index + 1, time.perf_counter() - began, values)
+
+
+def rate(index: int, steps: int, options: Optimiser) -> float:
+    """Share of the learning rate at a step: a linear rise over `warmup`, then 1, then a linear fall to zero."""
+    rise = min(1.0, (index + 1) / max(1, options.warmup))
+    fall = min(1.0, (steps - index) / max(1.0, steps * options.decay))
+    return rise * fall
+
+
+@torch.no_grad()
+def validation_psnr(players: Players, x: Tensor, y: Tensor, config: Config) -> float:
+    """Mean PSNR in dB of the averaged branches on images (n, C, S, S) they never trained on, own class."""
+    device = next(players.branches.parameters()).device
+    values = []
+    for images, labels in zip(x.split(32), y.split(32), strict=True):
+        images = images.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            (psi,) = players.average(images, labels.to(device))
+        values.append(psnr(images, compose(psi)))
+    return float(torch.cat(values).mean())
+
+
+def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:
+    """How many steps fit into the minutes, given what has been spent and the measured speed."""
+    left = MARGIN * 60 * minutes - seconds_so_far
+    return max(done + 1, done + int(left / seconds_a_step))
+
+
+def _set_rate(players: Players, index: int, steps: int, options: Optimiser) -> None:
+    share = rate(index, steps, options)
+    for optimiser, lr in (
+        (players.generator_optimiser, options.lr),
+        (players.critic_optimiser, options.critic_lr),
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = lr * share
+
+
+def _other(classes: int, count: int, seed: int, index: int) -> Tensor:
+    """How far beyond the next class the swap goes; 0 where there are only two."""
+    return torch.randint(classes - 1, (count,), generator=_generator(seed, 1, index))
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    return torch.Generator().manual_seed(mix(*numbers))
+
+
+def _insist_finite(values: dict[str, float], index: int, indices: Tensor) -> None:
+    bad = [name for name, value in values.items() if value != value or abs(value) == float("inf")]
+    if bad:
+        raise DivergedError(
+            f"loss '{bad[0]}' is not finite at step {index + 1} (images {indices.tolist()});"
+            " go on from the last checkpoint with --resume --optimiser.lr at half, or --precision fp32"
+        )

@@ -1,0 +1,133 @@
+"""One step of both players.
+
+Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from acdm import losses
+from acdm.compose import blend, distinction
+from acdm.config import Config, Optimiser
+from acdm.model.branches import Branches
+from acdm.model.discriminator import Discriminator
+
+GRADIENT_LIMIT = 10.0  # norm; far above what healthy steps show, it only tames rare spikes
+
+
+@dataclass
+class Players:
+    """Everything that training changes."""
+
+    branches: Branches
+    discriminator: Discriminator
+    average: AveragedModel  # EMA of the branches, which inference uses
+    generator_optimiser: Adam
+    critic_optimiser: Adam
+
+
+def assemble(config: Config, channels: int, classes: int, device: torch.device) -> Players:
+    """Fresh networks and optimisers; the weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        branches = Branches(config.network, channels, classes)
+        discriminator = Discriminator(config.network, channels, classes, config.size)
+    branches = branches.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    discriminator = discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    o = config.optimiser
+    return Players(
+        branches,
+        discriminator,
+        AveragedModel(branches, multi_avg_fn=_ema(o.ema)),
+        Adam(branches.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
+        Adam(discriminator.parameters(), o.critic_lr, o.betas, weight_decay=o.weight_decay, fused=True),
+    )
+
+
+def step(
+    players: Players, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, config: Config
+) -> dict[str, Tensor]:
+    """Train both players on one batch; one pass through the branches serves both.
+
+    Args:
+        players: changed in place.
+        x: (B, C, H, W), channels last.
+        y: (B,) own classes.
+        other: (B,) classes to swap to, each unlike `y`.
+        alpha: (N-1,) of eq. (4).
+        index: of the step, from 0.
+        config: weights, and which images are judged.
+
+    Returns:
+        Each loss as a scalar, unweighted, without a graph.
+    """
+    dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
+    autocast = torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16)
+    with autocast:
+        psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
+    x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
+    if config.judged == "both":
+        fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
+    else:
+        fake, fake_class = x_st, other
+    fake = fake.contiguous(memory_format=torch.channels_last)
+
+    with autocast:
+        critic = _critic_losses(players.discriminator, x, y, fake.detach(), fake_class, index, config.optimiser)
+    _descend(players.critic_optimiser, critic["critic"] + config.loss.r1 * critic.get("r1", 0))
+
+    players.discriminator.requires_grad_(False)
+    with autocast:
+        fake_logit = players.discriminator(fake, fake_class)
+    players.discriminator.requires_grad_(True)
+    both = torch.cat([psi, psi_st])
+    terms = {
+        "rec": losses.l_rec(x, x_hat),
+        "grad_rec": losses.l_grad_rec(x, x_hat),
+        "dis_rec": losses.l_dis_rec(x, x_hat, distinction(psi)),
+        "sqc": losses.l_sqc(both),
+        "energy": losses.l_energy(both),
+        "sparse": losses.l_sparse(distinction(both)),
+        "adv": losses.l_adv(fake_logit),
+    }
+    total = losses.objective(terms, config.loss)
+    _descend(players.generator_optimiser, total)
+    players.average.update_parameters(players.branches)
+    return {name: term.detach() for name, term in (terms | critic | {"total": total}).items()}
+
+
+def _critic_losses(
+    critic: Discriminator, x: Tensor, y: Tensor, fake: Tensor, fake_class: Tensor, index: int, options: Optimiser
+) -> dict[str, Tensor]:
+    """R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2)."""
+    regularise = index % options.r1_every == 0
+    real = x.detach().requires_grad_(regularise)
+    real_logit = critic(real, y)
+    terms = {"critic": losses.l_critic(real_logit, critic(fake, fake_class))}
+    if regularise:
+        terms["r1"] = losses.r1(real_logit, real) * options.r1_every
+    return terms
+
+
+def _descend(optimiser: Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    for group in optimiser.param_groups:
+        clip_grad_norm_(group["params"], GRADIENT_LIMIT)
+    optimiser.step()
+
+
+def _ema(decay: float):  # type: ignore[no-untyped-def]
+    """Exponential moving average whose memory grows with the number of steps, so that early weights fade soon."""
+
+    @torch.no_grad()
+    def update(averages, currents, count):  # type: ignore[no-untyped-def]
+        n = int(count)
+        torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + n) / (10 + n)))
+
+    return update
