@@ -18,6 +18,7 @@ app = App(
     result_action="return_value",
 )
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 
 
 @app.command
@@ -152,9 +153,7 @@ def train(
 
 
 @app.command(name="map")
-def map_(
-    run: Path, images: Path, *, out: Annotated[Path, Parameter(name=["--out", "-o"])], label: str = "auto"
-) -> None:
+def map_(run: Path, images: Path, *, out: NeededOut, label: str = "auto") -> None:
     """Write psi1, contrast, residual and all branches of every image, at its own size.
 
     Parameters

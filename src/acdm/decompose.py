@@ -122,7 +122,7 @@ class Decomposer:
                 f"{image if isinstance(image, (str, Path)) else 'image'}: has {len(pixels)} channels,"
                 f" this run was trained on {self.branches.channels}"
             )
-        frame = Frame.of(*pixels.shape[1:], self.size)
+        frame = Frame.of(pixels.shape, self.size)
         square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
         y = self.classify(square)[0] if label is None else self._index(label)
         other = (y + 1) % len(self.classes)
@@ -182,7 +182,7 @@ def load(path: Path | str, device: str = "cpu") -> Decomposer:
 
 def squares(images: list[Array], size: int) -> Tensor:
     """Images of any size as the squares the network sees: (n, C, size, size)."""
-    return torch.stack([Frame.of(*image.shape[1:], size).enter(torch.from_numpy(image)) for image in images])
+    return torch.stack([Frame.of(image.shape, size).enter(torch.from_numpy(image)) for image in images])
 
 
 def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:

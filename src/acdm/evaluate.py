@@ -113,7 +113,7 @@ def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
 
 
 def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
-    frames = [Frame.of(*image.shape[1:], size) for image in truth.images]
+    frames = [Frame.of(image.shape, size) for image in truth.images]
     return {
         name: [frame.leave(m).numpy() for frame, m in zip(frames, stack, strict=True)] for name, stack in maps.items()
     }
@@ -186,7 +186,7 @@ def _reconstruction(x: Tensor, psi: Tensor, truth: Truth, size: int) -> dict[str
     values = metrics.psnr(x, x_hat)
     own, ceiling = [], []
     for image, square, reconstructed in zip(truth.images, x, x_hat, strict=True):
-        frame, original = Frame.of(*image.shape[1:], size), torch.from_numpy(image)[None]
+        frame, original = Frame.of(image.shape, size), torch.from_numpy(image)[None]
         own.append(metrics.psnr(original, frame.leave(reconstructed)[None]))
         ceiling.append(metrics.psnr(original, frame.leave(square)[None]))
     return {

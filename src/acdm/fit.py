@@ -16,14 +16,14 @@ from torch import Tensor
 from acdm.calibrate import calibrate, save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
-from acdm.data.folder import Dataset, read_all
+from acdm.data.folder import Dataset, Item, read_all
 from acdm.decompose import load, squares
-from acdm.errors import ConfigError, InterruptedTrainingError, RunError
+from acdm.errors import ConfigError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
 from acdm.images.write import png
 from acdm.judge import save_judge, train_judge
-from acdm.run import Run, lock
+from acdm.run import Run, insist_free, lock
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
 from acdm.training.state import load_players, newest, save_players
 from acdm.training.step import Players, assemble
@@ -92,12 +92,10 @@ def fit(
     """
     watcher = watcher or Watcher()
     if resume:
-        Run.open(path)
-    elif path.exists() and any(p.name != ".lock" for p in path.iterdir()):
-        raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
-    config = Run.open(path).config() if resume else config
+        config = Run.open(path).config()
+    else:
+        insist_free(path)
     parts = _load_parts(dataset, config.size)
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     with lock(path):
         data = {"channels": parts.channels, "size": config.size}
         run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
@@ -105,7 +103,7 @@ def fit(
         start = _restore(run, players, watcher) if resume else 0
         session = _Session(run, config, players, parts, watcher, time.perf_counter())
         _train(session, start)
-        _finish(session, dataset)
+        _finish(session)
     return run
 
 
@@ -136,7 +134,7 @@ def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
 
 
 def _load_parts(dataset: Dataset, size: int) -> _Parts:
-    def tensors(items):  # type: ignore[no-untyped-def]
+    def tensors(items: list[Item]) -> tuple[Tensor, Tensor]:
         images = read_all(items)
         return squares(images, size), torch.tensor([dataset.index(item.label) for item in items])
 
@@ -216,7 +214,7 @@ def _observe(session: _Session, record: Record, steps: int | None) -> None:
         session.watcher.on_step(Progress(record.step, steps, 1 / seconds, losses, session.psnr))
         session.window.clear()
     if record.step % config.sample_every == 0 or last:
-        draw_sample(run.samples / f"step-{record.step}.png", session)
+        _draw_sample(run.samples / f"step-{record.step}.png", session)
     if record.step % config.save_every == 0:
         save_players(run.checkpoints, session.players, record.step)
 
@@ -226,7 +224,7 @@ def _names(session: _Session) -> list[str]:
     return [name for name in session.window[-1].losses if name != "r1"]
 
 
-def draw_sample(path: Path, session: _Session) -> None:
+def _draw_sample(path: Path, session: _Session) -> None:
     """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
     x, y = session.parts.validation
     chosen = pick(y, 2, 4)
@@ -242,7 +240,7 @@ def _head(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return x[chosen], y[chosen]
 
 
-def _finish(session: _Session, dataset: Dataset) -> None:
+def _finish(session: _Session) -> None:
     session.watcher.say("fitting the judge")
     judge = train_judge(session.parts.train, session.parts.validation, session.config.augment, session.config.seed)
     save_judge(session.run.judge, judge)

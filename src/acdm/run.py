@@ -81,8 +81,7 @@ class Run:
         Raises:
             RunError: when something is there already.
         """
-        if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
-            raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
+        insist_free(path)
         run = cls(path)
         run.save_config(config)
         write_json(path / "data.json", {**data, **describe(dataset)})
@@ -130,10 +129,15 @@ class Run:
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps that a resumed training will do again."""
         rows = [row for row in self.metric_rows() if int(row["step"]) <= step]
-        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)] if rows else []
-        write_text(self.metrics, "".join(line + "\n" for line in lines)) if lines else self.metrics.unlink(
-            missing_ok=True
-        )
+        self.metrics.unlink(missing_ok=True)
+        for row in rows:
+            self.metric(row)
+
+
+def insist_free(path: Path) -> None:
+    """Raises RunError when a run folder would be laid over something."""
+    if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+        raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from acdm.config import PRESETS, Config, build
-from acdm.data.folder import load_dataset
+from acdm.data.folder import Dataset, load_dataset
 from acdm.errors import ConfigError
 from acdm.fit import Watcher, automatic_size, fit, resolve
-from acdm.run import Run
+from acdm.run import Run, insist_free
 
 
 def start(
@@ -48,11 +48,13 @@ def start(
     if dataset.ignored:
         watcher.say(f"ignored under test/: {', '.join(dataset.ignored)}")
     config = choose(dataset, preset, options) if not resume else build("tiny")
+    if not resume:
+        insist_free(path)
     watcher.say(f"results → {path}")
     return fit(dataset, config, path, command, resume, watcher)
 
 
-def choose(dataset, preset: str | None, options: dict[str, Any]) -> Config:  # type: ignore[no-untyped-def]
+def choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> Config:
     """A configuration with every "auto" decided."""
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")

@@ -4,6 +4,7 @@ Policy: the longer side becomes the network's size, the aspect ratio stays, and 
 repeating the edge, half on either side.  Nothing is cut away and nothing is stretched.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,9 @@ class Frame:
     columns: int
 
     @classmethod
-    def of(cls, height: int, width: int, size: int) -> "Frame":
+    def of(cls, shape: Sequence[int], size: int) -> "Frame":
+        """Of an array (..., H, W)."""
+        height, width = shape[-2:]
         scale = size / max(height, width)
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)

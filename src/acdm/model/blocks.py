@@ -124,3 +124,11 @@ def shortcut(branches: int, width_in: int, width_out: int) -> nn.Module:
     if width_in == width_out:
         return nn.Identity()
     return nn.Conv2d(branches * width_in, branches * width_out, 1, groups=branches, bias=False)
+
+
+def initialise(module: nn.Module) -> None:
+    """He-normal, fan-in, zero bias, as StarGAN v2 does; for `Module.apply`."""
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_normal_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from acdm.config import Network
+from acdm.model.blocks import initialise
 from acdm.model.generator import Decoder, Encoder
 from acdm.model.mapping import Mapping
 
@@ -26,7 +27,7 @@ class Branches(nn.Module):
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(n, channels, widths, network.stem, network.bottleneck)
         self.decoder = Decoder(n, channels, widths, network.stem, network.bottleneck, network.style_dim)
-        self.apply(_initialise)
+        self.apply(initialise)
         nn.init.zeros_(self.decoder.head.weight)  # every branch begins silent: see docs/paper.md, "initial state"
 
     def forward(self, x: Tensor, *classes: Tensor) -> tuple[Tensor, ...]:
@@ -53,11 +54,3 @@ class Branches(nn.Module):
         s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
         psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
-
-
-def _initialise(module: nn.Module) -> None:
-    """He-normal, fan-in, zero bias, as StarGAN v2 does; every linear and convolution."""
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.kaiming_normal_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

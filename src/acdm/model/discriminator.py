@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acdm.config import Network
+from acdm.model.blocks import initialise
 
 
 class _Block(nn.Module):
@@ -44,6 +45,7 @@ class Discriminator(nn.Module):
         self.blocks = nn.Sequential(*(_Block(a, b) for a, b in pairwise(widths)))
         self.collect = nn.Conv2d(widths[-1], widths[-1], 4)
         self.head = nn.Conv2d(widths[-1], classes, 1)
+        self.apply(initialise)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:  # (B, C, H, W), (B,) -> (B,) logit of class y
         h = self.blocks(self.stem(F.pixel_unshuffle(x, self.stem_factor)))

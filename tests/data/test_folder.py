@@ -1,0 +1,157 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acdm.data.folder import load_dataset, read_all
+from acdm.errors import DataError
+
+
+def save(path, mode="L", size=(16, 16)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size).save(path)
+
+
+@pytest.fixture
+def train_and_test(tmp_path):
+    for number in range(12):
+        for label in ("healthy", "ill"):
+            save(tmp_path / "train" / label / f"{number}.png")
+            save(tmp_path / "test" / label / f"{number}.png")
+    return tmp_path
+
+
+def names(items):
+    return {f"{i.label}/{i.path.name}" for i in items}
+
+
+def test_two_folders_are_two_classes_named_after_them(two_folders):
+    dataset = load_dataset(two_folders)
+    assert dataset.classes == ("bright", "dark")
+    assert dataset.positive == "dark"
+    everything = [*dataset.train, *dataset.validation, *dataset.test]
+    assert len(everything) == len(names(everything)) == 24
+    assert dataset.split_made
+
+
+def test_one_folder_with_two_class_folders(two_folders):
+    one = load_dataset([two_folders[0].parent])
+    assert one.classes == load_dataset(two_folders).classes
+
+
+def test_the_positive_class_can_be_named(two_folders):
+    assert load_dataset(two_folders, positive="bright").classes == ("dark", "bright")
+
+
+def test_the_positive_class_is_the_one_with_masks(train_and_test):
+    save(train_and_test / "test/masks/3.png")
+    shutil.rmtree(train_and_test / "test/ill")
+    for number in range(12):
+        save(train_and_test / "test/ill" / f"b{number}.png")
+    assert load_dataset([train_and_test]).positive == "healthy"
+
+
+def test_the_positive_class_is_the_one_with_boxes(train_and_test):
+    boxes = {
+        "images": [{"id": 1, "file_name": "healthy/0.png", "width": 16, "height": 16}],
+        "annotations": [{"image_id": 1, "bbox": [2, 3, 4, 5]}],
+    }
+    (train_and_test / "test/boxes.json").write_text(json.dumps(boxes))
+    dataset = load_dataset([train_and_test])
+    assert dataset.positive == "healthy"
+    assert dataset.boxes["healthy/0.png"] == [(3, 2, 8, 6)]  # rows and columns, ends excluded
+
+
+def test_no_split_divides_a_group(train_and_test):
+    lines = ["file,group"]
+    lines += [f"train/{c}/{n}.png,patient{n % 6}" for c in ("healthy", "ill") for n in range(12)]
+    (train_and_test / "manifest.csv").write_text("\n".join(lines))
+    dataset = load_dataset([train_and_test])
+    groups = [{i.group for i in part} for part in (dataset.train, dataset.validation)]
+    assert groups[0] & groups[1] == set()
+    assert len(groups[0] | groups[1]) == 6
+
+
+def test_a_group_on_both_sides_is_refused(train_and_test):
+    (train_and_test / "manifest.csv").write_text("file,group\ntrain/ill/0.png,p\ntest/ill/0.png,p\n")
+    with pytest.raises(DataError, match="group 'p'"):
+        load_dataset([train_and_test])
+
+
+def test_the_split_depends_on_the_seed_alone(two_folders):
+    assert load_dataset(two_folders, seed=1) == load_dataset(two_folders, seed=1)
+    assert load_dataset(two_folders, seed=1) != load_dataset(two_folders, seed=2)
+
+
+def test_other_folders_under_test_are_named_and_ignored(train_and_test):
+    save(train_and_test / "test/ill_clean/0.png")
+    assert load_dataset([train_and_test]).ignored == ("ill_clean",)
+
+
+def test_dev_and_final_halves_make_the_whole(train_and_test):
+    (train_and_test / "test/dev.txt").write_text("healthy/0.png\nill/1.png\n")
+    dataset = load_dataset([train_and_test])
+    assert names(dataset.part("dev")) == {"healthy/0.png", "ill/1.png"}
+    assert names(dataset.part("dev")) | names(dataset.part("final")) == names(dataset.part("all"))
+    assert names(dataset.part("dev")) & names(dataset.part("final")) == set()
+
+
+def test_a_csv_lists_images(two_folders):
+    root = two_folders[0].parent
+    rows = [f"{c}/{n:02d}.png,{c},g{n}" for c in ("bright", "dark") for n in range(12)]
+    (root / "list.csv").write_text("path,label,group\n" + "\n".join(rows))
+    dataset = load_dataset([root / "list.csv"])
+    assert dataset.classes == ("bright", "dark")
+    assert {i.group for i in dataset.train} & {i.group for i in dataset.test} == set()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda a, b: shutil.rmtree(b), "no such folder"),
+        (lambda a, b: [p.unlink() for p in b.iterdir()], "holds no PNG or JPEG"),
+        (lambda a, b: [p.rename(p.with_suffix(".nii")) for p in b.iterdir()], r"12 files of other kinds"),
+        (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "at least 4 groups"),
+    ],
+)
+def test_folders_that_cannot_be_used_are_named(two_folders, spoil, message):
+    a, b = two_folders
+    spoil(a, b)
+    with pytest.raises(DataError, match=message) as error:
+        load_dataset([a, b])
+    assert "dark" in str(error.value)
+
+
+def test_one_and_three_classes_are_refused(two_folders):
+    root = two_folders[0].parent
+    save(root / "third" / "0.png")
+    with pytest.raises(DataError, match="exactly two class folders, found 3"):
+        load_dataset([root])
+    shutil.rmtree(root / "third")
+    shutil.rmtree(root / "dark")
+    with pytest.raises(DataError, match="exactly two class folders, found 1"):
+        load_dataset([root])
+
+
+def test_mixed_channels_name_the_odd_file(two_folders):
+    save(two_folders[1] / "odd.png", mode="RGB")
+    dataset = load_dataset(two_folders)
+    with pytest.raises(DataError, match=r"odd\.png: images mix channels"):
+        read_all([*dataset.train, *dataset.validation, *dataset.test])
+
+
+def test_every_unreadable_file_is_counted(two_folders):
+    for number in range(5):
+        (two_folders[0] / f"bad{number}.png").write_text("not an image")
+    dataset = load_dataset(two_folders)
+    with pytest.raises(DataError, match=r"bad0\.png: not a PNG.*and 2 more"):
+        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path))
+
+
+def test_values_span_minus_one_to_one(tmp_path):
+    Image.fromarray(np.array([[0, 255]] * 8, np.uint8).repeat(4, axis=1)).save(tmp_path / "x.png")
+    from acdm.images.read import read_image
+
+    assert set(np.unique(read_image(tmp_path / "x.png"))) == {-1.0, 1.0}

@@ -1,0 +1,220 @@
+"""The commands as a user types them, each in a process of its own or through `main`."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acdm.cli import main
+
+TINY = [
+    "--size", "16", "--batch", "4", "--steps", "12", "--precision", "fp32", "--network.width", "4",
+    "--network.max-width", "8", "--network.critic-width", "4", "--network.critic-max-width", "8", "--branches", "3",
+]  # fmt: skip
+
+KEYS = {
+    "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling"},
+    "branches": {"common_gap", "energy_share", "dominance"},
+    "classes": {"swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc"},
+}
+MAP_KEYS = {
+    "auprc", "auroc", "best_iou", "best_dice", "iou", "dice", "threshold", "rule", "ncc_mean", "ncc_std", "pxap",
+    "pointing_game", "relevance_mass", "maxboxacc", "box_recall", "negative_area", "polarity", "ci",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    assert main(["toy", str(folder), "--size", "16", "--train", "40", "--test", "12"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", str(toy), "-o", str(folder), *TINY]) == 0
+    assert main(["evaluate", str(folder), str(toy)]) == 0
+    assert main(["report", str(folder)]) == 0
+    return folder
+
+
+def test_the_run_folder_holds_what_the_contract_says(run):
+    for name in (
+        "config.yaml", "data.json", "env.json", "metrics.csv", "log.txt", "checkpoints/step-12.safetensors",
+        "judge.safetensors", "calibration.json", "samples/step-12.png", "results.json", "report/index.html",
+    ):  # fmt: skip
+        assert (run / name).is_file(), name
+
+
+def test_results_have_every_key_of_the_contract(run):
+    results = json.loads((run / "results.json").read_text())
+    assert results["n"] == {"without": 6, "with": 6}
+    assert results["positive"] == "with"
+    for part, keys in KEYS.items():
+        assert keys <= set(results[part])
+    assert set(results["maps"]) == {"psi1", "contrast", "residual"}
+    assert all(MAP_KEYS <= set(figures) for figures in results["maps"].values())
+    assert {"schema", "run", "data", "split", "seed", "default_map", "trivial", "timing"} <= set(results)
+    assert sum(results["branches"]["energy_share"]) == pytest.approx(1)
+    assert results["maps"]["contrast"]["negative_area"] is None
+
+
+def test_brightness_alone_finds_the_white_rectangle(run):
+    assert json.loads((run / "results.json").read_text())["trivial"]["brightness"] > 0.95
+
+
+def test_the_report_asks_nothing_of_the_network(run):
+    page = (run / "report/index.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert (run / "report/plotly.min.js").is_file()
+
+
+def test_nothing_in_the_run_tells_where_it_was_made(run, toy):
+    for path in run.rglob("*"):
+        if path.suffix in (".json", ".yaml", ".html") and path.name != "env.json":
+            assert str(toy.parent) not in path.read_text().replace(str(run), ""), path
+
+
+def test_maps_come_back_at_their_own_size_and_sum_up(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 50), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in" / "wide.png")
+    assert main(["map", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--label", "with"]) == 0
+    folder = tmp_path / "out" / "wide.png"
+    maps = {name: np.load(folder / f"{name}.npy") for name in ("psi1", "contrast", "residual", "psi")}
+    assert maps["psi"].shape == (3, 1, 30, 50)
+    assert all(maps[name].shape == (1, 30, 50) for name in ("psi1", "contrast", "residual"))
+    assert maps["psi1"].dtype == np.float32
+    np.testing.assert_array_equal(maps["psi"][0], maps["psi1"])
+    for name in ("overlay", "counterfactual", "reconstruction", "branch-1", "branch-3", "strip", "psi1"):
+        assert (folder / f"{name}.png").is_file()
+    shown = np.asarray(Image.open(folder / "psi1.png"))[..., 0].astype(float)
+    np.testing.assert_allclose(shown, np.clip(np.round(maps["psi1"][0] * 127 + 128), 1, 255), atol=1)
+
+
+def test_the_label_can_be_decided_and_is_told(run, toy, tmp_path):
+    assert main(["map", str(run), str(toy / "test"), "-o", str(tmp_path / "out")]) == 0
+    lines = (tmp_path / "out" / "maps.csv").read_text().splitlines()
+    assert lines[0] == "file,label,reason"
+    assert {line.split(",")[1] for line in lines[1:]} <= {"with", "without"}
+
+
+def test_a_bad_file_is_listed_and_the_others_are_mapped(run, toy, tmp_path, capsys):
+    shutil.copytree(toy / "test/with", tmp_path / "in")
+    (tmp_path / "in" / "bad.png").write_text("no image")
+    assert main(["map", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--label", "with"]) == 3
+    assert "bad.png" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("*/psi1.npy"))) == 6
+
+
+@pytest.mark.parametrize("options", [["--steps", "12"]])
+def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path, options):
+    """A real SIGKILL, at a moment of the machine's choosing."""
+    import time
+
+    from acdm.training.state import read_tensors
+
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
+    arguments = ["train", str(toy), "-o", str(folder), *TINY, "--config", str(tmp_path / "often.yaml")]
+    (tmp_path / "often.yaml").write_text("save_every: 1\n")
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list((folder / "checkpoints").glob("*.safetensors"))) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert main([*arguments, "--resume"]) == 0
+    name = "checkpoints/step-12.safetensors"
+    resumed, whole = (read_tensors(path / name, "training")[0] for path in (folder, run))
+    assert resumed.keys() == whole.keys()
+    assert all((resumed[key] == whole[key]).all() for key in whole)
+
+
+def fails(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return code, captured.err + captured.out
+
+
+def test_bad_input_gets_one_sentence_and_leaves_nothing(two_folders, tmp_path, capsys):
+    a, b = two_folders
+    bad = tmp_path / "bad"
+    shutil.copytree(a, bad)
+    (bad / "00.png").write_text("no image")
+    cases = [
+        ([tmp_path / "nowhere"], "no such folder"),
+        ([a, tmp_path / "nowhere"], "no such folder"),
+        ([a, a], "given twice"),
+        ([bad, b], "00.png: not a PNG"),
+        ([a, b, "--size", "50"], "size"),
+        ([a, b, "--branches", "0"], "branches"),
+        ([a, b, "--positive", "zebra"], "zebra"),
+        ([a, b, "--device", "cuda"], "cuda"),
+    ]
+    for arguments, message in cases:
+        code, text = fails(capsys, "train", *arguments, "-o", tmp_path / "run", "--steps", "1")
+        assert code == 2, (arguments, text)
+        assert message in text
+        left = [p for p in (tmp_path / "run").rglob("*") if p.name != ".lock"] if (tmp_path / "run").exists() else []
+        assert left == [], arguments
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("loss: {spares: 1}", "loss.spares: no such option"), ("batch: 1", "batch"), ("- a", "key: value"), ("a: [", "YAML"),
+     ("size: !!python/object/apply:os.system ['touch canary']", "YAML")],
+)  # fmt: skip
+def test_a_wrong_config_names_the_key(two_folders, tmp_path, capsys, line, message):
+    (tmp_path / "c.yaml").write_text(line)
+    code, text = fails(capsys, "train", *two_folders, "-o", tmp_path / "run", "--config", tmp_path / "c.yaml")
+    assert code == 2
+    assert message in text
+
+
+def test_a_run_folder_is_never_laid_over_something(two_folders, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("keep")
+    code, text = fails(capsys, "train", *two_folders, "-o", tmp_path / "run", "--steps", "1")
+    assert (code, "already exists" in text) == (2, True)
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "keep"
+
+
+def test_what_is_no_run_is_said(two_folders, run, tmp_path, capsys):
+    assert fails(capsys, "evaluate", tmp_path, two_folders[0])[0] == 2
+    shutil.copytree(run, tmp_path / "broken")
+    for path in (tmp_path / "broken/checkpoints").iterdir():
+        path.write_bytes(b"not one")
+    code, text = fails(capsys, "map", tmp_path / "broken", two_folders[0], "-o", tmp_path / "out")
+    assert code == 2
+    assert "not an acdm checkpoint" in text
+
+
+def test_a_label_that_does_not_exist_is_refused(run, two_folders, tmp_path, capsys):
+    code, text = fails(capsys, "map", run, two_folders[0], "-o", tmp_path / "out", "--label", "zebra")
+    assert code == 3
+    assert "its classes are without, with" in text
+
+
+def test_a_misspelled_command_is_guessed(capsys):
+    code, text = fails(capsys, "trian", "x")
+    assert code == 2
+    assert "train" in text
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from acdm.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_torchvision_is_absent():
+    """It installs silently beside a CPU torch, fails at import, and takes torchmetrics with it."""
+    import importlib.util
+
+    assert importlib.util.find_spec("torchvision") is None

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+
+from acdm.config import Optimiser, build
+from acdm.data.batches import Batches
+from acdm.errors import DivergedError
+from acdm.training.loop import rate, steps_for, train
+from acdm.training.step import assemble
+
+SMALL = {
+    "size": 16, "batch": 4, "precision": "fp32",
+    "network": {"branches": 3, "width": 4, "max_width": 8, "critic_width": 4, "critic_max_width": 8},
+}  # fmt: skip
+CPU = torch.device("cpu")
+
+
+def batches(config, classes=2):
+    images = torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    labels = torch.arange(12) % classes
+    return Batches(images, labels, config.batch, config.augment, config.seed)
+
+
+def test_reconstruction_improves():
+    config = build("tiny", SMALL, {"optimiser": {"warmup": 1}})
+    records = list(train(assemble(config, 1, 2, CPU), batches(config), config, 60))
+    first, last = (sum(r.losses["rec"] for r in part) for part in (records[:10], records[-10:]))
+    assert last < 0.8 * first
+
+
+@pytest.mark.parametrize("judged", ["swapped", "both"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_every_loss_is_told_and_finite(judged, n):
+    config = build("tiny", SMALL, {"judged": judged, "network": {"branches": n}})
+    (record,) = train(assemble(config, 1, 2, CPU), batches(config), config, 1)
+    expected = {"rec", "grad_rec", "dis_rec", "sqc", "energy", "sparse", "adv", "critic", "r1", "total"}
+    assert set(record.losses) == expected
+    assert all(math.isfinite(value) for value in record.losses.values())
+
+
+def test_three_classes_train_as_two_do():
+    config = build("tiny", SMALL, {"batch": 6})
+    (record,) = train(assemble(config, 1, 3, CPU), batches(config, classes=3), config, 1)
+    assert math.isfinite(record.losses["total"])
+
+
+def test_lazy_r1_keeps_its_strength():
+    every, lazy = (build("tiny", SMALL, {"optimiser": {"r1_every": n}}) for n in (1, 4))
+    values = [next(train(assemble(c, 1, 2, CPU), batches(c), c, 8)).losses["r1"] for c in (every, lazy)]
+    assert values[1] == pytest.approx(4 * values[0])
+
+
+def test_the_same_seed_gives_the_same_players():
+    config = build("tiny", SMALL)
+    torch.manual_seed(1)
+    one = assemble(config, 1, 2, CPU).branches.state_dict()
+    torch.manual_seed(2)
+    two = assemble(config, 1, 2, CPU).branches.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_next_step():
+    config = build("tiny", SMALL)
+    players, data = assemble(config, 1, 2, CPU), batches(config)
+    data.images = torch.full_like(data.images, float("nan"))
+    with pytest.raises(DivergedError, match=r"not finite at step 1 \(images \["):
+        next(train(players, data, config, 2))
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_zero():
+    options = Optimiser(warmup=10, decay=0.5)
+    values = [rate(i, 100, options) for i in range(100)]
+    assert values[0] == pytest.approx(0.1)
+    assert values[9] == values[49] == 1
+    assert values[75] == pytest.approx(0.5)
+    assert values[99] == pytest.approx(0.02)
+
+
+def test_minutes_become_steps():
+    assert steps_for(minutes=10, seconds_so_far=70, done=30, seconds_a_step=0.5) == 30 + (570 - 70) * 2
+    assert steps_for(minutes=0.01, seconds_so_far=70, done=30, seconds_a_step=0.5) == 31
