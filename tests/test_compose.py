@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from acdm.compose import blend, common, compose, distinction, unshare
+from acdm.compose import blend, common, compose, distinction
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

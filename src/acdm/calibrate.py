@@ -1,9 +1,10 @@
 """What is learned from training images without masks: which sign carries the object, and where to cut.
 
 Rules:
-    negatives  the value that 99.5 % of the other class's training pixels stay under (psi1, residual)
-    otsu       Otsu's threshold over the pooled training maps of the positive class (contrast, whose negatives show
-               the object that the swap would add, and therefore never set a threshold)
+    otsu               Otsu's threshold over the pooled training maps of the positive class (contrast, whose negatives
+                       show the object that the swap would add, and therefore never set a threshold)
+    otsu or negatives  the same, but at least the value that 99.5 % of the other class's training pixels stay under
+                       (psi1, residual)
 """
 
 from dataclasses import dataclass
@@ -48,11 +49,11 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     for name in MAPS:
         positives, negatives = maps[name][y == 1].numpy(), maps[name][y == 0].numpy()
         polarity = _polarity(positives)
-        if name == "contrast":
-            result[name] = Calibration(polarity, float(threshold_otsu(score(positives, polarity))), "otsu")
-        else:
-            value = float(np.quantile(score(negatives, polarity), QUANTILE))
-            result[name] = Calibration(polarity, max(value, 1e-6), f"negatives {QUANTILE:.1%}")
+        threshold, rule = float(threshold_otsu(score(positives, polarity))), "otsu"
+        if name != "contrast":
+            threshold = max(threshold, float(np.quantile(score(negatives, polarity), QUANTILE)))
+            rule = f"otsu or negatives {QUANTILE:.1%}"
+        result[name] = Calibration(polarity, threshold, rule)
     return result
 
 

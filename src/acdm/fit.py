@@ -73,6 +73,11 @@ class _Session:
     window: list[Record] = field(default_factory=list)
     psnr: float | None = None
 
+    def tell(self, line: str) -> None:
+        """Say it to the watcher and write it into the run's log."""
+        self.run.log(line)
+        self.watcher.say(line)
+
 
 def fit(
     dataset: Dataset, config: Config, path: Path, command: str, resume: bool = False, watcher: Watcher | None = None
@@ -100,8 +105,8 @@ def fit(
         data = {"channels": parts.channels, "size": config.size}
         run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
         players = assemble(config, parts.channels, len(dataset.classes), torch.device(config.device))
-        start = _restore(run, players, watcher) if resume else 0
         session = _Session(run, config, players, parts, watcher, time.perf_counter())
+        start = _restore(session) if resume else 0
         _train(session, start)
         _finish(session)
     return run
@@ -142,13 +147,13 @@ def _load_parts(dataset: Dataset, size: int) -> _Parts:
     return _Parts(train, validation, train[0].shape[1])
 
 
-def _restore(run: Run, players: Players, watcher: Watcher) -> int:
-    path, complaints = newest(run.checkpoints)
+def _restore(session: _Session) -> int:
+    path, complaints = newest(session.run.checkpoints)
     for complaint in complaints:
-        watcher.say(f"passed over: {complaint}")
-    start = load_players(path, players)
-    run.forget_after(start)
-    watcher.say(f"resumed from {path} after step {start}")
+        session.tell(f"passed over: {complaint}")
+    start = load_players(path, session.players)
+    session.run.forget_after(start)
+    session.tell(f"resumed from {path.name} after step {start}")
     return start
 
 
@@ -164,7 +169,7 @@ def _train(session: _Session, start: int) -> None:
         for record in train(session.players, batches, session.config, steps, start):
             _observe(session, record, steps)
             if deadline and time.perf_counter() - session.began > deadline:
-                session.run.log(f"stopped at step {record.step} of {steps}: {config.minutes} minutes are over")
+                session.tell(f"stopped at step {record.step} of {steps}: {config.minutes} minutes are over")
                 break
     except KeyboardInterrupt:
         if record:
@@ -196,7 +201,7 @@ def _measure(session: _Session, batches: Batches, start: int) -> tuple[int, int]
     steps = steps_for(config.minutes, spent, last, fmean(seconds))
     session.config = config.model_copy(update={"steps": steps})
     session.run.save_config(session.config)
-    session.watcher.say(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {config.minutes:g} minutes")
+    session.tell(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {config.minutes:g} minutes")
     return last, steps
 
 
@@ -241,8 +246,8 @@ def _head(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _finish(session: _Session) -> None:
-    session.watcher.say("fitting the judge")
+    session.tell("fitting the judge")
     judge = train_judge(session.parts.train, session.parts.validation, session.config.augment, session.config.seed)
     save_judge(session.run.judge, judge)
-    session.watcher.say(f"judge: AUROC {judge.auroc:.3f} on validation images; calibrating")
+    session.tell(f"judge: AUROC {judge.auroc:.3f} on validation images; calibrating")
     save_calibration(session.run, calibrate(load(session.run.path), *session.parts.train))

@@ -15,6 +15,7 @@ FORMATS = ("PNG", "JPEG")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 MAX_PIXELS = 64_000_000  # of a file decoded whole
 MIN_SIDE = 8
+_TOO_LARGE = f"has more than {MAX_PIXELS // 10**6} million pixels, too many to decode whole; cut it into tiles"
 _DEPTH = {"1": 1, "L": 255, "RGB": 255, "I;16": 65535, "I": 65535}
 
 
@@ -38,7 +39,9 @@ def read_image(path: Path) -> Array:
                 upright = _plain(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a PNG or JPEG image; convert or remove it") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:  # Pillow's own limit, met before ours can be looked at
+        raise DataError(f"{path}: {_TOO_LARGE}") from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
     pixels = np.asarray(upright, dtype=np.float32) / _DEPTH[upright.mode]
     if pixels.ndim == 2:
@@ -54,7 +57,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 def _check_header(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: {width} x {height} pixels is more than {MAX_PIXELS} decoded whole; cut it into tiles")
+        raise DataError(f"{path}: {_TOO_LARGE}")
     if min(width, height) < MIN_SIDE:
         raise DataError(f"{path}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
     if getattr(image, "n_frames", 1) > 1:

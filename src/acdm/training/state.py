@@ -131,7 +131,10 @@ def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor], path: Path
         state.setdefault(int(index), {})[key] = value
     try:
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    except (ValueError, KeyError):
+        for parameter, moments in optimiser.state.items():
+            for key in ("exp_avg", "exp_avg_sq"):  # fused Adam pairs values by their place in memory
+                moments[key] = torch.empty_like(parameter).copy_(moments[key])
+    except (ValueError, KeyError, RuntimeError):
         raise CheckpointError(f"{path}: does not fit the optimisers of config.yaml beside it") from None
 
 

@@ -70,12 +70,6 @@ def step(
     autocast = torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16)
     with autocast:
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
-    import os
-
-    if os.environ.get("GAUGE"):
-        from acdm.compose import unshare
-
-        psi, psi_st = unshare(psi, psi_st)
     x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
     if config.judged == "both":
         fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])

@@ -1,0 +1,84 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from acdm.calibrate import calibrate, load_calibration, network_maps, save_calibration
+from acdm.decompose import Decomposition, score
+from acdm.run import Run
+
+
+def known(object_sign=1.0):
+    """A decomposer that knows the truth: a square of +-1 under class 1, nothing under class 0, the rest in branch 2."""
+
+    def split(x, y, other):
+        square = torch.zeros_like(x)
+        square[:, :, 4:8, 4:8] = object_sign
+        rest = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 0.01
+
+        def under(k):
+            return torch.stack([square * k[:, None, None, None], x - rest], dim=1)
+
+        return under(y), under(other)
+
+    return SimpleNamespace(split=split)
+
+
+@pytest.fixture
+def images():
+    return torch.zeros(20, 1, 16, 16), torch.arange(20) % 2
+
+
+@pytest.mark.parametrize(("sign", "polarity"), [(1.0, "positive"), (-1.0, "negative")])
+def test_the_sign_of_the_object_is_found_without_masks(images, sign, polarity):
+    calibration = calibrate(known(sign), *images)
+    assert calibration["psi1"].polarity == calibration["contrast"].polarity == polarity
+
+
+def test_thresholds_part_the_object_from_the_rest(images):
+    decomposer = known()
+    calibration = calibrate(decomposer, *images)
+    x, y = images
+    maps = network_maps(decomposer, x, y)
+    truth = torch.zeros(16, 16, dtype=torch.bool)
+    truth[4:8, 4:8] = True
+    for name in ("psi1", "contrast"):
+        c = calibration[name]
+        found = score(maps[name][y == 1], c.polarity) >= c.threshold
+        assert (found == truth.numpy()).all(), name
+
+
+def test_contrast_takes_its_threshold_from_no_negative(images):
+    rules = {name: c.rule for name, c in calibrate(known(), *images).items()}
+    assert rules == {"psi1": "otsu or negatives 99.5%", "contrast": "otsu", "residual": "otsu or negatives 99.5%"}
+
+
+def test_residual_is_what_the_negative_class_cannot_explain(images):
+    x, y = images
+    maps = network_maps(known(), x, y)
+    # under class 0 branch 1 is silent, so x - x_hat is what branch 2 left out, for both classes
+    assert maps["residual"].min() >= 0
+    assert maps["residual"].max() <= 0.01
+
+
+def test_calibration_survives_the_disk(images, tmp_path):
+    calibration = calibrate(known(), *images)
+    save_calibration(Run(tmp_path), calibration)
+    assert load_calibration(Run(tmp_path)) == calibration
+
+
+def test_score_by_hand():
+    signed = torch.tensor([1.0, -3.0]).view(2, 1, 1)  # two channels of one pixel
+    assert score(signed, "both").item() == 2
+    assert score(signed, "positive").item() == 0.5
+    assert score(signed, "negative").item() == 1.5
+
+
+def test_maps_of_a_decomposition_by_hand():
+    psi, psi_other = torch.tensor([3.0, 1.0]).view(2, 1, 1, 1), torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+    d = Decomposition(torch.full((1, 1, 1), 4.5), psi, psi_other, torch.zeros(1, 1, 1), "ill", "healthy")
+    assert d.psi1.item() == 3
+    assert d.contrast.item() == 4
+    assert d.reconstruction.item() == 4
+    assert d.counterfactual.item() == 0
+    assert d.common.item() == 1

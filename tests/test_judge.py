@@ -1,0 +1,28 @@
+import torch
+
+from acdm.config import Augment
+from acdm.judge import load_judge, save_judge, train_judge
+
+
+def patches(n, seed):
+    """Class 1 has a bright square somewhere."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 1, 16, 16, generator=generator) * 0.2
+    y = torch.arange(n) % 2
+    for i in range(1, n, 2):
+        top, left = torch.randint(2, 9, (2,), generator=generator).tolist()
+        x[i, :, top : top + 5, left : left + 5] += 1
+    return x.clamp(-1, 1), y
+
+
+def test_the_judge_learns_survives_the_disk_and_depends_on_the_seed_alone(tmp_path):
+    judges = []
+    for noise in (1, 2):
+        torch.manual_seed(noise)
+        judges.append(train_judge(patches(64, 0), patches(32, 1), Augment(), seed=0, steps=80))
+    x, y = patches(40, 2)
+    probabilities = judges[0].probabilities(x)
+    assert torch.equal(probabilities, judges[1].probabilities(x))
+    assert (probabilities.argmax(dim=1) == y).float().mean() > 0.9
+    save_judge(tmp_path / "judge.safetensors", judges[0])
+    assert torch.equal(load_judge(tmp_path / "judge.safetensors", 1, 2).probabilities(x), probabilities)
