@@ -81,4 +81,3 @@ def test_maps_of_a_decomposition_by_hand():
     assert d.contrast.item() == 4
     assert d.reconstruction.item() == 4
     assert d.counterfactual.item() == 0
-    assert d.common.item() == 1

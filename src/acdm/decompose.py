@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acdm.compose import common, compose, distinction
+from acdm.compose import compose, distinction
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_image
@@ -60,11 +60,6 @@ class Decomposition:
     def counterfactual(self) -> Tensor:
         """x_hat under the other class, (C, H, W)."""
         return compose(self.psi_other[None])[0]
-
-    @property
-    def common(self) -> Tensor:
-        """Sum of branches 2..N under the own class, (C, H, W)."""
-        return common(self.psi[None])[0].sum(dim=0)
 
     def maps(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in MAPS}

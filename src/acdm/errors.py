@@ -48,6 +48,8 @@ class WriteError(AcdmError):
 
 
 class InterruptedTrainingError(AcdmError):
-    """Training was asked to stop; it saved first."""
+    """Training was asked to stop by a signal; it saved first."""
 
-    exit_code = 130
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum  # 130 for SIGINT, 143 for SIGTERM

@@ -18,15 +18,16 @@ from acdm.config import Config
 from acdm.data.batches import Batches
 from acdm.data.folder import Dataset, Item, read_all
 from acdm.decompose import load, squares
-from acdm.errors import ConfigError, InterruptedTrainingError
+from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
 from acdm.images.write import png
 from acdm.judge import save_judge, train_judge
-from acdm.run import Run, insist_free, lock
+from acdm.run import Run, describe, insist_free, lock
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
 from acdm.training.state import load_players, newest, save_players
 from acdm.training.step import Players, assemble
+from acdm.training.stop import listening
 
 VALIDATION_IMAGES = 64
 DEFAULT_STEPS = 3000
@@ -89,7 +90,7 @@ def fit(
         config: `resolve`d; ignored where a run is resumed, which keeps its own.
         path: of the run folder.
         command: that made the run, for the record.
-        resume: go on with an unfinished run.
+        resume: go on with an unfinished run, on the same images.
         watcher: of progress.
 
     Raises:
@@ -97,7 +98,7 @@ def fit(
     """
     watcher = watcher or Watcher()
     if resume:
-        config = Run.open(path).config()
+        config = _resumed(Run.open(path), dataset)
     else:
         insist_free(path)
     parts = _load_parts(dataset, config.size)
@@ -147,6 +148,12 @@ def _load_parts(dataset: Dataset, size: int) -> _Parts:
     return _Parts(train, validation, train[0].shape[1])
 
 
+def _resumed(run: Run, dataset: Dataset) -> Config:
+    if describe(dataset)["files"] != run.read_json("data.json")["files"]:
+        raise DataError(f"{run.path}: the images or their split are not those this run began with; start a new run")
+    return run.config()
+
+
 def _restore(session: _Session) -> int:
     path, complaints = newest(session.run.checkpoints)
     for complaint in complaints:
@@ -164,22 +171,24 @@ def _train(session: _Session, start: int) -> None:
     if steps is None:
         start, steps = _measure(session, batches, start)
     deadline = 60 * config.minutes if config.minutes else None
-    record = None
-    try:
+    done = start
+    with listening() as stop:
         for record in train(session.players, batches, session.config, steps, start):
+            done = record.step
             _observe(session, record, steps)
-            if deadline and time.perf_counter() - session.began > deadline:
-                session.tell(f"stopped at step {record.step} of {steps}: {config.minutes} minutes are over")
+            if stop.signum is not None:
                 break
-    except KeyboardInterrupt:
-        if record:
-            save_players(session.run.checkpoints, session.players, record.step)
+            if deadline and time.perf_counter() - session.began > deadline:
+                session.tell(f"stopped at step {done} of {steps}: {config.minutes:g} minutes are over")
+                break
+    if done > start:
+        save_players(session.run.checkpoints, session.players, done)
+    if stop.signum is not None:
         raise InterruptedTrainingError(
-            f"interrupted; saved in {session.run.path} after step {record.step if record else start},"
-            " go on with the same command and --resume"
-        ) from None
-    if record:
-        save_players(session.run.checkpoints, session.players, record.step)
+            f"stopped by signal {stop.signum}; saved in {session.run.path} after step {done},"
+            " go on with the same command and --resume",
+            stop.signum,
+        )
 
 
 def _measure(session: _Session, batches: Batches, start: int) -> tuple[int, int]:

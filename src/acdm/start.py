@@ -39,9 +39,13 @@ def start(
     watcher = watcher or Watcher()
     if not 1 <= len(folders) <= 2:
         raise ConfigError(f"give one data folder or two class folders, got {len(folders)}")
-    dataset = load_dataset(folders, positive, int(options.get("seed") or 0))
-    if resume and out is None:
-        raise ConfigError("--resume: name the run folder with -o")
+    seed = int(options.get("seed") or 0)
+    if resume:
+        if out is None:
+            raise ConfigError("--resume: name the run folder with -o")
+        begun = Run.open(out)
+        seed, positive = begun.config().seed, begun.read_json("data.json")["positive"]
+    dataset = load_dataset(folders, positive, seed)
     path = out or _next_folder(dataset.root)
     counts = " · ".join(f"{name} {sum(i.label == name for i in dataset.train)}" for name in dataset.classes)
     watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ TINY = [
     "--size", "16", "--batch", "4", "--steps", "12", "--precision", "fp32", "--network.width", "4",
     "--network.max-width", "8", "--network.critic-width", "4", "--network.critic-max-width", "8", "--branches", "3",
 ]  # fmt: skip
+
+ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
 
 KEYS = {
     "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling"},
@@ -118,10 +121,9 @@ def test_a_bad_file_is_listed_and_the_others_are_mapped(run, toy, tmp_path, caps
 def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
     """A real SIGKILL, at a moment of the machine's choosing."""
     folder = tmp_path / "killed"
-    command = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
     arguments = ["train", str(toy), "-o", str(folder), *TINY, "--config", str(tmp_path / "often.yaml")]
     (tmp_path / "often.yaml").write_text("save_every: 1\n")
-    process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*ACDM, *arguments], stderr=subprocess.DEVNULL)
     while process.poll() is None and len(list((folder / "checkpoints").glob("*.safetensors"))) < 2:
         time.sleep(0.01)
     process.kill()
@@ -131,6 +133,28 @@ def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
     resumed, whole = (read_tensors(path / name, "training")[0] for path in (folder, run))
     assert resumed.keys() == whole.keys()
     assert all((resumed[key] == whole[key]).all() for key in whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_so(toy, tmp_path, number, code):
+    folder = tmp_path / "stopped"
+    arguments = ["train", str(toy), "-o", str(folder), *("100000" if a == "12" else a for a in TINY)]
+    process = subprocess.Popen([*ACDM, *arguments], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (folder / "metrics.csv").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "--resume" in text
+    assert "Traceback" not in text
+    assert len(list((folder / "checkpoints").glob("step-*.safetensors"))) == 1
+
+
+def test_a_run_is_not_resumed_on_other_images(toy, run, two_folders, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "copy")
+    code, text = fails(capsys, "train", *two_folders, "-o", tmp_path / "copy", "--resume", "--positive", "dark")
+    assert code == 2
+    assert "with" in text
 
 
 def fails(capsys, *arguments):
