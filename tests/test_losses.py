@@ -78,6 +78,12 @@ def test_l_energy_is_zero_where_nothing_can_be_unequal(n):
     assert losses.l_energy(torch.randn(2, n, 1, 4, 4)).item() == 0
 
 
+def test_l_share_looks_at_branches_2_to_n_alone():
+    own, other = branches(9.0, 1.0, 2.0), branches(-9.0, 1.0, 5.0)
+    assert losses.l_share(own, other).item() == pytest.approx((0 + 3) / 2)
+    assert losses.l_share(branches(1.0), branches(2.0)).item() == 0
+
+
 def test_l_sparse_is_the_mean_amplitude():
     assert losses.l_sparse(pixels(1.0, -3.0)).item() == 2
 

@@ -25,6 +25,7 @@ class Weights(_Options):
     sqc: Weight = 1.0
     energy: Weight = 1.0
     sparse: Weight = 5.0
+    share: Weight = 5.0  # ours
     adv: Weight = 1.0
     r1: Weight = 1.0  # StarGAN v2
 

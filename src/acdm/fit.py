@@ -16,7 +16,7 @@ from torch import Tensor
 from acdm.calibrate import calibrate, save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
-from acdm.data.folder import Dataset, Item, read_all
+from acdm.data.folder import Dataset, read_all
 from acdm.decompose import load, squares
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
@@ -140,12 +140,16 @@ def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
 
 
 def _load_parts(dataset: Dataset, size: int) -> _Parts:
-    def tensors(items: list[Item]) -> tuple[Tensor, Tensor]:
-        images = read_all(items)
-        return squares(images, size), torch.tensor([dataset.index(item.label) for item in items])
+    """Decode every image of the data set, the test part too, so that a bad file is known before the first step."""
+    items = [*dataset.train, *dataset.validation, *dataset.test]
+    images = read_all(items)
+    first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 
-    train, validation = tensors(dataset.train), tensors(dataset.validation)
-    return _Parts(train, validation, train[0].shape[1])
+    def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        labels = torch.tensor([dataset.index(item.label) for item in items[start:stop]])
+        return squares(images[start:stop], size), labels
+
+    return _Parts(part(0, first), part(first, second), len(images[0]))
 
 
 def _resumed(run: Run, dataset: Dataset) -> Config:

@@ -65,6 +65,16 @@ def l_sparse(psi_1: Tensor) -> Tensor:
     return psi_1.abs().mean()
 
 
+def l_share(own: Tensor, other: Tensor) -> Tensor:
+    """What eq. (4) drives to zero, asked for outright: branches 2..N are the same under both classes.
+
+    Ours, not the paper's: alpha-blending alone leaves the object's outline in the other branches for long.
+    """
+    if own.shape[1] < 2:
+        return own.new_zeros(())
+    return (common(own) - common(other)).abs().mean()
+
+
 def l_adv(logit: Tensor) -> Tensor:
     """What the generators pay for an image whose logit for its class is `logit` (B,): non-saturating softplus."""
     return F.softplus(-logit).mean()

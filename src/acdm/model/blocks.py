@@ -96,22 +96,19 @@ class Down(nn.Module):
         return out
 
 
-class Up(nn.Module):
-    """Residual block of the decoder, styled by AdaIN; doubles the picture where `grow` is set."""
+class Styled(nn.Module):
+    """Residual block of the decoder, styled by AdaIN; width and size stay."""
 
-    def __init__(self, branches: int, width_in: int, width_out: int, style_dim: int, *, grow: bool = True) -> None:
+    def __init__(self, branches: int, width: int, style_dim: int) -> None:
         super().__init__()
-        self.grow = nn.Upsample(scale_factor=2) if grow else nn.Identity()
-        self.norm1 = AdaIN(branches * width_in, style_dim)
-        self.conv1 = conv(branches, width_in, width_out)
-        self.norm2 = AdaIN(branches * width_out, style_dim)
-        self.conv2 = conv(branches, width_out, width_out)
-        self.shortcut = shortcut(branches, width_in, width_out)
+        self.norm1 = AdaIN(branches * width, style_dim)
+        self.conv1 = conv(branches, width, width)
+        self.norm2 = AdaIN(branches * width, style_dim)
+        self.conv2 = conv(branches, width, width)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
-        h = self.conv1(self.grow(self.norm1(x, s)))
-        h = self.conv2(self.norm2(h, s))
-        out: Tensor = (self.grow(self.shortcut(x)) + h) * 2**-0.5
+        h = self.conv2(self.norm2(self.conv1(self.norm1(x, s)), s))
+        out: Tensor = (x + h) * 2**-0.5
         return out
 
 

@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acdm.model.blocks import AdaIN, Down, Up, conv
+from acdm.model.blocks import AdaIN, Down, Styled, conv
 
 
 class Encoder(nn.Module):
@@ -39,20 +40,23 @@ class Decoder(nn.Module):
         super().__init__()
         self.stem_factor = stem
         self.branches = branches
-        self.bottleneck = nn.ModuleList(
-            Up(branches, widths[-1], widths[-1], style_dim, grow=False) for _ in range(bottleneck)
-        )
-        self.ups = nn.ModuleList(Up(branches, b, a, style_dim) for a, b in reversed(list(pairwise(widths))))
-        self.skips = nn.ModuleList(conv(branches, w, w, kernel=1) for w in reversed(widths[:-1]))
+        finer = list(reversed(widths[:-1]))
+        self.bottleneck = nn.ModuleList(Styled(branches, widths[-1], style_dim) for _ in range(bottleneck))
+        self.narrow = nn.ModuleList(conv(branches, b, a, kernel=1) for b, a in pairwise([widths[-1], *finer]))
+        self.skips = nn.ModuleList(conv(branches, w, w, kernel=1) for w in finer)
+        self.blocks = nn.ModuleList(Styled(branches, w, style_dim) for w in finer)
         self.norm = AdaIN(branches * widths[0], style_dim)
         self.head = conv(branches, widths[0], channels * stem**2)
 
     def forward(self, features: list[Tensor], s: Tensor) -> Tensor:
         """Features of B images and (K*B, style_dim) styles, class by class -> (K*B, N*C, H, W)."""
         copies = len(s) // len(features[0])
-        h = features[-1].repeat(copies, 1, 1, 1)
+        h = torch.cat([features[-1]] * copies)  # Tensor.repeat would leave the channels-last layout
         for block in self.bottleneck:
             h = block(h, s)
-        for up, skip, feature in zip(self.ups, self.skips, reversed(features[:-1]), strict=True):
-            h = up(h, s) + skip(feature).repeat(copies, 1, 1, 1)
+        for narrow, skip, block, feature in zip(
+            self.narrow, self.skips, self.blocks, reversed(features[:-1]), strict=True
+        ):
+            h = F.interpolate(narrow(h), scale_factor=2) + torch.cat([skip(feature)] * copies)
+            h = block(h, s)
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)

@@ -93,6 +93,7 @@ def step(
         "sqc": losses.l_sqc(both),
         "energy": losses.l_energy(both),
         "sparse": losses.l_sparse(distinction(both)),
+        "share": losses.l_share(psi, psi_st),
         "adv": losses.l_adv(fake_logit),
     }
     total = losses.objective(terms, config.loss)
