@@ -29,7 +29,9 @@ from acdm.training.state import load_players, newest, save_players
 from acdm.training.step import Players, assemble
 from acdm.training.stop import listening
 
-VALIDATION_IMAGES = 64
+VALIDATION_IMAGES = 64  # whose PSNR is followed
+SHEET_IMAGES = 8
+WINDOW = 10  # steps that a line of metrics.csv is the mean of
 DEFAULT_STEPS = 3000
 
 
@@ -59,6 +61,12 @@ class _Parts:
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor]
     channels: int
+
+    def head(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first validation images, as many of each class."""
+        x, y = self.validation
+        chosen = pick(y, 2, count // 2)
+        return x[chosen], y[chosen]
 
 
 @dataclass
@@ -187,6 +195,7 @@ def _train(session: _Session, start: int) -> None:
                 break
     if done > start:
         save_players(session.run.checkpoints, session.players, done)
+        _draw_sample(session.run.samples / f"step-{done}.png", session)
     if stop.signum is not None:
         raise InterruptedTrainingError(
             f"stopped by signal {stop.signum}; saved in {session.run.path} after step {done},"
@@ -222,40 +231,28 @@ def _observe(session: _Session, record: Record, steps: int | None) -> None:
     config, run = session.config, session.run
     session.window.append(record)
     last = record.step == steps
-    if record.step % config.validate_every == 0 or last:
-        session.psnr = validation_psnr(session.players, *_head(session.parts.validation), config)
-    if record.step % 10 == 0 or last:
-        losses = {name: fmean(r.losses[name] for r in session.window if name in r.losses) for name in _names(session)}
+    fresh = record.step % config.validate_every == 0 or last
+    if fresh:
+        session.psnr = validation_psnr(session.players, *session.parts.head(VALIDATION_IMAGES), config)
+    if record.step % WINDOW == 0 or fresh:
+        losses = {name: fmean(r.losses[name] for r in session.window) for name in record.losses if name != "r1"}
         seconds = fmean(r.seconds for r in session.window)
-        row = {"step": record.step, "seconds": f"{seconds:.4f}", "psnr": session.psnr or ""}
+        row = {"step": record.step, "seconds": f"{seconds:.4f}", "psnr": f"{session.psnr:.4f}" if fresh else ""}
         run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
         session.watcher.on_step(Progress(record.step, steps, 1 / seconds, losses, session.psnr))
         session.window.clear()
-    if record.step % config.sample_every == 0 or last:
+    if record.step % config.sample_every == 0:
         _draw_sample(run.samples / f"step-{record.step}.png", session)
     if record.step % config.save_every == 0:
         save_players(run.checkpoints, session.players, record.step)
 
 
-def _names(session: _Session) -> list[str]:
-    """Loss columns, those of `metrics.csv`; R1 may miss in a window where it is rare."""
-    return [name for name in session.window[-1].losses if name != "r1"]
-
-
 def _draw_sample(path: Path, session: _Session) -> None:
     """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
-    x, y = session.parts.validation
-    chosen = pick(y, 2, 4)
-    module = session.players.average
+    x, y = session.parts.head(SHEET_IMAGES)
     with torch.no_grad():
-        (psi,) = module(x[chosen].to(session.config.device), y[chosen].to(session.config.device))
-    write_bytes(path, png(sheet(x[chosen], psi.cpu())))
-
-
-def _head(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    x, y = part
-    chosen = pick(y, 2, VALIDATION_IMAGES // 2)
-    return x[chosen], y[chosen]
+        (psi,) = session.players.average(x.to(session.config.device), y.to(session.config.device))
+    write_bytes(path, png(sheet(x, psi.cpu())))
 
 
 def _finish(session: _Session) -> None:

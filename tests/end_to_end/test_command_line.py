@@ -9,9 +9,12 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import acdm
 from acdm.cli import main
+from acdm.config import read_yaml
 from acdm.training.state import read_tensors
 
 TINY = [
@@ -133,6 +136,25 @@ def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
     resumed, whole = (read_tensors(path / name, "training")[0] for path in (folder, run))
     assert resumed.keys() == whole.keys()
     assert all((resumed[key] == whole[key]).all() for key in whole)
+
+
+def test_minutes_become_a_step_count_that_is_kept(toy, tmp_path):
+    options = [a for a in TINY if a not in ("--steps", "12")]
+    assert main(["train", str(toy), "-o", str(tmp_path / "run"), *options, "--minutes", "0.03"]) == 0
+    config = read_yaml(tmp_path / "run/config.yaml")
+    (checkpoint,) = (tmp_path / "run/checkpoints").iterdir()
+    assert 30 < int(checkpoint.stem.removeprefix("step-")) <= config["steps"]
+
+
+def test_python_users_get_the_same(run, toy, two_folders, tmp_path):
+    network = {"branches": 3, "width": 4, "max_width": 8, "critic_width": 4, "critic_max_width": 8}
+    made = acdm.train(*two_folders, out=tmp_path / "run", size=16, batch=4, steps=2, network=network)
+    d = acdm.load(made.path).decompose(two_folders[0] / "00.png", label="bright")
+    assert d.psi.shape == (3, 1, 40, 32)
+    torch.testing.assert_close(d.contrast, d.psi1 - d.psi_other[0])
+    torch.testing.assert_close(d.reconstruction, d.psi.sum(dim=0))
+    x = torch.rand(2, 1, 16, 16)
+    assert acdm.load(run).attribute(x, target=1).shape == x.shape
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
