@@ -18,7 +18,8 @@ from torch import Tensor
 from acdm import metrics
 from acdm.calibrate import Calibration, load_calibration, network_maps
 from acdm.compose import common, compose
-from acdm.data.folder import Dataset, Item, read_all
+from acdm.data.dataset import Dataset, Item
+from acdm.data.folder import read_all
 from acdm.decompose import MAPS, Decomposer, load, score, squares
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_mask

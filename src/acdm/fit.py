@@ -16,7 +16,8 @@ from torch import Tensor
 from acdm.calibrate import calibrate, save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
-from acdm.data.folder import Dataset, read_all
+from acdm.data.dataset import Dataset
+from acdm.data.folder import read_all
 from acdm.decompose import load, squares
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet

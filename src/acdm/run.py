@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from acdm.config import Config, build, read_yaml, to_yaml
-from acdm.data.folder import Dataset, Item
+from acdm.data.dataset import Dataset, Item
 from acdm.errors import RunError, RunLockedError
 from acdm.files import append_line, write_json, write_text
 

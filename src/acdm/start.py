@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from acdm.config import PRESETS, Config, build
-from acdm.data.folder import Dataset, load_dataset
+from acdm.data.dataset import Dataset
+from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError
 from acdm.fit import Watcher, automatic_size, fit, resolve
 from acdm.run import Run, insist_free

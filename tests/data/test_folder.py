@@ -23,7 +23,7 @@ def train_and_test(tmp_path):
 
 
 def names(items):
-    return {f"{i.label}/{i.path.name}" for i in items}
+    return {i.name for i in items}
 
 
 def test_two_folders_are_two_classes_named_after_them(two_folders):
@@ -61,6 +61,26 @@ def test_the_positive_class_is_the_one_with_boxes(train_and_test):
     dataset = load_dataset([train_and_test])
     assert dataset.positive == "healthy"
     assert dataset.boxes["healthy/0.png"] == [(3, 2, 8, 6)]  # rows and columns, ends excluded
+
+
+def test_a_mask_that_fits_both_classes_is_the_positive_ones(train_and_test):
+    save(train_and_test / "test/masks/3.png")  # both classes have a 3.png
+    dataset = load_dataset([train_and_test], positive="healthy")
+    assert [i.name for i in dataset.test if i.mask] == ["healthy/3.png"]
+
+
+def test_images_listed_without_a_box_mark_no_class(train_and_test):
+    images = [{"id": n, "file_name": name} for n, name in enumerate(("test/healthy/0.png", "ill/1.png"))]
+    boxes = {"images": images, "annotations": [{"image_id": 0, "bbox": [1, 1, 4, 4]}]}
+    (train_and_test / "test/boxes.json").write_text(json.dumps(boxes))
+    assert load_dataset([train_and_test]).positive == "healthy"
+
+
+@pytest.mark.parametrize("content", ["file\na\n", "file,group\nx.png,p\n", "file,group\ntrain/ill/0.png,\n", "\xff"])
+def test_a_manifest_that_says_nothing_is_refused(train_and_test, content):
+    (train_and_test / "manifest.csv").write_text(content, encoding="latin-1")
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        load_dataset([train_and_test])
 
 
 def test_no_split_divides_a_group(train_and_test):
@@ -112,7 +132,7 @@ def test_a_csv_lists_images(two_folders):
         (lambda a, b: shutil.rmtree(b), "no such folder"),
         (lambda a, b: [p.unlink() for p in b.iterdir()], "holds no PNG or JPEG"),
         (lambda a, b: [p.rename(p.with_suffix(".nii")) for p in b.iterdir()], r"12 files of other kinds"),
-        (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "at least 4 groups"),
+        (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "at least 4 images"),
     ],
 )
 def test_folders_that_cannot_be_used_are_named(two_folders, spoil, message):

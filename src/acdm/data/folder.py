@@ -1,76 +1,15 @@
 """Folders of images and their classes: what is there, which class is positive, and how it is split."""
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
-
+from acdm.data.dataset import Dataset, Item
+from acdm.data.split import refuse_shared_groups, split_all, split_training
+from acdm.data.tables import read_boxes, read_groups, read_list, read_names
 from acdm.errors import DataError
 from acdm.images.read import SUFFIXES, Array, read_image
-
-TEST_SHARE, VALIDATION_SHARE = 5, 10  # one part in five, one in ten of what is left
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image file with its class and the group (patient, board, picture) that no split may divide."""
-
-    path: Path
-    label: str
-    group: str
-    mask: Path | None = None
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set as it lies on the disk, split.
-
-    Attributes:
-        root: the folder that was given, or the common parent of two.
-        classes: their names; the index is y, and class 1 is the positive one.
-        train, validation, test: disjoint in groups.
-        boxes: true boxes by file name under test/<class>/, as (row, column, row, column).
-        ignored: folders under test/ that are no class.
-        split_made: whether the test part was cut from the given images.
-        dev: names under test/ on which defaults may be chosen.
-    """
-
-    root: Path
-    classes: tuple[str, ...]
-    train: list[Item]
-    validation: list[Item]
-    test: list[Item]
-    boxes: dict[str, list[tuple[int, int, int, int]]] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
-    split_made: bool = False
-    dev: frozenset[str] = frozenset()
-
-    @property
-    def positive(self) -> str:
-        return self.classes[1]
-
-    def index(self, label: str) -> int:
-        """y of a class name.
-
-        Raises:
-            DataError: naming the classes there are.
-        """
-        if label not in self.classes:
-            raise DataError(f"'{label}' is no class of this data; its classes are {', '.join(self.classes)}")
-        return self.classes.index(label)
-
-    def part(self, split: str) -> list[Item]:
-        """Test images of `all`, of the `dev` half, or of the `final` rest."""
-        if split == "all":
-            return self.test
-        if not self.dev:
-            raise DataError(f"{self.root}: has no test/dev.txt, so --split {split} means nothing; leave it out")
-        return [item for item in self.test if (_name(item) in self.dev) == (split == "dev")]
 
 
 def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
@@ -90,14 +29,14 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     if not root.exists():
         raise DataError(f"{root}: no such folder; give DATA with one folder a class, or two folders of images")
     if root.is_file():
-        items = _read_csv(root)
-        return _split_all(root, items, _ordered(_labels(items), positive, items, root), seed)
+        items = read_list(root)
+        return _from_heap(root, items, sorted({item.label for item in items}), positive, seed)
     if (root / "train").is_dir():
         return _from_train_test(root, positive, seed)
-    groups = _read_groups(root)
     names = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name not in ("test", "masks") and _has_images(p))
+    groups = read_groups(root)
     items = [item for name in names for item in _scan(root / name, name, groups, root, root / "masks")]
-    return _split_all(root, items, _ordered(names, positive, items, root), seed)
+    return _from_heap(root, items, names, positive, seed)
 
 
 def read_all(items: Sequence[Item]) -> list[Array]:
@@ -136,48 +75,67 @@ def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
         raise DataError(f"{a}: given twice; two different folders are needed")
     if a.name == b.name:
         raise DataError(f"{a} and {b} have the same name, which is the name of the class; rename one")
-    items = [*_scan(a, a.name, {}, a, a / "masks"), *_scan(b, b.name, {}, b, b / "masks")]
-    return _split_all(a.parent, items, _ordered([a.name, b.name], positive, items, a.parent), seed)
+    root = a.parent
+    groups = read_groups(root) if a.resolve().parent == b.resolve().parent else {}
+    items = [item for folder in (a, b) for item in _scan(folder, folder.name, groups, folder.parent, folder / "masks")]
+    return _from_heap(root, items, [a.name, b.name], positive, seed)
+
+
+def _from_heap(root: Path, items: list[Item], names: Sequence[str], positive: str | None, seed: int) -> Dataset:
+    classes = _ordered(names, positive, _marked(items), root)
+    train, validation, test = split_all(_unambiguous(items, classes[1]), seed)
+    return Dataset(root, classes, train, validation, test, split_made=True)
 
 
 def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
-    groups = _read_groups(root)
+    groups = read_groups(root)
     names = sorted(p.name for p in (root / "train").iterdir() if p.is_dir())
     train = [item for name in names for item in _scan(root / "train" / name, name, groups, root, None)]
-    test: list[Item] = []
-    ignored: tuple[str, ...] = ()
-    if (root / "test").is_dir():
-        folders = sorted(p.name for p in (root / "test").iterdir() if p.is_dir() and p.name != "masks")
-        ignored = tuple(name for name in folders if name not in names)
-        masks = root / "test" / "masks"
-        for name in folders:
-            if name in names:
-                test += _scan(root / "test" / name, name, groups, root, masks)
-    boxes = _read_boxes(root / "test" / "boxes.json")
-    classes = _ordered(names, positive, test, root, boxes)
+    folders = sorted(p.name for p in (root / "test").iterdir() if p.is_dir()) if (root / "test").is_dir() else []
+    masks = root / "test" / "masks"
+    test = [
+        item for name in folders if name in names for item in _scan(root / "test" / name, name, groups, root, masks)
+    ]
+    boxes = read_boxes(root / "test" / "boxes.json", test)
+    marked = _marked(test) | {name.split("/")[0] for name, found in boxes.items() if found}
+    classes = _ordered(names, positive, marked, root)
     if not test:
-        return _split_all(root, train, classes, seed)
-    _refuse_shared_groups(train, test, root)
-    dev = root / "test" / "dev.txt"
-    chosen = frozenset(dev.read_text(encoding="utf-8").split("\n")) - {""} if dev.is_file() else frozenset()
-    fit, validation = _cut(train, VALIDATION_SHARE, seed)
-    return Dataset(root, classes, fit, validation, test, boxes, ignored, dev=chosen)
+        return _from_heap(root, train, names, positive, seed)
+    refuse_shared_groups(train, test, root)
+    fit, validation = split_training(train, seed)
+    ignored = tuple(name for name in folders if name not in (*names, "masks"))
+    dev = read_names(root / "test" / "dev.txt")
+    return Dataset(root, classes, fit, validation, _unambiguous(test, classes[1]), boxes, ignored, dev=dev)
 
 
-def _ordered(
-    names: Sequence[str], positive: str | None, items: Iterable[Item], root: Path, boxes: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Classes with the positive one last."""
+def _ordered(names: Sequence[str], positive: str | None, marked: set[str], root: Path) -> tuple[str, ...]:
+    """Classes with the positive one last; `marked` are those with masks or boxes."""
     if len(names) != 2:
         found = f"({', '.join(names)})" if names else "with images"
         raise DataError(f"{root}: needs exactly two class folders, found {len(names)} {found}")
     if positive is None:
-        marked = {item.label for item in items if item.mask} | {Path(name).parent.name for name in boxes}
-        marked &= set(names)
-        positive = marked.pop() if len(marked) == 1 else names[1]
+        positive = next(iter(marked)) if len(marked) == 1 else names[1]
     if positive not in names:
         raise DataError(f"--positive {positive}: no such class; the classes are {', '.join(names)}")
     return (next(name for name in names if name != positive), positive)
+
+
+def _marked(items: Iterable[Item]) -> set[str]:
+    """Classes with masks; a mask that fits images of both by its name tells nothing."""
+    owners: dict[Path, set[str]] = {}
+    for item in items:
+        if item.mask:
+            owners.setdefault(item.mask, set()).add(item.label)
+    return set().union(*(labels for labels in owners.values() if len(labels) == 1))
+
+
+def _unambiguous(items: list[Item], positive: str) -> list[Item]:
+    """A mask that fits images of both classes by its name belongs to the positive one."""
+    owners = Counter(item.mask for item in items if item.mask)
+    return [
+        replace(item, mask=None) if item.mask and owners[item.mask] > 1 and item.label != positive else item
+        for item in items
+    ]
 
 
 def _scan(folder: Path, label: str, groups: dict[str, str], root: Path, masks: Path | None) -> list[Item]:
@@ -196,81 +154,3 @@ def _scan(folder: Path, label: str, groups: dict[str, str], root: Path, masks: P
 
 def _has_images(folder: Path) -> bool:
     return any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-
-
-def _labels(items: Iterable[Item]) -> list[str]:
-    return sorted({item.label for item in items})
-
-
-def _read_groups(root: Path) -> dict[str, str]:
-    """Group by file, from `manifest.csv` where there is one."""
-    manifest = root / "manifest.csv"
-    if not manifest.is_file():
-        return {}
-    with manifest.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"file", "group"} <= set(rows[0]):
-        raise DataError(f"{manifest}: needs the columns 'file' and 'group', found {', '.join(rows[0])}")
-    return {row["file"]: row["group"] for row in rows}
-
-
-def _read_csv(path: Path) -> list[Item]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "label"} <= set(rows[0]):
-        raise DataError(f"{path}: needs a header 'path,label[,group][,mask]' and a line an image")
-    items = []
-    for row in rows:
-        image = path.parent / row["path"]
-        mask = path.parent / row["mask"] if row.get("mask") else None
-        items.append(Item(image, row["label"], row.get("group") or row["path"], mask))
-    return items
-
-
-def _read_boxes(path: Path) -> dict[str, list[tuple[int, int, int, int]]]:
-    """COCO boxes (x, y, width, height) as rows and columns, by file name."""
-    if not path.is_file():
-        return {}
-    try:
-        coco = json.loads(path.read_text(encoding="utf-8"))
-        names = {image["id"]: image["file_name"] for image in coco["images"]}
-        boxes: dict[str, list[tuple[int, int, int, int]]] = {name: [] for name in names.values()}
-        for annotation in coco["annotations"]:
-            x, y, w, h = (round(v) for v in annotation["bbox"])
-            boxes[names[annotation["image_id"]]].append((y, x, y + h, x + w))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not COCO boxes ({error!r})") from None
-    return boxes
-
-
-def _split_all(root: Path, items: list[Item], classes: tuple[str, ...], seed: int) -> Dataset:
-    rest, test = _cut(items, TEST_SHARE, seed)
-    fit, validation = _cut(rest, VALIDATION_SHARE, seed)
-    return Dataset(root, classes, fit, validation, test, split_made=True)
-
-
-def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Item]]:
-    """All but one part, and one part in `parts`; groups stay whole, classes keep their shares."""
-    for label, count in Counter(item.label for item in items).items():
-        groups = len({item.group for item in items if item.label == label})
-        if groups < 4:
-            raise DataError(
-                f"class '{label}' has {count} images in {groups} groups; at least 4 groups are needed to split"
-            )
-        parts = min(parts, groups)
-    labels, groups_of = [i.label for i in items], [i.group for i in items]
-    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(np.zeros(len(items)), labels, groups_of)
-    rest, part = next(iter(folds))
-    return [items[i] for i in rest], [items[i] for i in part]
-
-
-def _refuse_shared_groups(train: list[Item], test: list[Item], root: Path) -> None:
-    shared = {item.group for item in train} & {item.group for item in test}
-    if shared:
-        raise DataError(
-            f"{root}: group '{min(shared)}' is in train/ and in test/ ({len(shared)} such groups); keep each in one"
-        )
-
-
-def _name(item: Item) -> str:
-    return f"{item.label}/{item.path.name}"

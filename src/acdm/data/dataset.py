@@ -1,0 +1,74 @@
+"""A data set as values: images with class and group, and how they are split."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from acdm.errors import DataError
+
+Box = tuple[int, int, int, int]  # first row, first column, one past the last row, one past the last column
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image file with its class and the group (patient, board, picture) that no split may divide."""
+
+    path: Path
+    label: str
+    group: str
+    mask: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As test/dev.txt and boxes.json call it: <class>/<file>."""
+        return f"{self.label}/{self.path.name}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it lies on the disk, split.
+
+    Attributes:
+        root: the folder that was given, or the common parent of two.
+        classes: their names; the index is y, and class 1 is the positive one.
+        train, validation, test: disjoint in groups.
+        boxes: true boxes by `Item.name`.
+        ignored: folders under test/ that are no class.
+        split_made: whether the test part was cut from the given images.
+        dev: names under test/ on which defaults may be chosen.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    train: list[Item]
+    validation: list[Item]
+    test: list[Item]
+    boxes: dict[str, list[Box]] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    split_made: bool = False
+    dev: frozenset[str] = frozenset()
+
+    @property
+    def positive(self) -> str:
+        return self.classes[1]
+
+    @property
+    def items(self) -> list[Item]:
+        return [*self.train, *self.validation, *self.test]
+
+    def index(self, label: str) -> int:
+        """y of a class name.
+
+        Raises:
+            DataError: naming the classes there are.
+        """
+        if label not in self.classes:
+            raise DataError(f"'{label}' is no class of this data; its classes are {', '.join(self.classes)}")
+        return self.classes.index(label)
+
+    def part(self, split: str) -> list[Item]:
+        """Test images of `all`, of the `dev` half, or of the `final` rest."""
+        if split == "all":
+            return self.test
+        if not self.dev:
+            raise DataError(f"{self.root}: has no test/dev.txt, so --split {split} means nothing; leave it out")
+        return [item for item in self.test if (item.name in self.dev) == (split == "dev")]

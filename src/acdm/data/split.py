@@ -1,0 +1,54 @@
+"""Cutting images into parts; groups stay whole and classes keep their shares."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from acdm.data.dataset import Item
+from acdm.errors import DataError
+
+TEST_SHARE, VALIDATION_SHARE = 5, 10  # one part in five, one in ten of what is left
+MIN_GROUPS = 4  # of each class
+
+
+def split_all(items: list[Item], seed: int) -> tuple[list[Item], list[Item], list[Item]]:
+    """Training, validation and test images out of one heap."""
+    rest, test = _cut(items, TEST_SHARE, seed)
+    return (*split_training(rest, seed), test)
+
+
+def split_training(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
+    """Training and validation images.
+
+    Raises:
+        DataError: when there are too few groups for both classes to be in both parts.
+    """
+    return _cut(items, VALIDATION_SHARE, seed)
+
+
+def refuse_shared_groups(train: list[Item], test: list[Item], root: Path) -> None:
+    shared = {item.group for item in train} & {item.group for item in test}
+    if shared:
+        raise DataError(
+            f"{root}: group '{min(shared)}' is in train/ and in test/ ({len(shared)} such groups); keep each in one"
+        )
+
+
+def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Item]]:
+    classes = Counter(item.label for item in items)
+    groups = {label: len({i.group for i in items if i.label == label}) for label in classes}
+    for label, count in classes.items():
+        if count < MIN_GROUPS or groups[label] < 2:
+            raise DataError(
+                f"class '{label}' has {count} images in {groups[label]} groups left to split; at least"
+                f" {MIN_GROUPS} images in 2 groups are needed, better hundreds"
+            )
+    labels, groups_of = [i.label for i in items], [i.group for i in items]
+    folds = StratifiedGroupKFold(min(parts, *groups.values()), shuffle=True, random_state=seed)
+    for rest, part in folds.split(np.zeros(len(items)), labels, groups_of):
+        kept, cut = [items[i] for i in rest], [items[i] for i in part]
+        if {i.label for i in kept} == {i.label for i in cut} == set(classes):
+            return kept, cut
+    raise DataError("groups are so uneven that no split keeps both classes on both sides; check 'group'")
