@@ -39,7 +39,7 @@ def test_thresholds_part_the_object_from_the_rest(images):
     decomposer = known()
     calibration = calibrate(decomposer, *images)
     x, y = images
-    maps = network_maps(decomposer, x, y)
+    maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
     truth = torch.zeros(16, 16, dtype=torch.bool)
     truth[4:8, 4:8] = True
     for name in ("psi1", "contrast"):
@@ -55,7 +55,7 @@ def test_contrast_takes_its_threshold_from_no_negative(images):
 
 def test_residual_is_what_the_negative_class_cannot_explain(images):
     x, y = images
-    maps = network_maps(known(), x, y)
+    maps = network_maps(x, y, *known().split(x, y, 1 - y))
     # under class 0 branch 1 is silent, so x - x_hat is what branch 2 left out, for both classes
     assert maps["residual"].min() >= 0
     assert maps["residual"].max() <= 0.01

@@ -118,13 +118,17 @@ def test_maxboxacc_takes_one_threshold_for_all_images():
     assert metrics.maxboxacc([sharp, faint], [box, box]) == 0.5
 
 
+def test_maxboxacc_of_an_empty_map_is_a_miss():
+    assert metrics.maxboxacc([np.zeros((10, 10))], [[(2, 2, 5, 5)]]) == 0
+
+
 def test_box_recall_allows_one_false_box_an_image_and_ignores_cut_boxes():
     scores = np.zeros((10, 10))
     scores[2:5, 2:5], scores[7:9, 7:9], scores[0:2, 7:9] = 0.9, 0.8, 0.7
     inside, cut = (2, 2, 5, 5), (0, 7, 2, 9)
     assert metrics.box_recall([scores], [[inside, cut]], [0.5]) == 1.0
     assert np.isnan(metrics.box_recall([scores], [[]], [0.5]))
-    assert np.isnan(metrics.box_recall([scores], [[(5, 1, 7, 2)]], [0.5]))  # three false boxes
+    assert metrics.box_recall([scores], [[(5, 1, 7, 2)]], [0.5]) == 0  # three false boxes are too many
 
 
 def test_the_bootstrap_of_one_group_has_no_width():

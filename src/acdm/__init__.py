@@ -18,13 +18,22 @@ __version__ = "0.1.0"
 __all__ = ["load", "train"]
 
 
-def train(*folders: str | Path, out: str | Path | None = None, preset: str | None = None, **options: Any) -> "Run":
-    """Train on DATA, or on two folders of images; see `acdm train --help` for the options.
+def train(
+    *folders: str | Path,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    positive: str | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> "Run":
+    """Train on DATA, or on two folders of images.
 
     Args:
         folders: one data folder, or two class folders.
         out: run folder; by default a new one under runs/.
         preset: "tiny", "small" or "paper"; by default chosen from the images' size.
+        positive: the class that carries the object; by default the one with masks or boxes, else the second.
+        resume: go on with the run in `out`.
         options: keys of the configuration, nested ones as dictionaries: `loss={"sparse": 2.0}`.
 
     Raises:
@@ -32,7 +41,15 @@ def train(*folders: str | Path, out: str | Path | None = None, preset: str | Non
     """
     from acdm.start import start
 
-    return start([Path(f) for f in folders], Path(out) if out else None, preset, options, command="acdm.train(...)")
+    return start(
+        [Path(folder) for folder in folders],
+        Path(out) if out else None,
+        preset,
+        options,
+        command="acdm.train(...)",
+        positive=positive,
+        resume=resume,
+    )
 
 
 def load(run: str | Path) -> "Decomposer":

@@ -1,6 +1,8 @@
 """Evaluate a run and keep with it what its report shows: results.json and a gallery."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 
 from acdm import metrics
 from acdm.calibrate import load_calibration
+from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.decompose import load, score
 from acdm.evaluate import DEFAULT_MAP, Truth, evaluate, read_truth
@@ -20,15 +23,28 @@ GALLERY = 4  # random images a class beside the best, the median and the worst
 
 
 def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None = None) -> dict[str, Any]:
-    """Evaluate on `data`, write results.json (into the run, or to `out`) and the gallery; return the results."""
+    """Evaluate on `data`, write results.json (into the run with a gallery, or to `out`); return the results.
+
+    Images that the run was trained or validated on are left out wherever the test part had to be cut from a heap.
+    """
     about = run.read_json("data.json")
     dataset = load_dataset(data, about["positive"], run.config().seed)
     for name in about["classes"]:
         dataset.index(name)
+    if dataset.split_made:
+        dataset = _unseen(dataset, about["files"])
     results = evaluate(run, dataset, split)
     write_json(out or run.results, results)
-    _write_gallery(run, read_truth(dataset, split))
+    if out is None:
+        _write_gallery(run, read_truth(dataset, split))
     return results
+
+
+def _unseen(dataset: Dataset, files: dict[str, list[dict[str, str]]]) -> Dataset:
+    """All of a heap but what the run has seen, told by path and class as data.json lists them."""
+    seen = {(line["path"], line["label"]) for part in ("train", "validation") for line in files[part]}
+    rest = [i for i in dataset.items if (os.path.relpath(i.path, dataset.root), i.label) not in seen]
+    return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
 
 
 def _write_gallery(run: Run, truth: Truth) -> None:

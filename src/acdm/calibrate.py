@@ -44,7 +44,7 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     """Calibrate every map on training images (n, C, S, S) of classes (n,)."""
     chosen = torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])
     x, y = x[chosen], y[chosen]
-    maps = network_maps(decomposer, x, y)
+    maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
     result = {}
     for name in MAPS:
         positives, negatives = maps[name][y == 1].numpy(), maps[name][y == 0].numpy()
@@ -57,9 +57,14 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     return result
 
 
-def network_maps(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """The three maps of a batch at network size, (n, C, S, S) each, and with them `x_hat` and `x_st`."""
-    own, other = decomposer.split(x, y, 1 - y)
+def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
+    """The three maps of a batch at network size, (n, C, S, S) each.
+
+    Args:
+        x: (n, C, S, S).
+        y: (n,) classes, 0 or 1.
+        own, other: branches under them and under the other class, (n, N, C, S, S).
+    """
     negative = torch.where((y == 0)[:, None, None, None], compose(own), compose(other))
     return {
         "psi1": distinction(own),

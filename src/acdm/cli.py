@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import acdm
-from acdm.config import Augment, Network, Optimiser, Preset, Weights, read_yaml
+from acdm.config import Augment, Network, Optimiser, Preset, Weights, overlay, read_yaml
 from acdm.errors import AcdmError
 
 app = App(
@@ -143,9 +143,10 @@ def train(
     }  # fmt: skip
     options |= {key: value for key, value in plain.items() if value is not None}
     for key, model in nested.items():
-        options[key] = {**options.get(key, {}), **(model.model_dump(exclude_unset=True) if model else {})}
+        if model is not None:
+            options = overlay(options, {key: model.model_dump(exclude_unset=True)})
     if branches is not None:
-        options["network"]["branches"] = branches
+        options = overlay(options, {"network": {"branches": branches}})
     with watching() as watcher:
         run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))

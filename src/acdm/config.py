@@ -133,7 +133,7 @@ def build(preset: str, *layers: dict[str, Any]) -> Config:
     """
     values: dict[str, Any] = {}
     for layer in (PRESETS[preset], *layers):
-        values = _overlay(values, layer)
+        values = overlay(values, layer)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -157,12 +157,13 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested options with others laid over them; `None` above leaves what is below."""
     merged = dict(below)
     for key, value in above.items():
         if isinstance(value, dict):
             deeper = merged.get(key)
-            merged[key] = _overlay(deeper if isinstance(deeper, dict) else {}, value)
+            merged[key] = overlay(deeper if isinstance(deeper, dict) else {}, value)
         elif value is not None:
             merged[key] = value
     return merged

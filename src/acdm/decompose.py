@@ -119,7 +119,7 @@ class Decomposer:
             )
         frame = Frame.of(pixels.shape, self.size)
         square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
-        y = self.classify(square)[0] if label is None else self._index(label)
+        y = self.classify(square)[0] if label is None else self.index(label)
         other = (y + 1) % len(self.classes)
         psi, psi_other = (p[0] for p in self.split(square, torch.tensor([y]), torch.tensor([other])))
         negative = psi if y == 0 else psi_other
@@ -149,14 +149,15 @@ class Decomposer:
         own, other = self.split(x, y, (y + 1) % len(self.classes))
         return distinction(own) - distinction(other)
 
-    def _index(self, label: str) -> int:
+    def index(self, label: str) -> int:
+        """y of a class name; DataError where there is none."""
         if label not in self.classes:
             raise DataError(f"'{label}' is no class of this run; its classes are {', '.join(self.classes)}")
         return self.classes.index(label)
 
 
-def load(path: Path | str, device: str = "cpu") -> Decomposer:
-    """A run's averaged networks and judge.
+def load(path: Path | str) -> Decomposer:
+    """A run's averaged networks, on a GPU where there is one, and its judge.
 
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
@@ -170,6 +171,7 @@ def load(path: Path | str, device: str = "cpu") -> Decomposer:
     prefix = "average.module."
     own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     load_module(branches, own, checkpoint)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
     return Decomposer(branches, judge, classes, config.size)

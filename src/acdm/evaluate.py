@@ -21,6 +21,7 @@ from acdm.compose import common, compose
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
 from acdm.decompose import MAPS, Decomposer, load, score, squares
+from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_mask
 from acdm.run import Run
@@ -35,31 +36,41 @@ class Truth:
 
     Attributes:
         images: (C, H, W) each, in [-1, 1], own size.
-        masks: (H, W) each; all false where there is none.
+        masks: (H, W) each; boxes filled where only boxes are given, all false where there is nothing.
         boxes: of each image; from boxes.json, else around the parts of the mask.
-        known: whether any mask or box was given.
+        known: whether a mask or box was given, for each image.
     """
 
     items: list[Item]
     images: list[Array]
     masks: list[NDArray[np.bool_]]
     boxes: list[list[metrics.Box]]
-    known: bool
+    known: list[bool]
 
     def only(self, label: str) -> list[int]:
         return [i for i, item in enumerate(self.items) if item.label == label]
+
+    def scored(self, label: str) -> list[int]:
+        """Images of the positive class that pixel metrics pool: those with truth, or all where none has any."""
+        members = self.only(label)
+        return [i for i in members if self.known[i]] or members
 
 
 def evaluate(run: Run, dataset: Dataset, split: str = "all") -> dict[str, Any]:
     """Every figure of the contract, undefined ones as None."""
     decomposer, calibration = load(run.path), load_calibration(run)
     truth = read_truth(dataset, split)
+    if len(truth.images[0]) != decomposer.branches.channels:
+        raise DataError(
+            f"{truth.items[0].path}: has {len(truth.images[0])} channels, this run was trained on"
+            f" {decomposer.branches.channels}"
+        )
     x = squares(truth.images, decomposer.size)
     y = torch.tensor([decomposer.classes.index(item.label) for item in truth.items])
     began = time.perf_counter()
     own, other = decomposer.split(x, y, 1 - y)
     seconds = time.perf_counter() - began
-    maps = _own_size(network_maps(decomposer, x, y), truth, decomposer.size)
+    maps = _own_size(network_maps(x, y, own, other), truth, decomposer.size)
     classes = _classes(decomposer, x, y, own, other)
     results = {
         "schema": 1,
@@ -82,14 +93,23 @@ def evaluate(run: Run, dataset: Dataset, split: str = "all") -> dict[str, Any]:
 
 
 def read_truth(dataset: Dataset, split: str) -> Truth:
-    """Test images with their masks and boxes."""
+    """Test images with their masks and boxes.
+
+    Raises:
+        DataError: when a class has no image in this part, or a mask does not fit its image.
+    """
     items = dataset.part(split)
+    missing = set(dataset.classes) - {item.label for item in items}
+    if missing:
+        raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
     images = read_all(items)
-    masks, boxes, known = [], [], False
+    masks, boxes, known = [], [], []
     for item, image in zip(items, images, strict=True):
         mask = read_mask(item.mask) if item.mask else None
-        own_boxes = dataset.boxes.get(f"{item.label}/{item.path.name}")
-        known = known or mask is not None or bool(own_boxes)
+        if mask is not None and mask.shape != image.shape[1:]:
+            raise DataError(f"{item.mask}: {mask.shape} rows and columns, but its image has {image.shape[1:]}")
+        own_boxes = dataset.boxes.get(item.name)
+        known.append(mask is not None or bool(own_boxes))
         if mask is None:
             mask = np.zeros(image.shape[1:], bool)
             for top, left, bottom, right in own_boxes or []:
@@ -101,7 +121,7 @@ def read_truth(dataset: Dataset, split: str) -> Truth:
 
 def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
     """AUPRC without learning: brightness, darkness, and the standard deviation in a 9 x 9 window."""
-    chosen = truth.only(positive)
+    chosen = truth.scored(positive)
     grey = [truth.images[i].mean(axis=0) for i in chosen]
     masks = np.concatenate([truth.masks[i].ravel() for i in chosen])
     deviation = [np.sqrt(np.maximum(uniform_filter(g**2, 9) - uniform_filter(g, 9) ** 2, 0)) for g in grey]
@@ -124,7 +144,7 @@ def _map_figures(
     name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
 ) -> dict[str, Any]:
     scores = [score(m, calibration.polarity) for m in maps]
-    positives, negatives = truth.only(dataset.positive), truth.only(dataset.classes[0])
+    positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
     chosen = [scores[i] for i in positives]
     masks = [truth.masks[i] for i in positives]
     boxes = [truth.boxes[i] for i in positives]
@@ -134,15 +154,15 @@ def _map_figures(
     highest, _ = metrics.best_iou(flat, true)
     # contrast on a negative image shows what the swap would add: no box is claimed there
     everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
-    levels = np.quantile(flat, np.linspace(0.7, 0.998, 30)) if len(flat) else []
+    levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
     other = np.concatenate([scores[i].ravel() for i in negatives])
     return {
         "auprc": metrics.auprc(flat, true),
         "auroc": metrics.auroc(flat, true),
         "best_iou": highest,
         "best_dice": metrics.dice_of_iou(highest),
-        "iou": metrics.iou(predicted, true) if truth.known else math.nan,
-        "dice": metrics.dice(predicted, true) if truth.known else math.nan,
+        "iou": metrics.iou(predicted, true) if any(truth.known) else math.nan,
+        "dice": metrics.dice(predicted, true) if any(truth.known) else math.nan,
         "threshold": calibration.threshold,
         "rule": calibration.rule,
         "ncc_mean": float(np.nanmean(correlations)) if correlations else math.nan,

@@ -59,7 +59,7 @@ def stack(strips: Sequence[Pixels]) -> Pixels:
 
 
 def strip(d: Decomposition) -> Pixels:
-    """One image in a row: original, branch 1 (framed), branches 2..N, x_hat, x_hat of the other class, contrast."""
+    """An image in a row: itself, branch 1 (framed), the other branches, x_hat, counterfactual, contrast, residual."""
     first, *rest = [to_pixels(branch) for branch in d.psi]
     tiles = [to_pixels(d.image), _framed(first), *rest, to_pixels(d.reconstruction), to_pixels(d.counterfactual)]
     return beside([_enlarge(tile) for tile in [*tiles, to_pixels(d.contrast), to_pixels(d.residual)]])

@@ -3,6 +3,7 @@
 The loop of `acdm.training` only tells what happened; what is saved, drawn and stopped is decided here.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from torch import Tensor
 from acdm.calibrate import calibrate, save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
-from acdm.data.dataset import Dataset
+from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
 from acdm.decompose import load, squares
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
+from acdm.images.read import Array
 from acdm.images.write import png
 from acdm.judge import save_judge, train_judge
 from acdm.run import Run, describe, insist_free, lock
@@ -96,7 +98,7 @@ def fit(
 
     Args:
         dataset: with its splits.
-        config: `resolve`d; ignored where a run is resumed, which keeps its own.
+        config: `resolve`d.
         path: of the run folder.
         command: that made the run, for the record.
         resume: go on with an unfinished run, on the same images.
@@ -107,7 +109,7 @@ def fit(
     """
     watcher = watcher or Watcher()
     if resume:
-        config = _resumed(Run.open(path), dataset)
+        _insist_same_images(Run.open(path), dataset)
     else:
         insist_free(path)
     parts = _load_parts(dataset, config.size)
@@ -150,24 +152,39 @@ def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
 
 def _load_parts(dataset: Dataset, size: int) -> _Parts:
     """Decode every image of the data set, the test part too, so that a bad file is known before the first step."""
-    items = [*dataset.train, *dataset.validation, *dataset.test]
-    images = read_all(items)
+    images = read_all(dataset.items)
+    _refuse_duplicates(dataset, images)
     first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 
     def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        labels = torch.tensor([dataset.index(item.label) for item in items[start:stop]])
+        labels = torch.tensor([dataset.index(item.label) for item in dataset.items[start:stop]])
         return squares(images[start:stop], size), labels
 
     return _Parts(part(0, first), part(first, second), len(images[0]))
 
 
-def _resumed(run: Run, dataset: Dataset) -> Config:
+def _refuse_duplicates(dataset: Dataset, images: list[Array]) -> None:
+    """The same pixels in two classes, or in training and test, make every figure worthless."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    numbers = [number for number, part in enumerate(parts) for _ in part]
+    seen: dict[bytes, tuple[Item, int]] = {}
+    pairs = []
+    for item, part, image in zip(dataset.items, numbers, images, strict=True):
+        digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+        twin, other = seen.setdefault(digest, (item, part))
+        if twin.label != item.label or part != other:
+            pairs.append(f"{twin.path} = {item.path}")
+    if pairs:
+        raise DataError(f"{len(pairs)} images are in two classes or two parts, such as {pairs[0]}; remove one of each")
+
+
+def _insist_same_images(run: Run, dataset: Dataset) -> None:
     if describe(dataset)["files"] != run.read_json("data.json")["files"]:
-        raise DataError(f"{run.path}: the images or their split are not those this run began with; start a new run")
-    return run.config()
+        raise DataError(f"{run.path}: the images or their split are not those this run began with; begin a new run")
 
 
 def _restore(session: _Session) -> int:
+    session.run.save_config(session.config)
     path, complaints = newest(session.run.checkpoints)
     for complaint in complaints:
         session.tell(f"passed over: {complaint}")

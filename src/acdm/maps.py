@@ -38,9 +38,13 @@ def map_folder(
     A file that cannot be read is told of and passed over; `out/maps.csv` lists all.
 
     Raises:
-        DataError: when there is no image at all.
+        DataError: when there is no image at all, no such class, or `out` lies within `images`.
     """
     root, paths = find_images(images)
+    if out.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
+    if label is not None:
+        decomposer.index(label)
     table: list[Mapped] = []
     for path in paths:
         name = path.relative_to(root).as_posix()

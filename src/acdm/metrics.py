@@ -137,6 +137,15 @@ def boxes_of(mask: Bools) -> list[Box]:
     return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in find_objects(parts)]
 
 
+def _largest_part(mask: Bools) -> Box | None:
+    """The bounding box of the 8-connected part with the most pixels."""
+    parts, count = label(mask, structure=np.ones((3, 3)))
+    if not count:
+        return None
+    rows, columns = find_objects(parts)[int(np.bincount(parts.ravel())[1:].argmax())]
+    return rows.start, columns.start, rows.stop, columns.stop
+
+
 def box_iou(a: Box, b: Box) -> float:
     rows = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     columns = max(0, min(a[3], b[3]) - max(a[1], b[1]))
@@ -155,9 +164,8 @@ def maxboxacc(scores: Sequence[Floats], boxes: Sequence[Sequence[Box]], delta: f
     hits = np.zeros(100)
     for score, truth in images:
         for level in range(100):
-            found = boxes_of(score >= level / 100)
-            largest = max(found, key=area)
-            hits[level] += max(box_iou(largest, box) for box in truth) >= delta
+            largest = _largest_part(score >= level / 100)
+            hits[level] += largest is not None and max(box_iou(largest, box) for box in truth) >= delta
     return float(hits.max() / len(images))
 
 
@@ -184,8 +192,8 @@ def box_recall(
             matched = {i for i, b in enumerate(whole) if any(box_iou(b, d) >= min_iou for d in detections)}
             found += len(matched)
             false += sum(not any(box_iou(b, d) >= min_iou for b in truth) for d in detections)
-        if true and false <= len(scores):
-            best = np.nanmax([best, found / true])
+        if true:
+            best = np.nanmax([best, found / true if false <= len(scores) else 0.0])
     return float(best)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from acdm.config import Config, build, read_yaml, to_yaml
 from acdm.data.dataset import Dataset, Item
-from acdm.errors import RunError, RunLockedError
+from acdm.errors import RunError, RunLockedError, WriteError
 from acdm.files import append_line, write_json, write_text
 
 
@@ -94,8 +94,8 @@ class Run:
     def save_config(self, config: Config) -> None:
         write_text(self.path / "config.yaml", to_yaml(config))
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder.
+    def read_json(self, name: str, remedy: str = "go on with 'acdm train … --resume'") -> dict[str, Any]:
+        """A JSON file of the folder; `remedy` is what makes it where it is missing.
 
         Raises:
             RunError: when it is missing or damaged.
@@ -104,7 +104,7 @@ class Run:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{path}: missing; the run is not finished, go on with 'acdm train … --resume'") from None
+            raise RunError(f"{path}: missing; {remedy}") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error})") from None
         if not isinstance(content, dict):
@@ -149,7 +149,10 @@ def lock(folder: Path) -> Iterator[None]:
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be made ({error.strerror}); choose another folder with -o") from None
     with (folder / ".lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,7 +183,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def environment(command: str) -> dict[str, Any]:
-    """The machine, the versions and the command, without paths or names of people."""
+    """The machine, the versions, and the command as it was typed."""
     import torch
 
     names = ("acdm", "torch", "numpy", "monai", "kornia", "scikit-learn", "torchmetrics", "pillow")

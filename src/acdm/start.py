@@ -40,33 +40,42 @@ def start(
     watcher = watcher or Watcher()
     if not 1 <= len(folders) <= 2:
         raise ConfigError(f"give one data folder or two class folders, got {len(folders)}")
-    seed = int(options.get("seed") or 0)
+    seed = build("tiny", {key: options[key] for key in ("seed", "size") if key in options}).seed
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
     if resume:
         if out is None:
             raise ConfigError("--resume: name the run folder with -o")
         begun = Run.open(out)
         seed, positive = begun.config().seed, begun.read_json("data.json")["positive"]
+    elif out is not None:
+        insist_free(out)
     dataset = load_dataset(folders, positive, seed)
     path = out or _next_folder(dataset.root)
     counts = " · ".join(f"{name} {sum(i.label == name for i in dataset.train)}" for name in dataset.classes)
     watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
     if dataset.ignored:
         watcher.say(f"ignored under test/: {', '.join(dataset.ignored)}")
-    config = choose(dataset, preset, options) if not resume else build("tiny")
-    if not resume:
-        insist_free(path)
+    config = _again(Run.open(path).config(), options) if resume else _choose(dataset, preset, options)
     watcher.say(f"results → {path}")
     return fit(dataset, config, path, command, resume, watcher)
 
 
-def choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> Config:
+def _choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> Config:
     """A configuration with every "auto" decided."""
-    if preset is not None and preset not in PRESETS:
-        raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
     if preset is None:
         wanted = int(options.get("size") or automatic_size(dataset, torch.cuda.is_available()))
         preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
     return resolve(build(preset, options))
+
+
+def _again(begun: Config, options: dict[str, Any]) -> Config:
+    """The configuration a run began with, under the options given now; what the weights hang on must stay."""
+    config = build("tiny", begun.model_dump(), options)
+    for key in ("size", "batch", "seed", "network"):
+        if getattr(config, key) != getattr(begun, key):
+            raise ConfigError(f"{key}: cannot change with --resume; begin a new run")
+    return resolve(config)
 
 
 def _next_folder(root: Path) -> Path:

@@ -191,6 +191,9 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(two_folders, tmp_path, c
     bad = tmp_path / "bad"
     shutil.copytree(a, bad)
     (bad / "00.png").write_text("no image")
+    copied = tmp_path / "copied"
+    shutil.copytree(a, copied)
+    shutil.copy(b / "00.png", copied / "twin.png")
     cases = [
         ([tmp_path / "nowhere"], "no such folder"),
         ([a, tmp_path / "nowhere"], "no such folder"),
@@ -200,6 +203,8 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(two_folders, tmp_path, c
         ([a, b, "--branches", "0"], "branches"),
         ([a, b, "--positive", "zebra"], "zebra"),
         ([a, b, "--device", "cuda"], "cuda"),
+        ([a, b, "--seed", "-1"], "seed"),
+        ([copied, b], "two classes"),
     ]
     for arguments, message in cases:
         code, text = fails(capsys, "train", *arguments, "-o", tmp_path / "run", "--steps", "1")
@@ -246,8 +251,37 @@ def test_what_is_no_run_is_said(two_folders, run, tmp_path, capsys):
 
 def test_a_label_that_does_not_exist_is_refused(run, two_folders, tmp_path, capsys):
     code, text = fails(capsys, "map", run, two_folders[0], "-o", tmp_path / "out", "--label", "zebra")
-    assert code == 3
+    assert code == 2
     assert "its classes are without, with" in text
+
+
+def test_maps_are_never_written_among_the_images(run, two_folders, capsys):
+    code, text = fails(capsys, "map", run, two_folders[0], "-o", two_folders[0] / "maps", "--label", "with")
+    assert (code, "lies within" in text) == (2, True)
+
+
+def test_a_report_before_an_evaluation_says_what_is_missing(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "results.json").unlink()
+    code, text = fails(capsys, "report", tmp_path / "copy")
+    assert (code, "acdm evaluate" in text) == (2, True)
+
+
+def test_images_that_were_trained_on_are_never_test_images(two_folders, tmp_path):
+    a, b = two_folders
+    assert main(["train", str(a), str(b), "-o", str(tmp_path / "run"), *TINY]) == 0
+    (a / "05.png").unlink()  # the split would now fall elsewhere
+    assert main(["evaluate", str(tmp_path / "run"), str(a), str(b)]) == 0
+    about = json.loads((tmp_path / "run/data.json").read_text())
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    test = {line["path"] for line in about["files"]["test"]} - {"bright/05.png"}
+    assert sum(results["n"].values()) == len(test)
+
+
+def test_what_a_run_hangs_on_cannot_change_on_resume(toy, run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "copy")
+    code, text = fails(capsys, "train", toy, "-o", tmp_path / "copy", "--resume", "--branches", "4")
+    assert (code, "network: cannot change" in text) == (2, True)
 
 
 def test_a_misspelled_command_is_guessed(capsys):

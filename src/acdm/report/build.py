@@ -1,6 +1,5 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ def build_report(run: Run) -> Path:
     Raises:
         RunError: when the run has not been evaluated.
     """
-    results = run.read_json("results.json")
-    gallery = run.read_json("gallery/gallery.json")["images"]
+    results = run.read_json("results.json", "first 'acdm evaluate RUN DATA'")
+    gallery = run.read_json("gallery/gallery.json", "first 'acdm evaluate RUN DATA'")["images"]
     for entry in gallery:
         write_bytes(run.report / entry["picture"], (run.gallery / entry["picture"]).read_bytes())
     samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     if samples:
-        shutil.copyfile(samples[-1], run.report / "sheet.png")
+        write_bytes(run.report / "sheet.png", samples[-1].read_bytes())
     write_text(run.report / "plotly.min.js", get_plotlyjs())
     page = _template().render(
         results=results,

@@ -48,9 +48,14 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         other = (y + 1 + _other(classes, len(y), config.seed, index)) % classes
         alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
         x = x.to(device).contiguous(memory_format=torch.channels_last)
-        losses = step(players, x, y.to(device), other.to(device), alpha.to(device), index, config)
+        try:
+            losses = step(players, x, y.to(device), other.to(device), alpha.to(device), index, config)
+        except DivergedError as error:
+            raise DivergedError(
+                f"{error} at step {index + 1} (images {indices.tolist()}); go on from the last checkpoint with"
+                " --resume and --optimiser.lr at half, or --precision fp32"
+            ) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-        _insist_finite(values, index, indices)
         yield Record(index + 1, time.perf_counter() - began, values)
 
 
@@ -97,12 +102,3 @@ def _other(classes: int, count: int, seed: int, index: int) -> Tensor:
 
 def _generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(mix(*numbers))
-
-
-def _insist_finite(values: dict[str, float], index: int, indices: Tensor) -> None:
-    bad = [name for name, value in values.items() if value != value or abs(value) == float("inf")]
-    if bad:
-        raise DivergedError(
-            f"loss '{bad[0]}' is not finite at step {index + 1} (images {indices.tolist()});"
-            " go on from the last checkpoint with --resume --optimiser.lr at half, or --precision fp32"
-        )

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from acdm import losses
 from acdm.compose import blend, distinction
 from acdm.config import Config, Optimiser
+from acdm.errors import DivergedError
 from acdm.model.branches import Branches
 from acdm.model.discriminator import Discriminator
 
@@ -65,6 +66,9 @@ def step(
 
     Returns:
         Each loss as a scalar, unweighted, without a graph.
+
+    Raises:
+        DivergedError: when a loss or gradient is not finite, before it reaches the weights of its player.
     """
     dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
     autocast = torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16)
@@ -79,7 +83,8 @@ def step(
 
     with autocast:
         critic = _critic_losses(players.discriminator, x, y, fake.detach(), fake_class, index, config.optimiser)
-    _descend(players.critic_optimiser, critic["critic"] + config.loss.r1 * critic.get("r1", 0))
+    _insist_finite(critic)
+    _descend(players.critic_optimiser, critic["critic"] + config.loss.r1 * critic.get("r1", 0), "critic")
 
     players.discriminator.requires_grad_(False)
     with autocast:
@@ -97,7 +102,8 @@ def step(
         "adv": losses.l_adv(fake_logit),
     }
     total = losses.objective(terms, config.loss)
-    _descend(players.generator_optimiser, total)
+    _insist_finite(terms)
+    _descend(players.generator_optimiser, total, "total")
     players.average.update_parameters(players.branches)
     return {name: term.detach() for name, term in (terms | critic | {"total": total}).items()}
 
@@ -115,12 +121,20 @@ def _critic_losses(
     return terms
 
 
-def _descend(optimiser: Optimizer, loss: Tensor) -> None:
+def _descend(optimiser: Optimizer, loss: Tensor, name: str) -> None:
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     for group in optimiser.param_groups:
-        clip_grad_norm_(group["params"], GRADIENT_LIMIT)
+        norm = clip_grad_norm_(group["params"], GRADIENT_LIMIT)
+        if not torch.isfinite(norm):
+            raise DivergedError(f"the gradient of loss '{name}' is not finite")
     optimiser.step()
+
+
+def _insist_finite(terms: dict[str, Tensor]) -> None:
+    finite = torch.isfinite(torch.stack([term.detach() for term in terms.values()]))
+    if not finite.all():
+        raise DivergedError(f"loss '{list(terms)[int((~finite).nonzero()[0])]}' is not finite")
 
 
 def _ema(decay: float):  # type: ignore[no-untyped-def]
