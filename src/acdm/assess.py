@@ -33,10 +33,11 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
         dataset.index(name)
     if dataset.split_made:
         dataset = _unseen(dataset, about["files"])
-    results = evaluate(run, dataset, split)
+    truth = read_truth(dataset, split)
+    results = evaluate(run, dataset, truth, split)
     write_json(out or run.results, results)
     if out is None:
-        _write_gallery(run, read_truth(dataset, split))
+        _write_gallery(run, truth)
     return results
 
 

@@ -112,11 +112,7 @@ class Decomposer:
             DataError: for a class that does not exist, or an image of other channels.
         """
         pixels = read_image(Path(image)) if isinstance(image, (str, Path)) else image
-        if len(pixels) != self.branches.channels:
-            raise DataError(
-                f"{image if isinstance(image, (str, Path)) else 'image'}: has {len(pixels)} channels,"
-                f" this run was trained on {self.branches.channels}"
-            )
+        self.insist_channels(pixels, image if isinstance(image, (str, Path)) else "image")
         frame = Frame.of(pixels.shape, self.size)
         square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
         y = self.classify(square)[0] if label is None else self.index(label)
@@ -132,6 +128,11 @@ class Decomposer:
             self.classes[y],
             self.classes[other],
         )
+
+    def insist_channels(self, pixels: Array, name: Path | str) -> None:
+        """Raises DataError, naming the image, when it has other channels than the run was trained on."""
+        if len(pixels) != self.branches.channels:
+            raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
 
     def classify(self, x: Tensor) -> list[int]:
         """The judge's class of each image (B, C, S, S).

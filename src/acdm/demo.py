@@ -7,6 +7,7 @@ from acdm.data.toy import write_toy
 from acdm.errors import RunError
 from acdm.fit import Watcher
 from acdm.report.build import build_report
+from acdm.run import next_folder
 from acdm.screen import table
 from acdm.start import start
 
@@ -26,7 +27,7 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher:
     Raises:
         RunError: when `out` holds something already.
     """
-    folder = out or _next_folder()
+    folder = out or next_folder("demo")
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: already exists; choose another folder with -o")
     toy = folder / "toy"
@@ -38,10 +39,3 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher:
     watcher.say("evaluating")
     results = assess(run, [toy])
     return build_report(run), table(results).splitlines()
-
-
-def _next_folder() -> Path:
-    number = 1
-    while (folder := Path("runs") / f"demo-{number}").exists():
-        number += 1
-    return folder

@@ -56,15 +56,17 @@ class Truth:
         return [i for i in members if self.known[i]] or members
 
 
-def evaluate(run: Run, dataset: Dataset, split: str = "all") -> dict[str, Any]:
-    """Every figure of the contract, undefined ones as None."""
+def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, Any]:
+    """Every figure of the contract, undefined ones as None.
+
+    Args:
+        run: what is measured.
+        dataset: that `truth` was read from.
+        truth: test images of the part named `split`.
+        split: for the record.
+    """
     decomposer, calibration = load(run.path), load_calibration(run)
-    truth = read_truth(dataset, split)
-    if len(truth.images[0]) != decomposer.branches.channels:
-        raise DataError(
-            f"{truth.items[0].path}: has {len(truth.images[0])} channels, this run was trained on"
-            f" {decomposer.branches.channels}"
-        )
+    decomposer.insist_channels(truth.images[0], truth.items[0].path)
     x = squares(truth.images, decomposer.size)
     y = torch.tensor([decomposer.classes.index(item.label) for item in truth.items])
     began = time.perf_counter()

@@ -140,6 +140,14 @@ def insist_free(path: Path) -> None:
         raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
 
 
+def next_folder(name: str) -> Path:
+    """The first of runs/<name>-1, runs/<name>-2, … that is not there yet."""
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Keep other trainings out of a run folder; the lock dies with the process.

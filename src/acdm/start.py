@@ -11,7 +11,7 @@ from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError
 from acdm.fit import Watcher, automatic_size, fit, resolve
-from acdm.run import Run, insist_free
+from acdm.run import Run, insist_free, next_folder
 
 
 def start(
@@ -51,7 +51,7 @@ def start(
     elif out is not None:
         insist_free(out)
     dataset = load_dataset(folders, positive, seed)
-    path = out or _next_folder(dataset.root)
+    path = out or next_folder(dataset.root.resolve().name)
     counts = " · ".join(f"{name} {sum(i.label == name for i in dataset.train)}" for name in dataset.classes)
     watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
     if dataset.ignored:
@@ -76,10 +76,3 @@ def _again(begun: Config, options: dict[str, Any]) -> Config:
         if getattr(config, key) != getattr(begun, key):
             raise ConfigError(f"{key}: cannot change with --resume; begin a new run")
     return resolve(config)
-
-
-def _next_folder(root: Path) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{root.resolve().name}-{number}").exists():
-        number += 1
-    return folder

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acdm.errors import DataError
-
-Box = tuple[int, int, int, int]  # first row, first column, one past the last row, one past the last column
+from acdm.metrics import Box
 
 
 @dataclass(frozen=True)

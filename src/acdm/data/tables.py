@@ -4,8 +4,9 @@ import csv
 import json
 from pathlib import Path
 
-from acdm.data.dataset import Box, Item
+from acdm.data.dataset import Item
 from acdm.errors import DataError
+from acdm.metrics import Box
 
 
 def read_groups(root: Path) -> dict[str, str]:
