@@ -180,7 +180,12 @@ def load(path: Path | str) -> Decomposer:
 
 def squares(images: list[Array], size: int) -> Tensor:
     """Images of any size as the squares the network sees: (n, C, size, size)."""
-    return torch.stack([Frame.of(image.shape, size).enter(torch.from_numpy(image)) for image in images])
+    return torch.stack([square(image, size) for image in images])
+
+
+def square(image: Array, size: int) -> Tensor:
+    """One image as the square the network sees: (C, size, size)."""
+    return Frame.of(image.shape, size).enter(torch.from_numpy(image))
 
 
 def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:

@@ -104,7 +104,7 @@ def read_truth(dataset: Dataset, split: str) -> Truth:
     missing = set(dataset.classes) - {item.label for item in items}
     if missing:
         raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
-    images = read_all(items)
+    images = read_all(items, keep=lambda image: image)
     masks, boxes, known = [], [], []
     for item, image in zip(items, images, strict=True):
         mask = read_mask(item.mask) if item.mask else None

@@ -19,7 +19,7 @@ from acdm.config import Config
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
-from acdm.decompose import load, squares
+from acdm.decompose import load, square
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
@@ -30,7 +30,7 @@ from acdm.run import Run, describe, insist_free, lock
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
 from acdm.training.state import load_players, newest, save_players
 from acdm.training.step import Players, assemble
-from acdm.training.stop import listening
+from acdm.training.stop import Stop, listening
 
 VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
@@ -145,32 +145,36 @@ def resolve(config: Config) -> Config:
 
 def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
     """Half of the images' median longer side as a power of two: 64 to 128 on a CPU, 64 to 256 on a GPU."""
-    sides = [max(image.shape[1:]) for image in read_all(dataset.train[:: max(1, len(dataset.train) // 20)])]
+    some = dataset.train[:: max(1, len(dataset.train) // 20)]
+    sides = read_all(some, keep=lambda image: max(image.shape[1:]))
     half = float(np.median(sides)) / 2
     return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
 
 
 def _load_parts(dataset: Dataset, size: int) -> _Parts:
     """Decode every image of the data set, the test part too, so that a bad file is known before the first step."""
-    images = read_all(dataset.items)
-    _refuse_duplicates(dataset, images)
+    images = read_all(dataset.items, keep=lambda image: (_digest(image), square(image, size)))
+    _refuse_duplicates(dataset, [digest for digest, _ in images])
     first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 
     def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
         labels = torch.tensor([dataset.index(item.label) for item in dataset.items[start:stop]])
-        return squares(images[start:stop], size), labels
+        return torch.stack([pixels for _, pixels in images[start:stop]]), labels
 
-    return _Parts(part(0, first), part(first, second), len(images[0]))
+    return _Parts(part(0, first), part(first, second), len(images[0][1]))
 
 
-def _refuse_duplicates(dataset: Dataset, images: list[Array]) -> None:
+def _digest(image: Array) -> bytes:
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+
+
+def _refuse_duplicates(dataset: Dataset, digests: list[bytes]) -> None:
     """The same pixels in two classes, or in training and test, make every figure worthless."""
     parts = (dataset.train, dataset.validation, dataset.test)
     numbers = [number for number, part in enumerate(parts) for _ in part]
     seen: dict[bytes, tuple[Item, int]] = {}
     pairs = []
-    for item, part, image in zip(dataset.items, numbers, images, strict=True):
-        digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+    for item, part, digest in zip(dataset.items, numbers, digests, strict=True):
         twin, other = seen.setdefault(digest, (item, part))
         if twin.label != item.label or part != other:
             pairs.append(f"{twin.path} = {item.path}")
@@ -195,22 +199,11 @@ def _restore(session: _Session) -> int:
 
 
 def _train(session: _Session, start: int) -> None:
-    config = session.config
-    batches = Batches(*session.parts.train, config.batch, config.augment, config.seed)
-    steps = config.steps
-    if steps is None:
-        start, steps = _measure(session, batches, start)
-    deadline = 60 * config.minutes if config.minutes else None
-    done = start
+    batches = Batches(*session.parts.train, session.config.batch, session.config.augment, session.config.seed)
     with listening() as stop:
-        for record in train(session.players, batches, session.config, steps, start):
-            done = record.step
-            _observe(session, record, steps)
-            if stop.signum is not None:
-                break
-            if deadline and time.perf_counter() - session.began > deadline:
-                session.tell(f"stopped at step {done} of {steps}: {config.minutes:g} minutes are over")
-                break
+        done = _measure(session, batches, start, stop) if session.config.steps is None else start
+        if stop.signum is None:
+            done = _to_the_end(session, batches, done, stop)
     if done > start:
         save_players(session.run.checkpoints, session.players, done)
         _draw_sample(session.run.samples / f"step-{done}.png", session)
@@ -222,27 +215,45 @@ def _train(session: _Session, start: int) -> None:
         )
 
 
-def _measure(session: _Session, batches: Batches, start: int) -> tuple[int, int]:
+def _measure(session: _Session, batches: Batches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
 
     These steps lie within the warm-up, where the learning rate does not depend on the count.
     """
     config, first, last = session.config, *MEASURED
     horizon = max(10_000, 4 * config.optimiser.warmup)
-    seconds = []
+    seconds, done = [], start
     for record in train(session.players, batches, config, horizon, start):
+        done = record.step
         _observe(session, record, None)
-        if record.step > first:
+        if done > first:
             seconds.append(record.seconds)
-        if record.step >= last:
+        if stop.signum is not None:
+            return done
+        if done >= last:
             break
     assert config.minutes is not None
     spent = time.perf_counter() - session.began
-    steps = steps_for(config.minutes, spent, last, fmean(seconds))
+    steps = steps_for(config.minutes, spent, done, fmean(seconds))
     session.config = config.model_copy(update={"steps": steps})
     session.run.save_config(session.config)
     session.tell(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {config.minutes:g} minutes")
-    return last, steps
+    return done
+
+
+def _to_the_end(session: _Session, batches: Batches, start: int, stop: Stop) -> int:
+    """Train until the steps are done, the minutes are over or a signal comes; the step it ended at."""
+    steps, minutes, done = session.config.steps, session.config.minutes, start
+    assert steps is not None
+    for record in train(session.players, batches, session.config, steps, start):
+        done = record.step
+        _observe(session, record, steps)
+        if stop.signum is not None:
+            break
+        if minutes and time.perf_counter() - session.began > 60 * minutes:
+            session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
+            break
+    return done
 
 
 def _observe(session: _Session, record: Record, steps: int | None) -> None:

@@ -158,7 +158,7 @@ def test_mixed_channels_name_the_odd_file(two_folders):
     save(two_folders[1] / "odd.png", mode="RGB")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"odd\.png: images mix channels"):
-        read_all([*dataset.train, *dataset.validation, *dataset.test])
+        read_all([*dataset.train, *dataset.validation, *dataset.test], len)
 
 
 def test_every_unreadable_file_is_counted(two_folders):
@@ -166,4 +166,4 @@ def test_every_unreadable_file_is_counted(two_folders):
         (two_folders[0] / f"bad{number}.png").write_text("not an image")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"bad0\.png: not a PNG.*and 2 more"):
-        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path))
+        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), len)

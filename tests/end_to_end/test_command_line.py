@@ -17,10 +17,11 @@ from acdm.cli import main
 from acdm.config import read_yaml
 from acdm.training.state import read_tensors
 
-TINY = [
-    "--size", "16", "--batch", "4", "--steps", "12", "--precision", "fp32", "--network.width", "4",
-    "--network.max-width", "8", "--network.critic-width", "4", "--network.critic-max-width", "8", "--branches", "3",
+SMALL = [
+    "--size", "16", "--batch", "4", "--precision", "fp32", "--network.width", "4", "--network.max-width", "8",
+    "--network.critic-width", "4", "--network.critic-max-width", "8", "--branches", "3",
 ]  # fmt: skip
+TINY = [*SMALL, "--steps", "12"]
 
 ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
 
@@ -139,8 +140,7 @@ def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
 
 
 def test_minutes_become_a_step_count_that_is_kept(toy, tmp_path):
-    options = [a for a in TINY if a not in ("--steps", "12")]
-    assert main(["train", str(toy), "-o", str(tmp_path / "run"), *options, "--minutes", "0.03"]) == 0
+    assert main(["train", str(toy), "-o", str(tmp_path / "run"), *SMALL, "--minutes", "0.03"]) == 0
     config = read_yaml(tmp_path / "run/config.yaml")
     (checkpoint,) = (tmp_path / "run/checkpoints").iterdir()
     assert 30 < int(checkpoint.stem.removeprefix("step-")) <= config["steps"]
@@ -157,10 +157,12 @@ def test_python_users_get_the_same(run, toy, two_folders, tmp_path):
     assert acdm.load(run).attribute(x, target=1).shape == x.shape
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_so(toy, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "length"), [(signal.SIGINT, 130, "--steps=100000"), (signal.SIGTERM, 143, "--minutes=5")]
+)
+def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     folder = tmp_path / "stopped"
-    arguments = ["train", str(toy), "-o", str(folder), *("100000" if a == "12" else a for a in TINY)]
+    arguments = ["train", str(toy), "-o", str(folder), *SMALL, length]
     process = subprocess.Popen([*ACDM, *arguments], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (folder / "metrics.csv").exists():
         time.sleep(0.01)

@@ -1,15 +1,18 @@
 """Folders of images and their classes: what is there, which class is positive, and how it is split."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from acdm.data.dataset import Dataset, Item
 from acdm.data.split import refuse_shared_groups, split_all, split_training
 from acdm.data.tables import read_boxes, read_groups, read_list, read_names
 from acdm.errors import DataError
 from acdm.images.read import SUFFIXES, Array, read_image
+
+Kept = TypeVar("Kept")
 
 
 def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
@@ -39,32 +42,36 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     return _from_heap(root, items, names, positive, seed)
 
 
-def read_all(items: Sequence[Item]) -> list[Array]:
-    """Decode every image.
+def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]:
+    """Decode every image, one at a time in memory, and collect what is kept of each.
 
     Raises:
         DataError: listing every file that cannot be used, or a mixture of channels.
     """
-    images: list[Array] = []
+    kept: list[Kept] = []
+    channels: list[int] = []
     bad: list[str] = []
     for item in items:
         try:
-            images.append(read_image(item.path))
+            image = read_image(item.path)
         except DataError as error:
             bad.append(str(error))
+        else:
+            channels.append(len(image))
+            kept.append(keep(image))
     if bad:
         rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
         raise DataError("; ".join(bad[:3]) + rest)
-    counts = Counter(len(image) for image in images)
+    counts = Counter(channels)
     if len(counts) > 1:
         usual = counts.most_common(1)[0][0]
-        odd = next(item.path for item, image in zip(items, images, strict=True) if len(image) != usual)
+        odd = next(item.path for item, count in zip(items, channels, strict=True) if count != usual)
         kind = {1: "grey", 3: "colour"}
         raise DataError(
             f"{odd}: images mix channels ({counts[1]} grey, {counts[3]} colour; this one is not {kind[usual]});"
             " save all of them the same way"
         )
-    return images
+    return kept
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:

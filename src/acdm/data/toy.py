@@ -98,6 +98,8 @@ def write_toy(
         raise DataError(f"{folder}: already exists; choose another folder")
     if size < 16 or min(train, test) < 8:
         raise DataError(f"size must be at least 16 and images at least 8 a part, got {size}, {train} and {test}")
+    if seed < 0:
+        raise DataError(f"--seed {seed}: must be 0 or more")
     names = class_names(which)
     boxes = {}
     for part, (name, count) in enumerate({"train": train, "test": test}.items()):
