@@ -102,7 +102,7 @@ def train(
     Parameters
     ----------
     data
-        DATA with train/<class>/ or <class>/, a CSV path,label[,group][,mask], or two class folders.
+        DATA with train/CLASS/ or CLASS/, a CSV path,label[,group][,mask], or two class folders.
     out
         Run folder; by default a new one under runs/.
     preset

@@ -76,6 +76,7 @@ class Augment(_Options):
     degrees: float = Field(10.0, ge=0, le=180)
     translate: float = Field(0.05, ge=0, le=0.5)  # share of the side
     scale: float = Field(0.1, ge=0, le=0.5)  # 1 - scale to 1 + scale
+    intensity: float = Field(0.0, ge=0, le=0.5)  # gamma and gain of values in [0, 1], each 1 - this to 1 + this
 
 
 class Config(_Options):

@@ -59,6 +59,16 @@ def test_flips_can_be_switched_off():
     assert any((x[..., -1] < x[..., 0]).any() for x in flips)
 
 
+def test_changed_intensities_keep_black_and_the_order_of_grey_values():
+    images = torch.linspace(-1, 1, 16).expand(4, 1, 16, 16)
+    changed = Augment(flip_horizontal=False, degrees=0, translate=0, scale=0, intensity=0.3)
+    _, x, _ = Batches(images, torch.tensor([0, 1, 0, 1]), 4, changed, 0).at(0)
+    torch.testing.assert_close(x[..., 0], images[..., 0])
+    assert (x.diff(dim=-1) >= 0).all()
+    assert not torch.allclose(x, images, atol=0.05)
+    assert x.max() <= 1
+
+
 def test_mixing_tells_seeds_apart():
     seeds = {mix(a, b, c) for a in range(8) for b in range(8) for c in range(50)}
     assert len(seeds) == 8 * 8 * 50

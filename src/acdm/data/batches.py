@@ -4,7 +4,13 @@ Nothing here has a state, so a resumed training sees exactly the batches that an
 """
 
 import torch
-from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from kornia.augmentation import (
+    AugmentationSequential,
+    RandomAffine,
+    RandomGamma,
+    RandomHorizontalFlip,
+    RandomVerticalFlip,
+)
 from torch import Tensor
 
 from acdm.config import Augment
@@ -37,7 +43,7 @@ class Batches:
         x = self.images[indices]
         with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
             torch.manual_seed(mix(self.seed, 1, step))
-            x = self.augment(x)
+            x = self.augment((x + 1) / 2) * 2 - 1  # kornia's intensities lie in [0, 1]
         return indices, x, y
 
     def _member(self, k: int, position: int) -> Tensor:
@@ -56,10 +62,11 @@ def mix(*numbers: int) -> int:
 
 
 def _pipeline(augment: Augment) -> AugmentationSequential:
-    s, t = augment.scale, augment.translate
+    s, t, i = augment.scale, augment.translate, augment.intensity
     return AugmentationSequential(
         RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
         RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
         RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
+        RandomGamma((1 - i, 1 + i), (1 - i, 1 + i), p=1.0 if i else 0.0),
         data_keys=["input"],
     )

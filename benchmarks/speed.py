@@ -1,0 +1,203 @@
+"""Seconds a step, where they go, how far that is from the floor and from a plain reference, and how fast maps come.
+
+    python benchmarks/speed.py [--quick]
+
+One run on one machine prints every table as Markdown.  What is compared takes turns, so that a machine that drifts
+drifts for both.  Images are noise: nothing here depends on what is learned.
+"""
+
+import argparse
+import multiprocessing
+import platform
+import resource
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from floor import Arithmetic, Machine, by_turns, measure, timed
+from reference import BATCH, Reference
+from torch import Tensor
+
+from acdm import losses
+from acdm.config import Config, build
+from acdm.data.batches import Batches
+from acdm.decompose import Decomposer
+from acdm.fit import resolve
+from acdm.training.step import Players, assemble, step
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass
+class Work:
+    """A training that is ready for its next step."""
+
+    config: Config
+    players: Players
+    batches: Batches
+    x: Tensor
+    y: Tensor
+    alpha: Tensor
+
+    @classmethod
+    def of(cls, preset: str, branches: int, **options: Any) -> "Work":
+        config = resolve(build(preset, {"network": {"branches": branches}, **options}))
+        images = torch.rand(64, 1, config.size, config.size) * 2 - 1
+        batches = Batches(images, torch.arange(64) % 2, config.batch, config.augment, seed=0)
+        _, x, y = batches.at(0)
+        x = x.to(DEVICE).contiguous(memory_format=torch.channels_last)
+        players = assemble(config, 1, 2, DEVICE)
+        return cls(config, players, batches, x, y.to(DEVICE), torch.rand(branches - 1).to(DEVICE))
+
+    def step(self, index: int) -> None:
+        step(self.players, self.x, self.y, 1 - self.y, self.alpha, index, self.config)
+
+    def cycle(self) -> None:
+        """As many steps as it takes for R1 to come once, with their batches."""
+        for index in range(self.config.optimiser.r1_every):
+            self.batches.at(index)
+            self.step(index)
+
+    def data(self) -> None:
+        self.batches.at(0)
+
+    def discriminator(self) -> None:
+        """Its own loss, and the generators' look through it; without R1."""
+        critic = self.players.discriminator
+        fake = self.x.clone().requires_grad_(True)
+        with self._autocast():
+            losses.l_critic(critic(self.x, self.y), critic(self.x, 1 - self.y)).backward()
+            critic.requires_grad_(False)
+            losses.l_adv(critic(fake, 1 - self.y)).backward()
+            critic.requires_grad_(True)
+
+    def r1(self) -> None:
+        real = self.x.clone().requires_grad_(True)
+        with self._autocast():
+            losses.r1(self.players.discriminator(real, self.y), real).backward()
+
+    def real(self) -> None:
+        """What R1 needs and the discriminator does anyway."""
+        with self._autocast():
+            self.players.discriminator(self.x, self.y)
+
+    def optimiser(self) -> None:
+        p = self.players
+        for module, optimiser in ((p.branches, p.generator_optimiser), (p.discriminator, p.critic_optimiser)):
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 10.0)
+            optimiser.step()
+        p.average.update_parameters(p.branches)
+
+    def floor(self, machine: Machine) -> float:
+        """Seconds a step."""
+        with Arithmetic() as counted:
+            self.cycle()
+        return machine.floor(counted.works) / self.config.optimiser.r1_every
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+
+def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
+    print(
+        "\n| preset | N | ms a step | generators | discriminator | R1 | optimisers | data | floor, ms | step / floor |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for preset, branches in cases:
+        work = Work.of(preset, branches)
+        every = work.config.optimiser.r1_every
+        parts = ("cycle", "data", "discriminator", "r1", "real", "optimiser")
+        seconds = by_turns({name: getattr(work, name) for name in parts}, rounds, DEVICE)
+        whole = seconds["cycle"] / every
+        r1 = max(0.0, seconds["r1"] - seconds["real"]) / every
+        rest = {"discriminator": seconds["discriminator"], "R1": r1, "optimisers": seconds["optimiser"]}
+        rest["data"] = seconds["data"]
+        shares = [1 - sum(rest.values()) / whole, *(value / whole for value in rest.values())]
+        floor = work.floor(machine)
+        cells = [preset, branches, f"{1000 * whole:.0f}", *(f"{share:.0%}" for share in shares)]
+        _row(*cells, f"{1000 * floor:.1f}", f"{whole / floor:.2f}")
+
+
+def against_reference(rounds: int) -> None:
+    work = Work.of("tiny", 5, batch=BATCH)
+    plain = Reference(work.players.branches.state_dict(), work.players.discriminator.state_dict(), 5, 1, 2)
+    x, y, alpha = work.x.cpu().contiguous(), work.y.cpu(), work.alpha.cpu()
+    index = iter(range(10**9))
+    calls = {
+        "reference": lambda: plain.step(x, y, 1 - y, alpha, next(index), rate=0.1),
+        "ours": work.cycle,
+    }
+    seconds = by_turns(calls, rounds, DEVICE)
+    ours = seconds["ours"] / work.config.optimiser.r1_every
+    print(f"\ntiny, N = 5: reference {1000 * seconds['reference']:.0f} ms, ours {1000 * ours:.0f} ms a step:", end=" ")
+    print(f"reference / ours = {seconds['reference'] / ours:.2f}")
+
+
+def mapping(count: int) -> None:
+    work = Work.of("tiny", 5)
+    decomposer = Decomposer(work.players.average.module.eval(), None, ("a", "b"), work.config.size)
+    x, y = torch.rand(count, 1, 64, 64) * 2 - 1, torch.arange(count) % 2
+    decomposer.split(x[:32], y[:32], 1 - y[:32])
+    seconds = timed(lambda: decomposer.split(x, y, 1 - y), DEVICE)
+    print(f"\nmapping, 64 px, N = 5, all branches, both styles: {count / seconds:.0f} images a second")
+
+
+def peak_memory(preset: str, branches: int) -> float:
+    """MiB resident after two cycles in a process of its own, less what the imports take."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (preset, branches))
+
+
+def _peak(preset: str, branches: int) -> float:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    work = Work.of(preset, branches)
+    work.cycle()
+    work.cycle()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def costs(rounds: int) -> None:
+    """Cost against N, size and batch."""
+    series = {
+        "N": [(n, {"branches": n}) for n in (1, 2, 3, 5, 8)],
+        "size": [(s, {"branches": 5, "size": s}) for s in (32, 64, 128)],
+        "batch": [(b, {"branches": 5, "batch": b}) for b in (2, 4, 8, 16, 32)],
+    }
+    for name, cases in series.items():
+        works = {value: Work.of("tiny", **options) for value, options in cases}
+        seconds = by_turns({str(value): work.cycle for value, work in works.items()}, rounds, DEVICE)
+        print(f"\n| {name} | ms a step | against the smallest |")
+        print("| --- | --- | --- |")
+        for value, work in works.items():
+            each = seconds[str(value)]
+            _row(value, f"{1000 * each / work.config.optimiser.r1_every:.0f}", f"{each / min(seconds.values()):.2f}")
+
+
+def _row(*cells: object) -> None:
+    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the tiny preset alone, fewer rounds")
+    quick = parser.parse_args().quick
+    rounds = 5 if quick else 15
+    chip = torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.processor() or platform.machine()
+    machine = measure(DEVICE)
+    print(f"{chip}, {torch.get_num_threads()} threads, torch {torch.__version__};", end=" ")
+    print(", ".join(f"{str(d).removeprefix('torch.')} {r / 1e9:.0f} GFLOP/s" for d, r in machine.flops.items()), end="")
+    print(f", memory {machine.bandwidth / 1e9:.1f} GB/s")
+    presets = ["tiny"] if quick else ["tiny", "small"]
+    steps(machine, [(preset, n) for preset in presets for n in (1, 2, 5)], rounds)
+    if not quick:
+        steps(machine, [("paper", n) for n in (1, 2, 5)] if DEVICE.type == "cuda" else [("paper", 1)], 1)
+    against_reference(rounds)
+    mapping(512)
+    costs(rounds // 3)
+    print("\n| preset | N | peak memory above the imports, MiB |\n| --- | --- | --- |")
+    for preset in presets:
+        _row(preset, 5, f"{peak_memory(preset, 5):.0f}")
+
+
+if __name__ == "__main__":
+    main()
