@@ -90,6 +90,7 @@ class Config(_Options):
     judged: Literal["swapped", "both"] = "swapped"  # which generated images the discriminator sees
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    mirror: bool = True  # take images apart together with their mirror image, where training flips them too
     save_every: int = Field(500, ge=1)
     sample_every: int = Field(500, ge=1)
     validate_every: int = Field(250, ge=1)

@@ -74,16 +74,21 @@ class Decomposer:
         judge: the classifier trained apart, where the run has one.
         classes: names; class 1 is positive.
         size: side of the square the network sees.
+        mirror: whether an image is taken apart together with its mirror image.
     """
 
     branches: Branches
     judge: Judge | None
     classes: tuple[str, ...]
     size: int
+    mirror: bool = False
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Branches of a batch at network size under two classes.
+
+        With `mirror` they are the mean of what the image and its mirror image say, so that a mirrored image has
+        mirrored branches; they still sum up.
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -92,14 +97,19 @@ class Decomposer:
         Returns:
             Twice (B, N, C, S, S), in float32.
         """
-        device = next(self.branches.parameters()).device
         own, swapped = [], []
         for part, a, b in zip(x.split(16), y.split(16), other.split(16), strict=True):
-            part = part.to(device).contiguous(memory_format=torch.channels_last)
-            one, two = self.branches(part, a.to(device), b.to(device))
+            one, two = self._branches_of(part, a, b)
+            if self.mirror:
+                pairs = zip((one, two), self._branches_of(part.flip(-1), a, b), strict=True)
+                one, two = ((direct + mirrored.flip(-1)) / 2 for direct, mirrored in pairs)
             own.append(one.cpu())
             swapped.append(two.cpu())
         return torch.cat(own), torch.cat(swapped)
+
+    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+        device = next(self.branches.parameters()).device
+        return self.branches(x.to(device).contiguous(memory_format=torch.channels_last), y.to(device), other.to(device))
 
     def decompose(self, image: Array | Path | str, label: str | None = None) -> Decomposition:
         """Take one image apart, at its own size.
@@ -175,7 +185,7 @@ def load(path: Path | str) -> Decomposer:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
-    return Decomposer(branches, judge, classes, config.size)
+    return Decomposer(branches, judge, classes, config.size, mirror=config.mirror and config.augment.flip_horizontal)
 
 
 def squares(images: list[Array], size: int) -> Tensor:

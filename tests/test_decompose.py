@@ -1,0 +1,26 @@
+import pytest
+import torch
+
+from acdm.compose import compose
+from acdm.config import Network
+from acdm.decompose import Decomposer
+from acdm.model.branches import Branches
+
+
+@pytest.fixture
+def branches():
+    branches = Branches(Network(branches=3, width=4, max_width=8, style_dim=6, mapping_hidden=5), 1, 2)
+    torch.nn.init.normal_(branches.decoder.head.weight, std=0.1)
+    return branches.eval()
+
+
+def test_a_mirrored_image_has_mirrored_branches(branches):
+    x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    y = torch.tensor([0, 1])
+    both, alone = (Decomposer(branches, None, ("a", "b"), 32, mirror=flag) for flag in (True, False))
+    for direct, mirrored in zip(both.split(x, y, 1 - y), both.split(x.flip(-1), y, 1 - y), strict=True):
+        torch.testing.assert_close(direct, mirrored.flip(-1))
+    plain, reflected = alone.split(x, y, 1 - y)[0], alone.split(x.flip(-1), y, 1 - y)[0].flip(-1)
+    assert (plain - reflected).abs().max() > 1e-3
+    mean = (compose(plain) + compose(reflected)) / 2
+    torch.testing.assert_close(compose(both.split(x, y, 1 - y)[0]), mean)
