@@ -27,6 +27,7 @@ class Weights(_Options):
     sparse: Weight = 5.0
     share: Weight = 5.0  # ours
     adv: Weight = 1.0
+    mismatch: Weight = 0.0  # ours: how much the discriminator learns to refuse real images under another class
     r1: Weight = 1.0  # StarGAN v2
 
 

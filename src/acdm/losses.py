@@ -85,6 +85,14 @@ def l_critic(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
+def l_mismatch(wrong: Tensor) -> Tensor:
+    """What the discriminator pays for real images that score high under a class not their own.
+
+    Ours, not the paper's; as the "matching-aware" discriminator of Reed et al. (2016).
+    """
+    return F.softplus(wrong).mean()
+
+
 def r1(logit: Tensor, x: Tensor) -> Tensor:
     """R1 (Mescheder et al. 2018): half the squared gradient of real logits by the image, summed over pixels."""
     (gradient,) = torch.autograd.grad(logit.sum(), x, create_graph=True)

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -47,8 +48,9 @@ class Discriminator(nn.Module):
         self.head = nn.Conv2d(widths[-1], classes, 1)
         self.apply(initialise)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # (B, C, H, W), (B,) -> (B,) logit of class y
+    def forward(self, x: Tensor, *classes: Tensor) -> Tensor:
+        """(B, C, H, W) and M times (B,) classes -> (M*B,) logits, class by class."""
         h = self.blocks(self.stem(F.pixel_unshuffle(x, self.stem_factor)))
         h = self.collect(F.leaky_relu(h, 0.2))
         logits = self.head(F.leaky_relu(h, 0.2)).mean((2, 3)).float()  # (B, K)
-        return logits.gather(1, y[:, None]).squeeze(1)
+        return logits.gather(1, torch.stack(classes, dim=1)).T.flatten()

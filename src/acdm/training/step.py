@@ -82,9 +82,12 @@ def step(
     fake = fake.contiguous(memory_format=torch.channels_last)
 
     with autocast:
-        critic = _critic_losses(players.discriminator, x, y, fake.detach(), fake_class, index, config.optimiser)
+        critic = _critic_losses(
+            players.discriminator, x, (y, other), fake.detach(), fake_class, index, config.optimiser
+        )
     _insist_finite(critic)
-    _descend(players.critic_optimiser, critic["critic"] + config.loss.r1 * critic.get("r1", 0), "critic")
+    weighted = critic["critic"] + config.loss.mismatch * critic["mismatch"] + config.loss.r1 * critic.get("r1", 0)
+    _descend(players.critic_optimiser, weighted, "critic")
 
     players.discriminator.requires_grad_(False)
     with autocast:
@@ -109,13 +112,25 @@ def step(
 
 
 def _critic_losses(
-    critic: Discriminator, x: Tensor, y: Tensor, fake: Tensor, fake_class: Tensor, index: int, options: Optimiser
+    critic: Discriminator,
+    x: Tensor,
+    classes: tuple[Tensor, Tensor],
+    fake: Tensor,
+    fake_class: Tensor,
+    index: int,
+    options: Optimiser,
 ) -> dict[str, Tensor]:
-    """R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2)."""
+    """Losses of the discriminator; `classes` are the real images' own and another one.
+
+    R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
+    """
     regularise = index % options.r1_every == 0
     real = x.detach().requires_grad_(regularise)
-    real_logit = critic(real, y)
-    terms = {"critic": losses.l_critic(real_logit, critic(fake, fake_class))}
+    real_logit, wrong_logit = critic(real, *classes).chunk(2)
+    terms = {
+        "critic": losses.l_critic(real_logit, critic(fake, fake_class)),
+        "mismatch": losses.l_mismatch(wrong_logit),
+    }
     if regularise:
         terms["r1"] = losses.r1(real_logit, real) * options.r1_every
     return terms
