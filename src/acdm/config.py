@@ -44,6 +44,7 @@ class Network(_Options):
     mapping_hidden: int = Field(128, ge=1, le=4096)
     critic_width: int = Field(32, ge=1, le=1024)
     critic_max_width: int = Field(128, ge=1, le=4096)
+    recompute: bool = False  # gradient checkpointing: half the memory or less for a third more time
 
     @property
     def widths(self) -> list[int]:
@@ -85,6 +86,7 @@ class Config(_Options):
 
     size: int = Field(64, ge=16, le=2048)  # side of the square the network sees, in pixels
     batch: int = Field(8, ge=2, le=1024)  # StarGAN v2
+    accumulate: int | None = Field(None, ge=1)  # parts a batch is computed in, one after the other, to save memory
     steps: int | None = Field(None, ge=1, le=100_000_000)
     minutes: float | None = Field(None, gt=0, le=100_000)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -99,6 +101,17 @@ class Config(_Options):
     network: Network = Network()
     optimiser: Optimiser = Optimiser()
     augment: Augment = Augment()
+
+    @property
+    def parts(self) -> int:
+        """Of a batch; all at once where nothing was decided."""
+        return self.accumulate or 1
+
+    @model_validator(mode="after")
+    def _batch_falls_into_parts(self) -> Self:
+        if self.batch % self.parts:
+            raise ValueError(f"batch must be divisible by accumulate, got {self.batch} and {self.accumulate}")
+        return self
 
     @model_validator(mode="after")
     def _size_fits_the_network(self) -> Self:

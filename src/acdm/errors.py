@@ -35,6 +35,12 @@ class DivergedError(AcdmError):
     exit_code = 11
 
 
+class OutOfMemoryError(AcdmError):
+    """Not even one image at a time fits into memory."""
+
+    exit_code = 12
+
+
 class RunLockedError(AcdmError):
     """Another process is training in this run folder."""
 

@@ -66,6 +66,17 @@ def test_every_parameter_has_a_gradient():
     assert without == []
 
 
+def test_recomputing_changes_memory_alone():
+    plain, frugal = (awake(Branches(Network(recompute=flag, **SMALL), 1, 2)) for flag in (False, True))
+    frugal.load_state_dict(plain.state_dict())
+    x, y = torch.randn(2, 1, 16, 16), torch.tensor([0, 1])
+    for branches in (plain, frugal):
+        (psi,) = branches(x, y)
+        psi.square().sum().backward()
+    for a, b in zip(plain.parameters(), frugal.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 20, 16), (1, 1, 8, 8), (1, 3, 16, 16)])
 def test_what_does_not_fit_is_said(shape):
     branches = Branches(Network(**SMALL), 1, 2)

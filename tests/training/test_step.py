@@ -5,9 +5,9 @@ import torch
 
 from acdm.config import Optimiser, build
 from acdm.data.batches import Batches
-from acdm.errors import DivergedError
+from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.training.loop import rate, steps_for, train
-from acdm.training.step import assemble
+from acdm.training.step import assemble, step
 
 SMALL = {
     "size": 16, "batch": 4, "precision": "fp32",
@@ -50,6 +50,38 @@ def test_lazy_r1_keeps_its_strength():
     every, lazy = (build("tiny", SMALL, {"optimiser": {"r1_every": n}}) for n in (1, 4))
     values = [next(train(assemble(c, 1, 2, CPU), batches(c), c, 8)).losses["r1"] for c in (every, lazy)]
     assert values[1] == pytest.approx(4 * values[0])
+
+
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole():
+    weights = {"dis_rec": 0}  # eq. (7) pools its indicator over the images it sees
+    gradients = []
+    for parts in (1, 4):
+        config = build("tiny", SMALL, {"accumulate": parts, "loss": weights})
+        players = assemble(config, 1, 2, CPU)
+        torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
+        next(train(players, batches(config), config, 1))
+        both = (*players.branches.parameters(), *players.discriminator.parameters())
+        gradients.append(torch.cat([p.grad.flatten() for p in both]))
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_short_memory_halves_the_parts_until_one_image_is_too_much(monkeypatch):
+    config = build("tiny", SMALL)
+
+    def too_large(limit):
+        def short(players, x, y, other, alpha, index, config):
+            if len(x) / config.parts > limit:
+                torch.empty(2**60)  # torch's own complaint
+            return step(players, x, y, other, alpha, index, config)
+
+        return short
+
+    monkeypatch.setattr("acdm.training.loop.step", too_large(2))
+    records = list(train(assemble(config, 1, 2, CPU), batches(config), config, 2))
+    assert [record.parts for record in records] == [2, 2]
+    monkeypatch.setattr("acdm.training.loop.step", too_large(0))
+    with pytest.raises(OutOfMemoryError, match="1 image at a time does not fit"):
+        next(train(assemble(config, 1, 2, CPU), batches(config), config, 2))
 
 
 def test_the_same_seed_gives_the_same_players():

@@ -22,11 +22,10 @@ class Branches(nn.Module):
         super().__init__()
         self.channels = channels
         self.multiple = network.multiple
-        widths, n = network.widths, network.branches
-        self.branches = n
+        self.branches = network.branches
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
-        self.encoder = Encoder(n, channels, widths, network.stem, network.bottleneck)
-        self.decoder = Decoder(n, channels, widths, network.stem, network.bottleneck, network.style_dim)
+        self.encoder = Encoder(network, channels)
+        self.decoder = Decoder(network, channels)
         self.apply(initialise)
         nn.init.zeros_(self.decoder.head.weight)  # every branch begins silent: see docs/paper.md, "initial state"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from acdm.compose import compose
 from acdm.config import Config, Optimiser
 from acdm.data.batches import Batches, mix
-from acdm.errors import DivergedError
+from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
 from acdm.training.step import Players, step
 
@@ -26,18 +26,23 @@ class Record:
         step: how many steps are done.
         seconds: of this step.
         losses: each term of eq. (10), `adv`, `critic` and (on some steps) `r1`, unweighted.
+        parts: that its batch was computed in.
     """
 
     step: int
     seconds: float
     losses: dict[str, float]
+    parts: int
 
 
 def train(players: Players, batches: Batches, config: Config, steps: int, start: int = 0) -> Iterator[Record]:
     """Train from step `start` to `steps`, a record a step.
 
+    Where memory does not suffice, batches are computed in twice as many parts from then on.
+
     Raises:
         DivergedError: when a loss is not finite; the last checkpoint is untouched.
+        OutOfMemoryError: when the parts cannot be halved any more.
     """
     classes = len(batches.members)
     device = next(players.branches.parameters()).device
@@ -49,14 +54,41 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
         x = x.to(device).contiguous(memory_format=torch.channels_last)
         try:
-            losses = step(players, x, y.to(device), other.to(device), alpha.to(device), index, config)
+            losses, config = _step_that_fits(
+                players, (x, y.to(device), other.to(device), alpha.to(device)), index, config
+            )
         except DivergedError as error:
             raise DivergedError(
                 f"{error} at step {index + 1} (images {indices.tolist()}); go on from the last checkpoint with"
                 " --resume and --optimiser.lr at half, or --precision fp32"
             ) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-        yield Record(index + 1, time.perf_counter() - began, values)
+        yield Record(index + 1, time.perf_counter() - began, values, config.parts)
+
+
+def _step_that_fits(
+    players: Players, batch: tuple[Tensor, Tensor, Tensor, Tensor], index: int, config: Config
+) -> tuple[dict[str, Tensor], Config]:
+    """One step, in as many parts as memory asks for, and the configuration with that many."""
+    while True:
+        try:
+            return step(players, *batch, index, config), config
+        except MemoryError:
+            pass
+        except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, no class of its own on a CPU
+            if "memory" not in str(error):
+                raise
+        parts = 2 * config.parts
+        if config.batch % parts:
+            raise OutOfMemoryError(
+                f"{config.batch // config.parts} image at a time does not fit into memory at step {index + 1};"
+                " try --network.recompute, a smaller --size or fewer --branches"
+            )
+        for optimiser in (players.generator_optimiser, players.critic_optimiser):
+            optimiser.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        config = config.model_copy(update={"accumulate": parts})
 
 
 def rate(index: int, steps: int, options: Optimiser) -> float:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel
 
 from acdm import losses
 from acdm.compose import blend, distinction
-from acdm.config import Config, Optimiser
+from acdm.config import Config
 from acdm.errors import DivergedError
 from acdm.model.branches import Branches
 from acdm.model.discriminator import Discriminator
@@ -53,7 +53,9 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
 def step(
     players: Players, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, config: Config
 ) -> dict[str, Tensor]:
-    """Train both players on one batch; one pass through the branches serves both.
+    """Train both players on one batch; one pass through the branches serves both, and one through the discriminator.
+
+    Both gradients are taken at the same weights, then both players move.
 
     Args:
         players: changed in place.
@@ -62,37 +64,59 @@ def step(
         other: (B,) classes to swap to, each unlike `y`.
         alpha: (N-1,) of eq. (4).
         index: of the step, from 0.
-        config: weights, and which images are judged.
+        config: weights, which images are judged, and in how many parts the batch is computed.
 
     Returns:
         Each loss as a scalar, unweighted, without a graph.
 
     Raises:
-        DivergedError: when a loss or gradient is not finite, before it reaches the weights of its player.
+        DivergedError: when a loss or gradient is not finite, before it reaches any weight.
+    """
+    for optimiser in (players.critic_optimiser, players.generator_optimiser):
+        optimiser.zero_grad(set_to_none=True)
+    parts = config.parts
+    terms: dict[str, Tensor] = {}
+    for piece in zip(x.chunk(parts), y.chunk(parts), other.chunk(parts), strict=True):
+        for name, term in _accumulate(players, *piece, alpha, index, config).items():
+            terms[name] = terms.get(name, 0) + term.detach() / parts
+    _insist_finite(terms)
+    for optimiser, name in ((players.critic_optimiser, "critic"), (players.generator_optimiser, "total")):
+        for group in optimiser.param_groups:
+            norm = clip_grad_norm_(group["params"], GRADIENT_LIMIT)
+            if not torch.isfinite(norm):
+                raise DivergedError(f"the gradient of loss '{name}' is not finite")
+    players.critic_optimiser.step()
+    players.generator_optimiser.step()
+    players.average.update_parameters(players.branches)
+    return terms
+
+
+def _accumulate(
+    players: Players, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, config: Config
+) -> dict[str, Tensor]:
+    """Add both players' gradients of one part of a batch.
+
+    R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
     dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
-    autocast = torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16)
-    with autocast:
+    regularise = index % config.optimiser.r1_every == 0
+    real = x.detach().requires_grad_(regularise)
+    with torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
-    x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-    if config.judged == "both":
-        fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-    else:
-        fake, fake_class = x_st, other
-    fake = fake.contiguous(memory_format=torch.channels_last)
-
-    with autocast:
-        critic = _critic_losses(
-            players.discriminator, x, (y, other), fake.detach(), fake_class, index, config.optimiser
+        x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
+        fake, fake_class = (
+            (torch.cat([x_st, x_hat]), torch.cat([other, y])) if config.judged == "both" else (x_st, other)
         )
-    _insist_finite(critic)
-    weighted = critic["critic"] + config.loss.mismatch * critic["mismatch"] + config.loss.r1 * critic.get("r1", 0)
-    _descend(players.critic_optimiser, weighted, "critic")
+        real_logit, wrong_logit = players.discriminator(real, y, other).chunk(2)
+        fake_logit = players.discriminator(fake.contiguous(memory_format=torch.channels_last), fake_class)
 
-    players.discriminator.requires_grad_(False)
-    with autocast:
-        fake_logit = players.discriminator(fake, fake_class)
-    players.discriminator.requires_grad_(True)
+    critic = {"critic": losses.l_critic(real_logit, fake_logit), "mismatch": losses.l_mismatch(wrong_logit)}
+    if regularise:
+        critic["r1"] = losses.r1(real_logit, real) * config.optimiser.r1_every
+    weights = config.loss
+    critic_total = critic["critic"] + weights.mismatch * critic["mismatch"] + weights.r1 * critic.get("r1", 0)
+    (critic_total / config.parts).backward(inputs=list(players.discriminator.parameters()), retain_graph=True)
+
     both = torch.cat([psi, psi_st])
     terms = {
         "rec": losses.l_rec(x, x_hat),
@@ -104,50 +128,13 @@ def step(
         "share": losses.l_share(psi, psi_st),
         "adv": losses.l_adv(fake_logit),
     }
-    total = losses.objective(terms, config.loss)
-    _insist_finite(terms)
-    _descend(players.generator_optimiser, total, "total")
-    players.average.update_parameters(players.branches)
-    return {name: term.detach() for name, term in (terms | critic | {"total": total}).items()}
-
-
-def _critic_losses(
-    critic: Discriminator,
-    x: Tensor,
-    classes: tuple[Tensor, Tensor],
-    fake: Tensor,
-    fake_class: Tensor,
-    index: int,
-    options: Optimiser,
-) -> dict[str, Tensor]:
-    """Losses of the discriminator; `classes` are the real images' own and another one.
-
-    R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
-    """
-    regularise = index % options.r1_every == 0
-    real = x.detach().requires_grad_(regularise)
-    real_logit, wrong_logit = critic(real, *classes).chunk(2)
-    terms = {
-        "critic": losses.l_critic(real_logit, critic(fake, fake_class)),
-        "mismatch": losses.l_mismatch(wrong_logit),
-    }
-    if regularise:
-        terms["r1"] = losses.r1(real_logit, real) * options.r1_every
-    return terms
-
-
-def _descend(optimiser: Optimizer, loss: Tensor, name: str) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    for group in optimiser.param_groups:
-        norm = clip_grad_norm_(group["params"], GRADIENT_LIMIT)
-        if not torch.isfinite(norm):
-            raise DivergedError(f"the gradient of loss '{name}' is not finite")
-    optimiser.step()
+    total = losses.objective(terms, weights)
+    (total / config.parts).backward(inputs=list(players.branches.parameters()))
+    return terms | critic | {"total": total}
 
 
 def _insist_finite(terms: dict[str, Tensor]) -> None:
-    finite = torch.isfinite(torch.stack([term.detach() for term in terms.values()]))
+    finite = torch.isfinite(torch.stack(list(terms.values())))
     if not finite.all():
         raise DivergedError(f"loss '{list(terms)[int((~finite).nonzero()[0])]}' is not finite")
 
