@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def best(call: Callable[[], Any], device: torch.device, seconds: float) -> float
     return min(times)
 
 
-def by_turns(calls: dict[str, Callable[[], Any]], rounds: int, device: torch.device) -> dict[str, float]:
+def by_turns(calls: dict[Key, Callable[[], Any]], rounds: int, device: torch.device) -> dict[Key, float]:
     """Median seconds of each call; they take turns, so that a machine that drifts drifts for all of them."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Key, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
     for _ in range(rounds):

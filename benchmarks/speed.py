@@ -1,6 +1,6 @@
 """Seconds a step, where they go, how far that is from the floor and from a plain reference, and how fast maps come.
 
-    python benchmarks/speed.py [--quick]
+    python benchmarks/speed.py [--quick] [--plot docs/results/speed.svg]
 
 One run on one machine prints every table as Markdown.  What is compared takes turns, so that a machine that drifts
 drifts for both.  Images are noise: nothing here depends on what is learned.
@@ -11,8 +11,10 @@ import multiprocessing
 import platform
 import resource
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
 from floor import Arithmetic, Machine, by_turns, measure, timed
 from reference import BATCH, Reference
@@ -156,21 +158,26 @@ def _peak(preset: str, branches: int) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def costs(rounds: int) -> None:
-    """Cost against N, size and batch."""
-    series = {
-        "N": [(n, {"branches": n}) for n in (1, 2, 3, 5, 8)],
-        "size": [(s, {"branches": 5, "size": s}) for s in (32, 64, 128)],
-        "batch": [(b, {"branches": 5, "batch": b}) for b in (2, 4, 8, 16, 32)],
+def costs(rounds: int, plot: Path | None) -> None:
+    """Cost against N, size and batch, as tables and as a picture."""
+    series: dict[str, dict[int, dict[str, Any]]] = {
+        "N": {n: {"branches": n} for n in (1, 2, 3, 5, 8)},
+        "size": {s: {"branches": 5, "size": s} for s in (32, 64, 128)},
+        "batch": {b: {"branches": 5, "batch": b} for b in (2, 4, 8, 16, 32)},
     }
-    for name, cases in series.items():
-        works = {value: Work.of("tiny", **options) for value, options in cases}
-        seconds = by_turns({str(value): work.cycle for value, work in works.items()}, rounds, DEVICE)
+    figure, axes = plt.subplots(1, len(series), figsize=(9, 2.6), layout="constrained")
+    for axis, (name, cases) in zip(axes, series.items(), strict=True):
+        works = {value: Work.of("tiny", **options) for value, options in cases.items()}
+        seconds = by_turns({value: work.cycle for value, work in works.items()}, rounds, DEVICE)
+        each = {value: 1000 * seconds[value] / work.config.optimiser.r1_every for value, work in works.items()}
         print(f"\n| {name} | ms a step | against the smallest |")
         print("| --- | --- | --- |")
-        for value, work in works.items():
-            each = seconds[str(value)]
-            _row(value, f"{1000 * each / work.config.optimiser.r1_every:.0f}", f"{each / min(seconds.values()):.2f}")
+        for value, milliseconds in each.items():
+            _row(value, f"{milliseconds:.0f}", f"{milliseconds / min(each.values()):.2f}")
+        axis.plot(list(each), list(each.values()), "o-")
+        axis.set(xlabel=name, ylabel="ms a step", ylim=(0, None), xticks=list(each))
+    if plot:
+        figure.savefig(plot)
 
 
 def _row(*cells: object) -> None:
@@ -179,9 +186,10 @@ def _row(*cells: object) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plot", type=Path, help="SVG to write: cost against N, size and batch")
     parser.add_argument("--quick", action="store_true", help="the tiny preset alone, fewer rounds")
-    quick = parser.parse_args().quick
-    rounds = 5 if quick else 15
+    arguments = parser.parse_args()
+    quick, rounds = arguments.quick, 5 if arguments.quick else 15
     chip = torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.processor() or platform.machine()
     machine = measure(DEVICE)
     print(f"{chip}, {torch.get_num_threads()} threads, torch {torch.__version__};", end=" ")
@@ -193,7 +201,7 @@ def main() -> None:
         steps(machine, [("paper", n) for n in (1, 2, 5)] if DEVICE.type == "cuda" else [("paper", 1)], 1)
     against_reference(rounds)
     mapping(512)
-    costs(rounds // 3)
+    costs(rounds // 3, arguments.plot)
     print("\n| preset | N | peak memory above the imports, MiB |\n| --- | --- | --- |")
     for preset in presets:
         _row(preset, 5, f"{peak_memory(preset, 5):.0f}")
