@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from acdm.compose import compose, distinction
+from acdm.device import autocast, automatic_device
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_image
@@ -75,6 +76,7 @@ class Decomposer:
         classes: names; class 1 is positive.
         size: side of the square the network sees.
         mirror: whether an image is taken apart together with its mirror image.
+        precision: of convolutions: bf16, fp32, or auto for what this machine is fast at.
     """
 
     branches: Branches
@@ -82,6 +84,7 @@ class Decomposer:
     classes: tuple[str, ...]
     size: int
     mirror: bool = False
+    precision: str = "auto"
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +112,10 @@ class Decomposer:
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
-        return self.branches(x.to(device).contiguous(memory_format=torch.channels_last), y.to(device), other.to(device))
+        x = x.to(device).contiguous(memory_format=torch.channels_last)
+        with autocast(device, self.precision):
+            psi: tuple[Tensor, ...] = self.branches(x, y.to(device), other.to(device))
+        return psi
 
     def decompose(self, image: Array | Path | str, label: str | None = None) -> Decomposition:
         """Take one image apart, at its own size.
@@ -182,10 +188,11 @@ def load(path: Path | str) -> Decomposer:
     prefix = "average.module."
     own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
     load_module(branches, own, checkpoint)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
-    return Decomposer(branches, judge, classes, config.size, mirror=config.mirror and config.augment.flip_horizontal)
+    mirror = config.mirror and config.augment.flip_horizontal
+    precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
+    return Decomposer(branches, judge, classes, config.size, mirror, precision)
 
 
 def squares(images: list[Array], size: int) -> Tensor:

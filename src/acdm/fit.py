@@ -20,6 +20,7 @@ from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
 from acdm.decompose import load, square
+from acdm.device import automatic_device, automatic_precision
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
@@ -131,15 +132,10 @@ def resolve(config: Config) -> Config:
     Raises:
         ConfigError: when a GPU is asked for and there is none.
     """
-    device = config.device
-    if device == "cuda" and not torch.cuda.is_available():
+    if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU here; use --device cpu")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = config.precision
-    if precision == "auto":
-        fast = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        precision = "bf16" if fast else "fp32"
+    device = automatic_device() if config.device == "auto" else config.device
+    precision = automatic_precision(device) if config.precision == "auto" else config.precision
     steps = config.steps or (None if config.minutes else DEFAULT_STEPS)
     frugal = device == "cpu" and config.size >= LARGE  # a system short of memory kills before torch can notice
     parts = config.accumulate or (config.batch if frugal else 1)

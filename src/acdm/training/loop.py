@@ -10,6 +10,7 @@ from torch import Tensor
 from acdm.compose import compose
 from acdm.config import Config, Optimiser
 from acdm.data.batches import Batches, mix
+from acdm.device import autocast
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
 from acdm.training.step import Players, step
@@ -105,7 +106,7 @@ def validation_psnr(players: Players, x: Tensor, y: Tensor, config: Config) -> f
     values = []
     for images, labels in zip(x.split(32), y.split(32), strict=True):
         images = images.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with autocast(device, config.precision):
             (psi,) = players.average(images, labels.to(device))
         values.append(psnr(images, compose(psi)))
     return float(torch.cat(values).mean())

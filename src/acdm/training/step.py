@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from acdm import losses
 from acdm.compose import blend, distinction
 from acdm.config import Config
+from acdm.device import autocast
 from acdm.errors import DivergedError
 from acdm.model.branches import Branches
 from acdm.model.discriminator import Discriminator
@@ -98,10 +99,9 @@ def _accumulate(
 
     R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
-    dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
     regularise = index % config.optimiser.r1_every == 0
     real = x.detach().requires_grad_(regularise)
-    with torch.autocast(x.device.type, dtype, enabled=dtype == torch.bfloat16):
+    with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
         fake, fake_class = (
