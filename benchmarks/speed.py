@@ -9,7 +9,6 @@ drifts for both.  Images are noise: nothing here depends on what is learned.
 import argparse
 import multiprocessing
 import platform
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,11 +150,17 @@ def peak_memory(preset: str, branches: int) -> float:
 
 
 def _peak(preset: str, branches: int) -> float:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _high_water()
     work = Work.of(preset, branches)
     work.cycle()
     work.cycle()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _high_water() - before
+
+
+def _high_water() -> float:
+    """MiB; Linux's own count, because getrusage's is inherited from the parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def costs(rounds: int, plot: Path | None) -> None:
