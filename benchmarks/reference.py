@@ -3,7 +3,7 @@
 One module a branch in a Python loop, float32, contiguous memory, the generators run anew for each player and each
 class, R1 on every step, Adam and the moving average one tensor at a time.  Settings are those of the `tiny` preset of
 version 0.1.0; they stay when acdm's change, so that `speed.py` says how far acdm has come.  The class `Reference`
-takes over an engine's weights, and `tests/test_reference.py` holds its first losses to the engine's.
+takes over an engine's weights, and `tests/benchmarks/test_reference.py` holds its first losses to the engine's.
 
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SIZE, BATCH = 64, 8
+BATCH = 8  # of 64 px
 WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
 WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 5, "share": 5, "adv": 1}

@@ -23,14 +23,15 @@ from acdm import losses
 from acdm.config import Config, build
 from acdm.data.batches import Batches
 from acdm.decompose import Decomposer
+from acdm.device import autocast, automatic_device
 from acdm.fit import resolve
 from acdm.training.step import Players, assemble, step
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device(automatic_device())
 
 
 @dataclass
-class Work:
+class Training:
     """A training that is ready for its next step."""
 
     config: Config
@@ -41,7 +42,7 @@ class Work:
     alpha: Tensor
 
     @classmethod
-    def of(cls, preset: str, branches: int, **options: Any) -> "Work":
+    def of(cls, preset: str, branches: int, **options: Any) -> "Training":
         config = resolve(build(preset, {"network": {"branches": branches}, **options}))
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.batch, config.augment, seed=0)
@@ -66,7 +67,7 @@ class Work:
         """Its own loss, and the generators' look through it; without R1."""
         critic = self.players.discriminator
         fake = self.x.clone().requires_grad_(True)
-        with self._autocast():
+        with autocast(DEVICE, self.config.precision):
             losses.l_critic(critic(self.x, self.y), critic(self.x, 1 - self.y)).backward()
             critic.requires_grad_(False)
             losses.l_adv(critic(fake, 1 - self.y)).backward()
@@ -74,12 +75,12 @@ class Work:
 
     def r1(self) -> None:
         real = self.x.clone().requires_grad_(True)
-        with self._autocast():
+        with autocast(DEVICE, self.config.precision):
             losses.r1(self.players.discriminator(real, self.y), real).backward()
 
     def real(self) -> None:
         """What R1 needs and the discriminator does anyway."""
-        with self._autocast():
+        with autocast(DEVICE, self.config.precision):
             self.players.discriminator(self.x, self.y)
 
     def optimiser(self) -> None:
@@ -95,9 +96,6 @@ class Work:
             self.cycle()
         return machine.floor(counted.works) / self.config.optimiser.r1_every
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.config.precision == "bf16")
-
 
 def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
     print(
@@ -105,7 +103,7 @@ def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for preset, branches in cases:
-        work = Work.of(preset, branches)
+        work = Training.of(preset, branches)
         every = work.config.optimiser.r1_every
         parts = ("cycle", "data", "discriminator", "r1", "real", "optimiser")
         seconds = by_turns({name: getattr(work, name) for name in parts}, rounds, DEVICE)
@@ -120,7 +118,7 @@ def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
 
 
 def against_reference(rounds: int) -> None:
-    work = Work.of("tiny", 5, batch=BATCH)
+    work = Training.of("tiny", 5, batch=BATCH)
     plain = Reference(work.players.branches.state_dict(), work.players.discriminator.state_dict(), 5, 1, 2)
     x, y, alpha = work.x.cpu().contiguous(), work.y.cpu(), work.alpha.cpu()
     index = iter(range(10**9))
@@ -135,7 +133,7 @@ def against_reference(rounds: int) -> None:
 
 
 def mapping(count: int) -> None:
-    work = Work.of("tiny", 5)
+    work = Training.of("tiny", 5)
     decomposer = Decomposer(work.players.average.module.eval(), None, ("a", "b"), work.config.size)
     x, y = torch.rand(count, 1, 64, 64) * 2 - 1, torch.arange(count) % 2
     decomposer.split(x[:32], y[:32], 1 - y[:32])
@@ -151,7 +149,7 @@ def peak_memory(preset: str, branches: int) -> float:
 
 def _peak(preset: str, branches: int) -> float:
     before = _high_water()
-    work = Work.of(preset, branches)
+    work = Training.of(preset, branches)
     work.cycle()
     work.cycle()
     return _high_water() - before
@@ -172,7 +170,7 @@ def costs(rounds: int, plot: Path | None) -> None:
     }
     figure, axes = plt.subplots(1, len(series), figsize=(9, 2.6), layout="constrained")
     for axis, (name, cases) in zip(axes, series.items(), strict=True):
-        works = {value: Work.of("tiny", **options) for value, options in cases.items()}
+        works = {value: Training.of("tiny", **options) for value, options in cases.items()}
         seconds = by_turns({value: work.cycle for value, work in works.items()}, rounds, DEVICE)
         each = {value: 1000 * seconds[value] / work.config.optimiser.r1_every for value, work in works.items()}
         print(f"\n| {name} | ms a step | against the smallest |")

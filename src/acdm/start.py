@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from acdm.config import PRESETS, Config, build
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
+from acdm.device import automatic_device
 from acdm.errors import ConfigError
 from acdm.fit import Watcher, automatic_size, fit, resolve
 from acdm.run import Run, insist_free, next_folder
@@ -64,7 +63,7 @@ def start(
 def _choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> Config:
     """A configuration with every "auto" decided."""
     if preset is None:
-        wanted = int(options.get("size") or automatic_size(dataset, torch.cuda.is_available()))
+        wanted = int(options.get("size") or automatic_size(dataset, automatic_device() == "cuda"))
         preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
     return resolve(build(preset, options))
 

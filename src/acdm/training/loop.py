@@ -74,10 +74,8 @@ def _step_that_fits(
     while True:
         try:
             return step(players, *batch, index, config), config
-        except MemoryError:
-            pass
-        except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, no class of its own on a CPU
-            if "memory" not in str(error):
+        except RuntimeError as error:  # a CPU allocation has no class of its own
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
         parts = 2 * config.parts
         if config.batch % parts:
@@ -85,8 +83,6 @@ def _step_that_fits(
                 f"{config.batch // config.parts} image at a time does not fit into memory at step {index + 1};"
                 " try --network.recompute, a smaller --size or fewer --branches"
             )
-        for optimiser in (players.generator_optimiser, players.critic_optimiser):
-            optimiser.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         config = config.model_copy(update={"accumulate": parts})

@@ -104,9 +104,9 @@ def _accumulate(
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        fake, fake_class = (
-            (torch.cat([x_st, x_hat]), torch.cat([other, y])) if config.judged == "both" else (x_st, other)
-        )
+        fake, fake_class = x_st, other
+        if config.judged == "both":
+            fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
         real_logit, wrong_logit = players.discriminator(real, y, other).chunk(2)
         fake_logit = players.discriminator(fake.contiguous(memory_format=torch.channels_last), fake_class)
 
