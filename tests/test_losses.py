@@ -94,10 +94,9 @@ def test_adversarial_losses_of_an_undecided_critic():
     assert losses.l_critic(zero, zero).item() == pytest.approx(2 * math.log(2))
 
 
-def test_the_critic_wants_real_logits_high_and_generated_ones_low():
+def test_the_critic_wants_genuine_logits_high_and_generated_ones_low():
     assert losses.l_critic(torch.tensor([9.0]), torch.tensor([-9.0])).item() < 1e-3
     assert losses.l_adv(torch.tensor([9.0])).item() < 1e-3
-    assert losses.l_mismatch(torch.tensor([-9.0])).item() < 1e-3 < losses.l_mismatch(torch.tensor([9.0])).item()
 
 
 def test_r1_of_a_linear_critic_is_half_its_squared_slope():

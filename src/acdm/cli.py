@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import acdm
-from acdm.config import Augment, Network, Optimiser, Preset, Weights, overlay, read_yaml
+from acdm.config import Augment, Judged, Network, Optimiser, Preset, Weights, overlay, read_yaml
 from acdm.errors import AcdmError
 
 app = App(
@@ -88,7 +88,7 @@ def train(
     seed: int | None = None,
     device: Literal["auto", "cpu", "cuda"] | None = None,
     precision: Literal["auto", "bf16", "fp32"] | None = None,
-    judged: Literal["swapped", "both"] | None = None,
+    judged: Judged | None = None,
     positive: str | None = None,
     resume: bool = False,
     config: Path | None = None,
@@ -124,7 +124,8 @@ def train(
     precision
         auto takes bf16 where the processor is fast at it.
     judged
-        Whether the discriminator sees the swapped image only, or both.
+        What the discriminator compares: swapped images with reconstructions (paired), swapped images with real ones
+        (swapped), or swapped images and reconstructions with real ones (both).
     positive
         The class that carries the object; by default the one with masks or boxes, else the second.
     resume

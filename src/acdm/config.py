@@ -10,6 +10,9 @@ from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
 Preset = Literal["tiny", "small", "paper"]
+Judged = Literal["paired", "swapped", "both"]
+"""What the discriminator compares: swapped images with reconstructions ("paired"), with real images ("swapped"), or
+swapped images and reconstructions with real images ("both", the paper)."""
 
 
 class _Options(BaseModel):
@@ -27,7 +30,6 @@ class Weights(_Options):
     sparse: Weight = 5.0
     share: Weight = 5.0  # ours
     adv: Weight = 1.0
-    mismatch: Weight = 0.0  # ours: how much the discriminator learns to refuse real images under another class
     r1: Weight = 1.0  # StarGAN v2
 
 
@@ -90,7 +92,7 @@ class Config(_Options):
     steps: int | None = Field(None, ge=1, le=100_000_000)
     minutes: float | None = Field(None, gt=0, le=100_000)
     seed: int = Field(0, ge=0, lt=2**31)
-    judged: Literal["swapped", "both"] = "swapped"  # which generated images the discriminator sees
+    judged: Judged = "paired"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mirror: bool = True  # take images apart together with their mirror image, where training flips them too

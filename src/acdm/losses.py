@@ -81,16 +81,8 @@ def l_adv(logit: Tensor) -> Tensor:
 
 
 def l_critic(real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator pays: real images of class y should score high, generated ones low."""
+    """What the discriminator pays: genuine images of class y should score high, generated ones low."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def l_mismatch(wrong: Tensor) -> Tensor:
-    """What the discriminator pays for real images that score high under a class not their own.
-
-    Ours, not the paper's; as the "matching-aware" discriminator of Reed et al. (2016).
-    """
-    return F.softplus(wrong).mean()
 
 
 def r1(logit: Tensor, x: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def step(
         other: (B,) classes to swap to, each unlike `y`.
         alpha: (N-1,) of eq. (4).
         index: of the step, from 0.
-        config: weights, which images are judged, and in how many parts the batch is computed.
+        config: weights, what the discriminator compares, and in how many parts the batch is computed.
 
     Returns:
         Each loss as a scalar, unweighted, without a graph.
@@ -100,21 +100,23 @@ def _accumulate(
     R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
     regularise = index % config.optimiser.r1_every == 0
-    real = x.detach().requires_grad_(regularise)
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        fake, fake_class = x_st, other
-        if config.judged == "both":
+        genuine, fake, fake_class = x, x_st, other
+        if config.judged == "paired":
+            genuine = x_hat
+        elif config.judged == "both":
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-        real_logit, wrong_logit = players.discriminator(real, y, other).chunk(2)
-        fake_logit = players.discriminator(fake.contiguous(memory_format=torch.channels_last), fake_class)
+        genuine = _channels_last(genuine.detach()).requires_grad_(regularise)
+        genuine_logit = players.discriminator(genuine, y)
+        fake_logit = players.discriminator(_channels_last(fake), fake_class)
 
-    critic = {"critic": losses.l_critic(real_logit, fake_logit), "mismatch": losses.l_mismatch(wrong_logit)}
+    critic = {"critic": losses.l_critic(genuine_logit, fake_logit)}
     if regularise:
-        critic["r1"] = losses.r1(real_logit, real) * config.optimiser.r1_every
+        critic["r1"] = losses.r1(genuine_logit, genuine) * config.optimiser.r1_every
     weights = config.loss
-    critic_total = critic["critic"] + weights.mismatch * critic["mismatch"] + weights.r1 * critic.get("r1", 0)
+    critic_total = critic["critic"] + weights.r1 * critic.get("r1", 0)
     (critic_total / config.parts).backward(inputs=list(players.discriminator.parameters()), retain_graph=True)
 
     both = torch.cat([psi, psi_st])
@@ -131,6 +133,10 @@ def _accumulate(
     total = losses.objective(terms, weights)
     (total / config.parts).backward(inputs=list(players.branches.parameters()))
     return terms | critic | {"total": total}
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _insist_finite(terms: dict[str, Tensor]) -> None:
