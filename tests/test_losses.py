@@ -99,6 +99,13 @@ def test_the_critic_wants_genuine_logits_high_and_generated_ones_low():
     assert losses.l_adv(torch.tensor([9.0])).item() < 1e-3
 
 
+def test_paired_losses_know_differences_alone():
+    better, worse = torch.tensor([5.0, -2.0]), torch.tensor([5.0 - math.log(3), -2.0 + math.log(3)])
+    assert losses.l_paired(better, worse).item() == pytest.approx((math.log(4 / 3) + math.log(4)) / 2)
+    shifted = losses.l_paired(better + 7, worse + 7)
+    torch.testing.assert_close(shifted, losses.l_paired(better, worse))
+
+
 def test_r1_of_a_linear_critic_is_half_its_squared_slope():
     x = torch.randn(3, 1, 2, 2, requires_grad=True)
     slope = torch.tensor([[1.0, 2.0], [0.0, -2.0]])

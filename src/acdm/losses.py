@@ -85,6 +85,15 @@ def l_critic(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
+def l_paired(better: Tensor, worse: Tensor) -> Tensor:
+    """What a player pays for logits `worse` (B,) that are not below their partners `better` (B,): softplus.
+
+    The relativistic pairing loss (Jolicoeur-Martineau 2019; Huang et al. 2024); only differences count, so that nothing
+    is learned of what both sides of a pair have.
+    """
+    return F.softplus(worse - better).mean()
+
+
 def r1(logit: Tensor, x: Tensor) -> Tensor:
     """R1 (Mescheder et al. 2018): half the squared gradient of real logits by the image, summed over pixels."""
     (gradient,) = torch.autograd.grad(logit.sum(), x, create_graph=True)

@@ -53,10 +53,10 @@ def test_lazy_r1_keeps_its_strength():
 
 
 def test_a_batch_in_parts_gives_the_gradients_of_the_whole():
-    weights = {"dis_rec": 0}  # eq. (7) pools its indicator over the images it sees
+    weights = {"dis_rec": 0}  # eq. (7) pools its indicator over the images it sees, and pairs lie within a part
     gradients = []
     for parts in (1, 4):
-        config = build("tiny", SMALL, {"accumulate": parts, "loss": weights})
+        config = build("tiny", SMALL, {"accumulate": parts, "loss": weights, "judged": "swapped"})
         players = assemble(config, 1, 2, CPU)
         torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
         next(train(players, batches(config), config, 1))

@@ -23,9 +23,9 @@ class _NormModulate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         centred = x - _mean(x)
-        inverse = (_mean(centred.square()).float() + EPS).rsqrt()  # (B, C, 1, 1)
-        y = torch.addcmul(_like(x, shift), centred, _like(x, scale * inverse))
-        y = F.leaky_relu(y, SLOPE)
+        inverse = (_mean(y := centred.square()).float() + EPS).rsqrt()  # (B, C, 1, 1)
+        torch.addcmul(_like(x, shift), centred, _like(x, scale * inverse), out=y)
+        F.leaky_relu_(y, SLOPE)
         ctx.save_for_backward(centred, inverse, scale, y)  # type: ignore[attr-defined]
         return y
 
@@ -36,10 +36,10 @@ class _NormModulate(torch.autograd.Function):
         pixels = y.shape[-2] * y.shape[-1]
         grad = torch.ops.aten.leaky_relu_backward(grad, y, SLOPE, True)
         shift = _mean(grad).float()  # (B, C, 1, 1)
-        slope = _mean(grad * centred).float() * inverse
+        slope = _mean(grad_x := grad * centred).float() * inverse
         gain = scale * inverse
-        grad_x = torch.addcmul(_like(y, -gain * shift), centred, _like(y, -gain * inverse * slope))
-        grad_x = torch.addcmul(grad_x, grad, _like(y, gain))
+        torch.addcmul(_like(y, -gain * shift), centred, _like(y, -gain * inverse * slope), out=grad_x)
+        grad_x.addcmul_(grad, _like(y, gain))
         return grad_x, slope * pixels, shift * pixels
 
 

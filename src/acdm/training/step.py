@@ -112,7 +112,13 @@ def _accumulate(
         genuine_logit = players.discriminator(genuine, y)
         fake_logit = players.discriminator(_channels_last(fake), fake_class)
 
-    critic = {"critic": losses.l_critic(genuine_logit, fake_logit)}
+    if config.judged == "paired":
+        better, worse = genuine_logit[y.argsort(stable=True)], fake_logit[other.argsort(stable=True)]
+        critic = {"critic": losses.l_paired(better, worse)}
+        adversarial = losses.l_paired(worse, better)
+    else:
+        critic = {"critic": losses.l_critic(genuine_logit, fake_logit)}
+        adversarial = losses.l_adv(fake_logit)
     if regularise:
         critic["r1"] = losses.r1(genuine_logit, genuine) * config.optimiser.r1_every
     weights = config.loss
@@ -128,7 +134,7 @@ def _accumulate(
         "energy": losses.l_energy(both),
         "sparse": losses.l_sparse(distinction(both)),
         "share": losses.l_share(psi, psi_st),
-        "adv": losses.l_adv(fake_logit),
+        "adv": adversarial,
     }
     total = losses.objective(terms, weights)
     (total / config.parts).backward(inputs=list(players.branches.parameters()))
