@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import platform
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,26 @@ def against_reference(rounds: int) -> None:
 
 
 def mapping(count: int) -> None:
+    """Throughput with and without mirror images, and what memory grows by; outputs are dropped as they come."""
     work = Training.of("tiny", 5)
-    decomposer = Decomposer(work.players.average.module.eval(), None, ("a", "b"), work.config.size)
-    x, y = torch.rand(count, 1, 64, 64) * 2 - 1, torch.arange(count) % 2
-    decomposer.split(x[:32], y[:32], 1 - y[:32])
-    seconds = timed(lambda: decomposer.split(x, y, 1 - y), DEVICE)
-    print(f"\nmapping, 64 px, N = 5, all branches, both styles: {count / seconds:.0f} images a second")
+    network = work.players.average.module.eval()
+    x, y = torch.rand(32, 1, 64, 64) * 2 - 1, torch.arange(32) % 2
+    rounds = count // len(x)
+
+    def run(decomposer: Decomposer, rounds: int) -> None:
+        for _ in range(rounds):
+            decomposer.split(x, y, 1 - y)
+
+    print(f"\nmapping {len(x) * rounds} images, 64 px, N = 5, all branches, both styles")
+    for mirror in (False, True):
+        decomposer = Decomposer(network, None, ("a", "b"), work.config.size, mirror)
+        run(decomposer, 2)
+        before = _high_water()
+        seconds = timed(partial(run, decomposer, rounds), DEVICE)
+        grown = _high_water() - before
+        print(
+            f"mirror images {mirror}: {len(x) * rounds / seconds:.0f} images a second; memory grew by {grown:.0f} MiB"
+        )
 
 
 def peak_memory(preset: str, branches: int) -> float:
@@ -204,7 +219,7 @@ def main() -> None:
     if not quick:
         steps(machine, [("paper", n) for n in (1, 2, 5)] if DEVICE.type == "cuda" else [("paper", 1)], 1)
     against_reference(rounds)
-    mapping(512)
+    mapping(512 if quick else 10_000)
     costs(rounds // 3, arguments.plot)
     print("\n| preset | N | peak memory above the imports, MiB |\n| --- | --- | --- |")
     for preset in presets:

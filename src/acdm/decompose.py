@@ -3,6 +3,7 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from acdm.model.branches import Branches
 from acdm.run import Run
 from acdm.training.state import load_module, newest, read_tensors
 
+CHUNK = 16  # images the networks see at once
 MAPS = ("psi1", "contrast", "residual")
 
 
@@ -100,15 +102,17 @@ class Decomposer:
         Returns:
             Twice (B, N, C, S, S), in float32.
         """
-        own, swapped = [], []
-        for part, a, b in zip(x.split(16), y.split(16), other.split(16), strict=True):
-            one, two = self._branches_of(part, a, b)
-            if self.mirror:
-                pairs = zip((one, two), self._branches_of(part.flip(-1), a, b), strict=True)
-                one, two = ((direct + mirrored.flip(-1)) / 2 for direct, mirrored in pairs)
-            own.append(one.cpu())
-            swapped.append(two.cpu())
+        count = CHUNK // 2 if self.mirror else CHUNK
+        parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
+        own, swapped = zip(*(self._split_part(*part) for part in parts), strict=True)
         return torch.cat(own), torch.cat(swapped)
+
+    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> Iterator[Tensor]:
+        if not self.mirror:
+            return (psi.cpu() for psi in self._branches_of(x, y, other))
+        both = self._branches_of(torch.cat([x, x.flip(-1)]), y.repeat(2), other.repeat(2))
+        halves = (psi.cpu().chunk(2) for psi in both)
+        return ((direct + mirrored.flip(-1)) / 2 for direct, mirrored in halves)
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
