@@ -24,8 +24,9 @@ from acdm import losses
 from acdm.config import Config, build
 from acdm.data.batches import Batches
 from acdm.decompose import Decomposer
-from acdm.device import autocast, automatic_device, keep_memory
+from acdm.device import autocast, automatic_device
 from acdm.fit import resolve
+from acdm.memory import keep_memory
 from acdm.training.step import Players, assemble, step
 
 DEVICE = torch.device(automatic_device())
@@ -148,9 +149,9 @@ def mapping(count: int) -> None:
     for mirror in (False, True):
         decomposer = Decomposer(network, None, ("a", "b"), work.config.size, mirror)
         run(decomposer, 2)
-        before = _high_water()
+        before = _memory("VmRSS")
         seconds = timed(partial(run, decomposer, rounds), DEVICE)
-        grown = _high_water() - before
+        grown = _memory("VmRSS") - before
         print(
             f"mirror images {mirror}: {len(x) * rounds / seconds:.0f} images a second; memory grew by {grown:.0f} MiB"
         )
@@ -163,17 +164,18 @@ def peak_memory(preset: str, branches: int) -> float:
 
 
 def _peak(preset: str, branches: int) -> float:
-    before = _high_water()
+    keep_memory()
+    before = _memory("VmHWM")
     work = Training.of(preset, branches)
     work.cycle()
     work.cycle()
-    return _high_water() - before
+    return _memory("VmHWM") - before
 
 
-def _high_water() -> float:
-    """MiB; Linux's own count, because getrusage's is inherited from the parent."""
+def _memory(field: str) -> float:
+    """MiB, resident (VmRSS) or at the most so far (VmHWM); getrusage's is inherited from the parent."""
     status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
 def costs(rounds: int, plot: Path | None) -> None:

@@ -1,6 +1,8 @@
+import numpy as np
 import torch
 
 from acdm.config import Augment
+from acdm.data.toy import draw
 from acdm.judge import load_judge, save_judge, train_judge
 
 
@@ -13,6 +15,20 @@ def patches(n, seed):
         top, left = torch.randint(2, 9, (2,), generator=generator).tolist()
         x[i, :, top : top + 5, left : left + 5] += 1
     return x.clamp(-1, 1), y
+
+
+def shapes(n, seed):
+    """Toy set 2: a circle or a rectangle, of clean edges."""
+    generator = np.random.default_rng(seed)
+    drawn = [draw("2", number % 2, 32, generator).pixels for number in range(n)]
+    return torch.from_numpy(np.stack(drawn))[:, None], torch.arange(n) % 2
+
+
+def test_noise_does_not_change_the_judges_mind():
+    judge = train_judge(shapes(400, 0), shapes(100, 1), Augment(), seed=0, steps=200)
+    x, y = shapes(200, 2)
+    noisy = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert (judge.probabilities(noisy).argmax(dim=1) == y).float().mean() > 0.9
 
 
 def test_the_judge_learns_survives_the_disk_and_depends_on_the_seed_alone(tmp_path):

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 import acdm
 from acdm.config import Augment, Judged, Network, Optimiser, Preset, Weights, overlay, read_yaml
 from acdm.errors import AcdmError
+from acdm.memory import keep_memory
 
 app = App(
     name="acdm",
@@ -245,6 +246,7 @@ def env() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    keep_memory()
     try:
         app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=True)
     except CycloptsError:

@@ -3,7 +3,6 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from acdm.compose import compose, distinction
-from acdm.device import autocast, automatic_device, keep_memory
+from acdm.device import autocast, automatic_device
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_image
@@ -104,15 +103,15 @@ class Decomposer:
         """
         count = CHUNK // 2 if self.mirror else CHUNK
         parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
-        own, swapped = zip(*(self._split_part(*part) for part in parts), strict=True)
+        own, swapped = zip(*[self._split_part(*part) for part in parts], strict=True)
         return torch.cat(own), torch.cat(swapped)
 
-    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> Iterator[Tensor]:
+    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         if not self.mirror:
-            return (psi.cpu() for psi in self._branches_of(x, y, other))
+            return tuple(psi.cpu() for psi in self._branches_of(x, y, other))
         both = self._branches_of(torch.cat([x, x.flip(-1)]), y.repeat(2), other.repeat(2))
-        halves = (psi.cpu().chunk(2) for psi in both)
-        return ((direct + mirrored.flip(-1)) / 2 for direct, mirrored in halves)
+        halves = [psi.cpu().chunk(2) for psi in both]
+        return tuple((direct + mirrored.flip(-1)) / 2 for direct, mirrored in halves)
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
@@ -183,7 +182,6 @@ def load(path: Path | str) -> Decomposer:
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
     """
-    keep_memory()
     run = Run.open(Path(path))
     config, data = run.config(), run.read_json("data.json")
     classes = tuple(data["classes"])

@@ -20,7 +20,7 @@ from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
 from acdm.decompose import load, square
-from acdm.device import automatic_device, automatic_precision, keep_memory
+from acdm.device import automatic_device, automatic_precision
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
@@ -110,7 +110,6 @@ def fit(
         AcdmError: RunError, DataError, DivergedError, WriteError, or InterruptedTrainingError after saving.
     """
     watcher = watcher or Watcher()
-    keep_memory()
     if resume:
         _insist_same_images(Run.open(path), dataset)
     else:

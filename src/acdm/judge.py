@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from kornia.augmentation import RandomGaussianBlur
 from monai.networks.nets.resnet import ResNet
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -18,7 +19,11 @@ from acdm.training.state import load_module, read_tensors, write_tensors
 
 BATCH = 32
 ROUND = 40  # steps between two looks at the validation images
+NOISE = 0.2  # standard deviation, of pixels in [-1, 1]
 PATIENCE = 4  # rounds without improvement before it stops
+
+
+_BLUR = RandomGaussianBlur((5, 5), (0.3, 1.0))
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def train_judge(
         for step in range(steps):
             network.train()
             _, x, y = batches.at(step)
-            loss = F.cross_entropy(network(x), y, label_smoothing=0.05)
+            loss = F.cross_entropy(network(_roughen(x)), y, label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -79,6 +84,17 @@ def train_judge(
                     break
     network.load_state_dict(kept)
     return Judge(network.eval(), best[0])
+
+
+def _roughen(x: Tensor) -> Tensor:
+    """Blur one image in two and add noise of up to `NOISE` to all.
+
+    Without, the judge knows a class by the finest texture: on toy set 2 it is right about every real image, but only
+    about seven or eight in ten of them with noise of .05, and of swapped images it tells the texture, not the shape.
+    """
+    strength = NOISE * torch.rand(len(x), 1, 1, 1)
+    blurred: Tensor = _BLUR(x)
+    return blurred + strength * torch.randn_like(x)
 
 
 def save_judge(path: Path, judge: Judge) -> None:

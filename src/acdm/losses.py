@@ -95,7 +95,7 @@ def l_paired(better: Tensor, worse: Tensor) -> Tensor:
 
 
 def r1(logit: Tensor, x: Tensor) -> Tensor:
-    """R1 (Mescheder et al. 2018): half the squared gradient of real logits by the image, summed over pixels."""
+    """R1 (Mescheder et al. 2018): half the squared gradient of genuine logits by the image, summed over pixels."""
     (gradient,) = torch.autograd.grad(logit.sum(), x, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 

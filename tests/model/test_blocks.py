@@ -21,6 +21,7 @@ def test_norm_modulate_in_bfloat16_stays_near_float32():
     x = torch.randn(2, 6, 16, 16)
     scale, shift = torch.ones(2, 6, 1, 1), torch.zeros(2, 6, 1, 1)
     exact, rough = _NormModulate.apply(x, scale, shift), _NormModulate.apply(x.bfloat16(), scale, shift)
+    assert rough.dtype == torch.bfloat16
     assert (exact - rough.float()).abs().max() < 0.05
 
 

@@ -40,6 +40,30 @@ def test_every_loss_is_told_and_finite(judged, n):
     assert all(math.isfinite(value) for value in record.losses.values())
 
 
+def test_pairs_are_of_one_class_and_pull_the_players_apart():
+    config = build("tiny", SMALL, {"optimiser": {"r1_every": 64}})
+    players = assemble(config, 1, 2, CPU)
+    torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
+    genuine, swapped = torch.tensor([0.0, 10.0, 1.0, 11.0]), torch.tensor([12.0, 2.0, 13.0, 3.0])
+    logits = iter([genuine, swapped])  # classes 0 1 0 1, and swapped 1 0 1 0: each swapped one is 2 above its partner
+    players.discriminator = Stub(lambda x, y: next(logits) + 0 * x.mean())
+    y = torch.tensor([0, 1, 0, 1])
+    terms = step(players, torch.randn(4, 1, 16, 16), y, 1 - y, torch.rand(2), 1, config)
+    assert terms["critic"].item() == pytest.approx(math.log1p(math.exp(2)), rel=1e-5)
+    assert terms["adv"].item() == pytest.approx(math.log1p(math.exp(-2)), rel=1e-5)
+
+
+class Stub(torch.nn.Module):
+    """A discriminator that answers as it is told."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.weight = answer, torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x, y):
+        return self.answer(x, y) * (1 + 0 * self.weight)
+
+
 def test_three_classes_train_as_two_do():
     config = build("tiny", SMALL, {"batch": 6})
     (record,) = train(assemble(config, 1, 3, CPU), batches(config, classes=3), config, 1)
@@ -52,11 +76,12 @@ def test_lazy_r1_keeps_its_strength():
     assert values[1] == pytest.approx(4 * values[0])
 
 
-def test_a_batch_in_parts_gives_the_gradients_of_the_whole():
-    weights = {"dis_rec": 0}  # eq. (7) pools its indicator over the images it sees, and pairs lie within a part
+@pytest.mark.parametrize(("judged", "most"), [("swapped", 4), ("paired", 2)])  # pairs need both classes in a part
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole(judged, most):
+    weights = {"dis_rec": 0}  # eq. (7) pools its indicator over the images it sees
     gradients = []
-    for parts in (1, 4):
-        config = build("tiny", SMALL, {"accumulate": parts, "loss": weights, "judged": "swapped"})
+    for parts in (1, most):
+        config = build("tiny", SMALL, {"accumulate": parts, "loss": weights, "judged": judged})
         players = assemble(config, 1, 2, CPU)
         torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
         next(train(players, batches(config), config, 1))

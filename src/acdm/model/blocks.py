@@ -23,7 +23,7 @@ class _NormModulate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         centred = x - _mean(x)
-        inverse = (_mean(y := centred.square()).float() + EPS).rsqrt()  # (B, C, 1, 1)
+        inverse = (_mean(y := centred * centred).float() + EPS).rsqrt()  # (B, C, 1, 1)
         torch.addcmul(_like(x, shift), centred, _like(x, scale * inverse), out=y)
         F.leaky_relu_(y, SLOPE)
         ctx.save_for_backward(centred, inverse, scale, y)  # type: ignore[attr-defined]

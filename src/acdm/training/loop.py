@@ -51,7 +51,7 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         began = time.perf_counter()
         _set_rate(players, index, steps, config.optimiser)
         indices, x, y = batches.at(index)
-        other = (y + 1 + _other(classes, len(y), config.seed, index)) % classes
+        other = (y + 1 + _shift(classes, config.seed, index)) % classes
         alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
         x = x.to(device).contiguous(memory_format=torch.channels_last)
         try:
@@ -74,8 +74,8 @@ def _step_that_fits(
     while True:
         try:
             return step(players, *batch, index, config), config
-        except RuntimeError as error:  # a CPU allocation has no class of its own
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _lacks_memory(error):
                 raise
         parts = 2 * config.parts
         if config.batch % parts:
@@ -86,6 +86,12 @@ def _step_that_fits(
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         config = config.model_copy(update={"accumulate": parts})
+
+
+def _lacks_memory(error: RuntimeError | MemoryError) -> bool:
+    """torch has no class of its own for what a CPU cannot allocate."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
 
 
 def rate(index: int, steps: int, options: Optimiser) -> float:
@@ -124,9 +130,9 @@ def _set_rate(players: Players, index: int, steps: int, options: Optimiser) -> N
             group["lr"] = lr * share
 
 
-def _other(classes: int, count: int, seed: int, index: int) -> Tensor:
-    """How far beyond the next class the swap goes; 0 where there are only two."""
-    return torch.randint(classes - 1, (count,), generator=_generator(seed, 1, index))
+def _shift(classes: int, seed: int, index: int) -> int:
+    """How far beyond the next class a batch is swapped; 0 where there are only two."""
+    return int(torch.randint(classes - 1, (), generator=_generator(seed, 1, index)))
 
 
 def _generator(*numbers: int) -> torch.Generator:
