@@ -23,6 +23,7 @@ from acdm.data.batches import Batches, mix
 from acdm.data.toy import draw
 from acdm.decompose import score
 from acdm.fit import resolve
+from acdm.memory import keep_memory
 from acdm.metrics import best_iou, psnr
 from acdm.training.loop import rate, train
 from acdm.training.step import assemble
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--every", type=int, default=25)
     a = parser.parse_args()
+    keep_memory()
     times = [time_to_quality(a.which, seed, a.steps, a.every) for seed in a.seeds]
     print(f"{a.which}: {', '.join(f'{t:.0f}' for t in times)} s; median {median(times):.0f} s")
 
