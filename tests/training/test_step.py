@@ -136,5 +136,5 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero():
 
 
 def test_minutes_become_steps():
-    assert steps_for(minutes=10, seconds_so_far=70, done=30, seconds_a_step=0.5) == 30 + (570 - 70) * 2
+    assert steps_for(minutes=10, seconds_so_far=70, done=30, seconds_a_step=0.5) == 30 + (528 - 70) * 2
     assert steps_for(minutes=0.01, seconds_so_far=70, done=30, seconds_a_step=0.5) == 31
