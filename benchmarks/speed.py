@@ -24,7 +24,7 @@ from acdm import losses
 from acdm.config import Config, build
 from acdm.data.batches import Batches
 from acdm.decompose import Decomposer
-from acdm.device import autocast, automatic_device
+from acdm.device import autocast, automatic_device, channels_last
 from acdm.fit import resolve
 from acdm.memory import keep_memory
 from acdm.training.step import Players, assemble, step
@@ -49,7 +49,7 @@ class Training:
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.batch, config.augment, seed=0)
         _, x, y = batches.at(0)
-        x = x.to(DEVICE).contiguous(memory_format=torch.channels_last)
+        x = channels_last(x.to(DEVICE))
         players = assemble(config, 1, 2, DEVICE)
         return cls(config, players, batches, x, y.to(DEVICE), torch.rand(branches - 1).to(DEVICE))
 

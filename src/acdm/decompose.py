@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from acdm.compose import compose, distinction
-from acdm.device import autocast, automatic_device
+from acdm.device import autocast, automatic_device, channels_last
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_image
@@ -115,7 +115,7 @@ class Decomposer:
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
-        x = x.to(device).contiguous(memory_format=torch.channels_last)
+        x = channels_last(x.to(device))
         with autocast(device, self.precision):
             psi: tuple[Tensor, ...] = self.branches(x, y.to(device), other.to(device))
         return psi

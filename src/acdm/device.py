@@ -1,6 +1,7 @@
 """Where networks run, and how precisely."""
 
 import torch
+from torch import Tensor
 
 
 def automatic_device() -> str:
@@ -19,3 +20,8 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     if precision == "auto":
         precision = automatic_precision(device.type)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The memory layout that every network here runs in."""
+    return x.contiguous(memory_format=torch.channels_last)

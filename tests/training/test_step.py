@@ -34,9 +34,8 @@ def test_reconstruction_improves():
 def test_every_loss_is_told_and_finite(judged, n):
     config = build("tiny", SMALL, {"judged": judged, "network": {"branches": n}})
     (record,) = train(assemble(config, 1, 2, CPU), batches(config), config, 1)
-    expected = {"rec", "grad_rec", "dis_rec", "sqc", "energy", "sparse", "share", "adv"}
-    expected |= {"critic", "r1", "total"}
-    assert set(record.losses) == expected
+    terms = {"rec", "grad_rec", "dis_rec", "sqc", "energy", "sparse", "share", "adv"}
+    assert set(record.losses) == {*terms, "critic", "r1", "total"}
     assert all(math.isfinite(value) for value in record.losses.values())
 
 
@@ -45,23 +44,23 @@ def test_pairs_are_of_one_class_and_pull_the_players_apart():
     players = assemble(config, 1, 2, CPU)
     torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
     genuine, swapped = torch.tensor([0.0, 10.0, 1.0, 11.0]), torch.tensor([12.0, 2.0, 13.0, 3.0])
-    logits = iter([genuine, swapped])  # classes 0 1 0 1, and swapped 1 0 1 0: each swapped one is 2 above its partner
-    players.discriminator = Stub(lambda x, y: next(logits) + 0 * x.mean())
+    # classes 0 1 0 1, and swapped 1 0 1 0: each swapped one is 2 above its partner
+    players.discriminator = Told(genuine, swapped)
     y = torch.tensor([0, 1, 0, 1])
     terms = step(players, torch.randn(4, 1, 16, 16), y, 1 - y, torch.rand(2), 1, config)
     assert terms["critic"].item() == pytest.approx(math.log1p(math.exp(2)), rel=1e-5)
     assert terms["adv"].item() == pytest.approx(math.log1p(math.exp(-2)), rel=1e-5)
 
 
-class Stub(torch.nn.Module):
-    """A discriminator that answers as it is told."""
+class Told(torch.nn.Module):
+    """A discriminator that gives the logits it was told, one tensor a call."""
 
-    def __init__(self, answer):
+    def __init__(self, *logits):
         super().__init__()
-        self.answer, self.weight = answer, torch.nn.Parameter(torch.ones(1))
+        self.logits, self.one = list(logits), torch.nn.Parameter(torch.ones(1))
 
     def forward(self, x, y):
-        return self.answer(x, y) * (1 + 0 * self.weight)
+        return self.logits.pop(0) * self.one + 0 * x.mean()
 
 
 def test_three_classes_train_as_two_do():

@@ -10,7 +10,7 @@ from torch import Tensor
 from acdm.compose import compose
 from acdm.config import Config, Optimiser
 from acdm.data.batches import Batches, mix
-from acdm.device import autocast
+from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
 from acdm.training.step import Players, step
@@ -53,7 +53,7 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         indices, x, y = batches.at(index)
         other = (y + 1 + _shift(classes, config.seed, index)) % classes
         alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
-        x = x.to(device).contiguous(memory_format=torch.channels_last)
+        x = channels_last(x.to(device))
         try:
             losses, config = _step_that_fits(
                 players, (x, y.to(device), other.to(device), alpha.to(device)), index, config

@@ -13,8 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from acdm import losses
 from acdm.compose import blend, distinction
-from acdm.config import Config
-from acdm.device import autocast
+from acdm.config import Config, Judged
+from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError
 from acdm.model.branches import Branches
 from acdm.model.discriminator import Discriminator
@@ -103,26 +103,19 @@ def _accumulate(
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        genuine, fake, fake_class = x, x_st, other
-        if config.judged == "paired":
-            genuine = x_hat
-        elif config.judged == "both":
+        genuine = channels_last((x_hat if config.judged == "paired" else x).detach()).requires_grad_(regularise)
+        fake, fake_class = x_st, other
+        if config.judged == "both":
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-        genuine = _channels_last(genuine.detach()).requires_grad_(regularise)
         genuine_logit = players.discriminator(genuine, y)
-        fake_logit = players.discriminator(_channels_last(fake), fake_class)
+        fake_logit = players.discriminator(channels_last(fake), fake_class)
 
-    if config.judged == "paired":
-        better, worse = genuine_logit[y.argsort(stable=True)], fake_logit[other.argsort(stable=True)]
-        critic = {"critic": losses.l_paired(better, worse)}
-        adversarial = losses.l_paired(worse, better)
-    else:
-        critic = {"critic": losses.l_critic(genuine_logit, fake_logit)}
-        adversarial = losses.l_adv(fake_logit)
+    critic_loss, adversarial = _contest(genuine_logit, fake_logit, y, fake_class, config.judged)
+    critic = {"critic": critic_loss}
     if regularise:
         critic["r1"] = losses.r1(genuine_logit, genuine) * config.optimiser.r1_every
     weights = config.loss
-    critic_total = critic["critic"] + weights.r1 * critic.get("r1", 0)
+    critic_total = critic_loss + weights.r1 * critic.get("r1", 0)
     (critic_total / config.parts).backward(inputs=list(players.discriminator.parameters()), retain_graph=True)
 
     both = torch.cat([psi, psi_st])
@@ -141,8 +134,12 @@ def _accumulate(
     return terms | critic | {"total": total}
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _contest(genuine: Tensor, fake: Tensor, y: Tensor, fake_class: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
+    """What the discriminator and what the generators pay for logits of genuine and generated images."""
+    if judged == "paired":
+        better, worse = genuine[y.argsort(stable=True)], fake[fake_class.argsort(stable=True)]
+        return losses.l_paired(better, worse), losses.l_paired(worse, better)
+    return losses.l_critic(genuine, fake), losses.l_adv(fake)
 
 
 def _insist_finite(terms: dict[str, Tensor]) -> None:
