@@ -27,9 +27,9 @@ class Weights(_Options):
     dis_rec: Weight = 5.0
     sqc: Weight = 1.0
     energy: Weight = 1.0
-    sparse: Weight = 5.0
+    sparse: Weight = 10.0
     share: Weight = 5.0  # ours
-    adv: Weight = 1.0
+    adv: Weight = 2.0
     r1: Weight = 1.0  # StarGAN v2
 
 
@@ -87,7 +87,7 @@ class Config(_Options):
     """Everything that decides what a training does."""
 
     size: int = Field(64, ge=16, le=2048)  # side of the square the network sees, in pixels
-    batch: int = Field(8, ge=2, le=1024)  # StarGAN v2
+    batch: int = Field(4, ge=2, le=1024)
     accumulate: int | None = Field(None, ge=1)  # parts a batch is computed in, one after the other, to save memory
     steps: int | None = Field(None, ge=1, le=100_000_000)
     minutes: float | None = Field(None, gt=0, le=100_000)
@@ -128,8 +128,9 @@ class Config(_Options):
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"size": 64},
     "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "critic_max_width": 256}},
-    "paper": {  # StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks
+    "paper": {  # StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks, batch 8
         "size": 256,
+        "batch": 8,
         "network": {
             "width": 64, "max_width": 512, "downs": 4, "stem": 1, "bottleneck": 2,
             "mapping_hidden": 512, "critic_width": 64, "critic_max_width": 512,

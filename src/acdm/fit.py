@@ -36,7 +36,7 @@ from acdm.training.stop import Stop, listening
 VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
-DEFAULT_STEPS = 3000
+DEFAULT_STEPS = 6000
 LARGE = 256  # side in pixels from which on a CPU computes one image at a time: no slower, an eighth of the memory
 
 
