@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BATCH = 8  # of 64 px
+BATCH = 4  # of 64 px
 WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
-WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 5, "share": 5, "adv": 1}
+WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 10, "share": 5, "adv": 2}
 R1_WEIGHT, LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = 1.0, 1e-3, 3e-4, (0.0, 0.99), 1e-4, 0.999, 100
 
 
@@ -194,18 +194,21 @@ class Reference:
         self.critic_optimiser.param_groups[0]["lr"] = CRITIC_LR * rate
 
         with torch.no_grad():
-            fake = blend(self.branches(x, other), self.branches(x, y), alpha)
-        real = x.clone().requires_grad_(True)
-        real_logit = self.critic(real, y)
-        critic = F.softplus(-real_logit).mean() + F.softplus(self.critic(fake, other)).mean()
-        (slope,) = torch.autograd.grad(real_logit.sum(), real, create_graph=True)
+            own, swapped = self.branches(x, y), self.branches(x, other)
+            genuine, fake = blend(own, swapped, alpha), blend(swapped, own, alpha)
+        genuine.requires_grad_(True)
+        genuine_logit = self.critic(genuine, y)
+        better, worse = in_pairs(genuine_logit, y, self.critic(fake, other), other)
+        critic = F.softplus(worse - better).mean()
+        (slope,) = torch.autograd.grad(genuine_logit.sum(), genuine, create_graph=True)
         r1 = slope.square().sum(dim=(1, 2, 3)).mean() / 2
         descend(self.critic_optimiser, self.critic, critic + R1_WEIGHT * r1)
 
         own, swapped = self.branches(x, y), self.branches(x, other)
         x_hat, x_st = blend(own, swapped, alpha), blend(swapped, own, alpha)
         terms = generator_losses(x, x_hat, own, swapped)
-        terms["adv"] = F.softplus(-self.critic(x_st, other)).mean()
+        better, worse = in_pairs(self.critic(x_hat.detach(), y), y, self.critic(x_st, other), other)
+        terms["adv"] = F.softplus(better - worse).mean()
         descend(self.generator_optimiser, self.branches, sum(WEIGHTS[name] * term for name, term in terms.items()))
 
         memory = min(EMA, (1 + index) / (10 + index)) if index else 0.0  # the first average is the weights themselves
@@ -221,6 +224,11 @@ def blend(own: Tensor, other: Tensor, alpha: Tensor) -> Tensor:
     for i, a in enumerate(alpha, start=1):
         out = out + a * own[:, i] + (1 - a) * other[:, i]
     return out
+
+
+def in_pairs(genuine: Tensor, y: Tensor, fake: Tensor, fake_class: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of genuine and of swapped images, side by side in pairs of one class."""
+    return genuine[y.argsort(stable=True)], fake[fake_class.argsort(stable=True)]
 
 
 def generator_losses(x: Tensor, x_hat: Tensor, own: Tensor, swapped: Tensor) -> dict[str, Tensor]:

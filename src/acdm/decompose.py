@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from acdm.compose import compose, distinction
-from acdm.device import autocast, automatic_device, channels_last
+from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.read import Array, read_image
@@ -182,6 +182,7 @@ def load(path: Path | str) -> Decomposer:
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
     """
+    flush_denormals()
     run = Run.open(Path(path))
     config, data = run.config(), run.read_json("data.json")
     classes = tuple(data["classes"])

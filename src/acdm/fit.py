@@ -20,7 +20,7 @@ from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
 from acdm.decompose import load, square
-from acdm.device import automatic_device, automatic_precision
+from acdm.device import automatic_device, automatic_precision, flush_denormals
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
@@ -109,6 +109,7 @@ def fit(
     Raises:
         AcdmError: RunError, DataError, DivergedError, WriteError, or InterruptedTrainingError after saving.
     """
+    flush_denormals()
     watcher = watcher or Watcher()
     if resume:
         _insist_same_images(Run.open(path), dataset)
