@@ -1,6 +1,5 @@
 """Evaluate a run and keep with it what its report shows: results.json and a gallery."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,12 @@ import numpy as np
 from acdm import metrics
 from acdm.calibrate import load_calibration
 from acdm.data.dataset import Dataset
-from acdm.data.folder import load_dataset
+from acdm.data.folder import load_dataset, read_all
 from acdm.decompose import load, score
 from acdm.evaluate import DEFAULT_MAP, Truth, evaluate, read_truth
 from acdm.figure import strip
 from acdm.files import write_bytes, write_json
+from acdm.images.read import digest
 from acdm.images.write import png
 from acdm.run import Run
 
@@ -32,7 +32,7 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
     for name in about["classes"]:
         dataset.index(name)
     if dataset.split_made:
-        dataset = _unseen(dataset, about["files"])
+        dataset = _unseen(dataset, set(about["digests"]))
     truth = read_truth(dataset, split)
     results = evaluate(run, dataset, truth, split)
     write_json(out or run.results, results)
@@ -41,10 +41,10 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
     return results
 
 
-def _unseen(dataset: Dataset, files: dict[str, list[dict[str, str]]]) -> Dataset:
-    """All of a heap but what the run has seen, told by path and class as data.json lists them."""
-    seen = {(line["path"], line["label"]) for part in ("train", "validation") for line in files[part]}
-    rest = [i for i in dataset.items if (os.path.relpath(i.path, dataset.root), i.label) not in seen]
+def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
+    """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
+    known = read_all(dataset.items, keep=digest)
+    rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
     return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
 
 

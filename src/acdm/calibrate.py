@@ -90,5 +90,7 @@ def load_calibration(run: Run) -> dict[str, Calibration]:
 
 def _polarity(positives: np.ndarray) -> str:
     above, below = (np.maximum(positives, 0) ** 2).sum(), (np.minimum(positives, 0) ** 2).sum()
-    share = above / max(above + below, 1e-12)
+    if above + below == 0:
+        return "both"
+    share = above / (above + below)
     return "positive" if share >= ONE_SIDED else "negative" if share <= 1 - ONE_SIDED else "both"

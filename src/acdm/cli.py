@@ -254,6 +254,9 @@ def main(arguments: list[str] | None = None) -> int:
     except AcdmError as error:
         print(f"✗ {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"✗ {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("✗ interrupted", file=sys.stderr)
         return 130

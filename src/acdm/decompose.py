@@ -3,6 +3,7 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,7 +188,9 @@ def load(path: Path | str) -> Decomposer:
     config, data = run.config(), run.read_json("data.json")
     classes = tuple(data["classes"])
     branches = Branches(config.network, int(data["channels"]), len(classes))
-    checkpoint, _ = newest(run.checkpoints)
+    checkpoint, complaints = newest(run.checkpoints)
+    for complaint in complaints:
+        warnings.warn(f"passed over: {complaint}", stacklevel=2)
     tensors, _ = read_tensors(checkpoint, "training")
     prefix = "average.module."
     own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

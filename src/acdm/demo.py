@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from acdm.assess import assess
+from acdm.config import build
 from acdm.data.toy import write_toy
 from acdm.errors import RunError
 from acdm.fit import Watcher
@@ -25,17 +26,17 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher:
         watcher: of progress.
 
     Raises:
-        RunError: when `out` holds something already.
+        ConfigError, RunError: before anything is drawn, when an option does not fit or `out` holds something already.
     """
+    options = {"minutes": minutes, "seed": seed}
+    build("tiny", options)
     folder = out or next_folder("demo")
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise RunError(f"{folder}: already exists; choose another folder with -o")
     toy = folder / "toy"
     watcher.say(f"drawing {TRAIN + TEST} toy images into {toy}")
     write_toy(toy, "1", SIZE, TRAIN, TEST, seed)
-    run = start(
-        [toy], folder / "run", "tiny", {"minutes": minutes, "seed": seed}, command, positive="with", watcher=watcher
-    )
+    run = start([toy], folder / "run", "tiny", options, command, positive="with", watcher=watcher)
     watcher.say("evaluating")
     results = assess(run, [toy])
     return build_report(run), table(results).splitlines()

@@ -14,9 +14,9 @@ def automatic_device() -> str:
 
 
 def flush_denormals() -> None:
-    """Have processors take numbers below 1e-38 for zero, from the first use of torch on: they compute with them slowly.
+    """Have the processor take numbers below 1e-38 for zero, from the first use of torch on: they are slow.
 
-    In the second half of a training Adam's averages and branch 1's silence are full of them; a step takes twice as long.
+    In the second half of a training Adam's averages and a silent branch 1 are full of them: twice the time a step.
     """
     torch.set_flush_denormal(True)
 

@@ -26,7 +26,7 @@ def to_pixels(image: Tensor) -> Pixels:
 
 def overlay(image: Tensor, scores: NDArray[np.floating], threshold: float) -> Pixels:
     """The image with the scored pixels in orange, as opaque as their share of twice the threshold, at most .7."""
-    opacity = np.clip(scores / (2 * threshold), 0, 1)[:, :, None] * 0.7
+    opacity = np.clip(scores / max(2 * threshold, 1e-12), 0, 1)[:, :, None] * 0.7
     picture = to_pixels(image) * (1 - opacity) + np.array((255, 140, 0)) * opacity
     return np.asarray(picture.round().astype(np.uint8))
 

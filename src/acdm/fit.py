@@ -3,7 +3,6 @@
 The loop of `acdm.training` only tells what happened; what is saved, drawn and stopped is decided here.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,12 +23,12 @@ from acdm.device import automatic_device, automatic_precision, flush_denormals
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
 from acdm.figure import pick, sheet
 from acdm.files import write_bytes
-from acdm.images.read import Array
+from acdm.images.read import digest
 from acdm.images.write import png
 from acdm.judge import save_judge, train_judge
 from acdm.run import Run, describe, insist_free, lock
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
-from acdm.training.state import load_players, newest, save_players
+from acdm.training.state import checkpoints, load_players, newest, save_players
 from acdm.training.step import Players, assemble
 from acdm.training.stop import Stop, listening
 
@@ -61,11 +60,12 @@ class Watcher:
 
 @dataclass
 class _Parts:
-    """Images of a data set as the network sees them."""
+    """Images of a data set as the network sees them, and the digests of those in training and validation."""
 
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor]
     channels: int
+    digests: list[str]
 
     def head(self, count: int) -> tuple[Tensor, Tensor]:
         """The first validation images, as many of each class."""
@@ -117,7 +117,7 @@ def fit(
         insist_free(path)
     parts = _load_parts(dataset, config.size)
     with lock(path):
-        data = {"channels": parts.channels, "size": config.size}
+        data = {"channels": parts.channels, "size": config.size, "digests": parts.digests}
         run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
         players = assemble(config, parts.channels, len(dataset.classes), torch.device(config.device))
         session = _Session(run, config, players, parts, watcher, time.perf_counter())
@@ -154,29 +154,26 @@ def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
 
 def _load_parts(dataset: Dataset, size: int) -> _Parts:
     """Decode every image of the data set, the test part too, so that a bad file is known before the first step."""
-    images = read_all(dataset.items, keep=lambda image: (_digest(image), square(image, size)))
-    _refuse_duplicates(dataset, [digest for digest, _ in images])
+    images = read_all(dataset.items, keep=lambda image: (digest(image), square(image, size)))
+    digests = [known for known, _ in images]
+    _refuse_duplicates(dataset, digests)
     first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 
     def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
         labels = torch.tensor([dataset.index(item.label) for item in dataset.items[start:stop]])
         return torch.stack([pixels for _, pixels in images[start:stop]]), labels
 
-    return _Parts(part(0, first), part(first, second), len(images[0][1]))
+    return _Parts(part(0, first), part(first, second), len(images[0][1]), digests[:second])
 
 
-def _digest(image: Array) -> bytes:
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
-
-
-def _refuse_duplicates(dataset: Dataset, digests: list[bytes]) -> None:
+def _refuse_duplicates(dataset: Dataset, digests: list[str]) -> None:
     """The same pixels in two classes, or in training and test, make every figure worthless."""
     parts = (dataset.train, dataset.validation, dataset.test)
     numbers = [number for number, part in enumerate(parts) for _ in part]
-    seen: dict[bytes, tuple[Item, int]] = {}
+    seen: dict[str, tuple[Item, int]] = {}
     pairs = []
-    for item, part, digest in zip(dataset.items, numbers, digests, strict=True):
-        twin, other = seen.setdefault(digest, (item, part))
+    for item, part, known in zip(dataset.items, numbers, digests, strict=True):
+        twin, other = seen.setdefault(known, (item, part))
         if twin.label != item.label or part != other:
             pairs.append(f"{twin.path} = {item.path}")
     if pairs:
@@ -190,6 +187,10 @@ def _insist_same_images(run: Run, dataset: Dataset) -> None:
 
 def _restore(session: _Session) -> int:
     session.run.save_config(session.config)
+    if not checkpoints(session.run.checkpoints):
+        session.run.forget_after(0)
+        session.tell("no checkpoint was saved yet: from the first step on")
+        return 0
     path, complaints = newest(session.run.checkpoints)
     for complaint in complaints:
         session.tell(f"passed over: {complaint}")
@@ -210,8 +211,8 @@ def _train(session: _Session, start: int) -> None:
         _draw_sample(session.run.samples / f"step-{done}.png", session)
     if stop.signum is not None:
         raise InterruptedTrainingError(
-            f"stopped by signal {stop.signum}; saved in {session.run.path} after step {done},"
-            " go on with the same command and --resume",
+            f"stopped by signal {stop.signum}; saved after step {done}, go on with"
+            f" 'acdm train … -o {session.run.path} --resume'",
             stop.signum,
         )
 

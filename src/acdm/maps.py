@@ -38,10 +38,11 @@ def map_folder(
     A file that cannot be read is told of and passed over; `out/maps.csv` lists all.
 
     Raises:
-        DataError: when there is no image at all, no such class, or `out` lies within `images`.
+        DataError: when there is no image or none that can be mapped, no such class, or `out` lies within `images`.
     """
     root, paths = find_images(images)
-    if out.resolve().is_relative_to(root.resolve()):
+    inside = out.resolve().is_relative_to(root.resolve()) if images.is_dir() else out.resolve() == root.resolve()
+    if inside:
         raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
     if label is not None:
         decomposer.index(label)
@@ -56,6 +57,8 @@ def map_folder(
             write_decomposition(out / name, d, calibration)
             table.append(Mapped(name, d.label, ""))
         yield table[-1]
+    if all(row.reason for row in table):
+        raise DataError(f"none of {len(table)} images can be mapped; the first: {table[0].reason}")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "label", "reason"])

@@ -6,12 +6,11 @@ Scores are float arrays in which higher means "more of the object"; masks are bo
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -25,8 +24,7 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
 
     (B, C, H, W) twice -> (B,); infinite where the two are equal.
     """
-    error = (x - x_hat.clamp(-1, 1)).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(4 / error)
+    return peak_signal_noise_ratio(x_hat.clamp(-1, 1), x, data_range=2.0, reduction="none", dim=(1, 2, 3))
 
 
 def ssim(x: Tensor, x_hat: Tensor) -> float:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -167,3 +168,15 @@ def test_every_unreadable_file_is_counted(two_folders):
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"bad0\.png: not a PNG.*and 2 more"):
         read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), len)
+
+
+def test_class_folders_of_a_data_folder_keep_its_groups(train_and_test):
+    lines = [f"train/{label}/{n}.png,patient-{n // 2}" for label in ("healthy", "ill") for n in range(12)]
+    (train_and_test / "manifest.csv").write_text("\n".join(["file,group", *lines]))
+    dataset = load_dataset([train_and_test / "train/healthy", train_and_test / "train/ill"])
+    assert {item.group for item in dataset.items} == {f"patient-{n}" for n in range(6)}
+
+
+def test_a_folder_called_by_a_dot_is_a_class_with_a_name(two_folders, monkeypatch):
+    monkeypatch.chdir(two_folders[0])
+    assert load_dataset([Path(), two_folders[1]]).classes == ("bright", "dark")

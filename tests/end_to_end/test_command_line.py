@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 import acdm
 from acdm.cli import main
 from acdm.config import read_yaml
+from acdm.run import lock
 from acdm.training.state import read_tensors
 
 SMALL = [
@@ -100,6 +102,8 @@ def test_maps_come_back_at_their_own_size_and_sum_up(run, tmp_path):
     assert maps["psi"].shape == (3, 1, 30, 50)
     assert all(maps[name].shape == (1, 30, 50) for name in ("psi1", "contrast", "residual"))
     assert maps["psi1"].dtype == np.float32
+    rebuilt = np.asarray(Image.open(folder / "reconstruction.png"))[..., 0].astype(float)
+    np.testing.assert_allclose(rebuilt, np.clip(maps["psi"].sum(axis=0)[0] * 127 + 128, 1, 255), atol=1)
     np.testing.assert_array_equal(maps["psi"][0], maps["psi1"])
     for name in ("overlay", "counterfactual", "reconstruction", "branch-1", "branch-3", "strip", "psi1"):
         assert (folder / f"{name}.png").is_file()
@@ -122,6 +126,21 @@ def test_a_bad_file_is_listed_and_the_others_are_mapped(run, toy, tmp_path, caps
     assert len(list((tmp_path / "out").glob("*/psi1.npy"))) == 6
 
 
+def test_where_no_image_can_be_mapped_nothing_is_written(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_text("no image")
+    code, text = fails(capsys, "map", run, tmp_path / "in", "-o", tmp_path / "out", "--label", "with")
+    assert (code, "bad.png: not a PNG" in text) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_image_is_mapped_into_a_folder_beside_it(run, toy, tmp_path):
+    image = next((toy / "test/with").iterdir())
+    shutil.copy(image, tmp_path / "scan.png")
+    assert main(["map", str(run), str(tmp_path / "scan.png"), "-o", str(tmp_path / "maps"), "--label", "with"]) == 0
+    assert (tmp_path / "maps/scan.png/psi1.npy").is_file()
+
+
 def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
     """A real SIGKILL, at a moment of the machine's choosing."""
     folder = tmp_path / "killed"
@@ -137,6 +156,21 @@ def test_killed_and_resumed_equals_uninterrupted(toy, run, tmp_path):
     resumed, whole = (read_tensors(path / name, "training")[0] for path in (folder, run))
     assert resumed.keys() == whole.keys()
     assert all((resumed[key] == whole[key]).all() for key in whole)
+
+
+def test_a_run_without_a_checkpoint_begins_again_on_resume(toy, run, tmp_path):
+    shutil.copytree(run, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy/checkpoints")
+    assert main(["train", str(toy), "-o", str(tmp_path / "copy"), *TINY, "--resume"]) == 0
+    name = "checkpoints/step-12.safetensors"
+    again, whole = (read_tensors(path / name, "training")[0] for path in (tmp_path / "copy", run))
+    assert all((again[key] == whole[key]).all() for key in whole)
+
+
+def test_a_run_in_use_is_left_alone(toy, run, capsys):
+    with lock(run):
+        code, text = fails(capsys, "train", toy, "-o", run, "--resume")
+    assert (code, "in use by process" in text) == (13, True)
 
 
 def test_minutes_become_a_step_count_that_is_kept(toy, tmp_path):
@@ -174,11 +208,29 @@ def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     assert len(list((folder / "checkpoints").glob("step-*.safetensors"))) == 1
 
 
-def test_a_run_is_not_resumed_on_other_images(toy, run, two_folders, tmp_path, capsys):
+def test_a_run_is_not_resumed_on_other_images(toy, run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "copy")
-    code, text = fails(capsys, "train", *two_folders, "-o", tmp_path / "copy", "--resume", "--positive", "dark")
-    assert code == 2
-    assert "with" in text
+    shutil.copytree(toy, tmp_path / "toy")
+    next((tmp_path / "toy/train/with").iterdir()).unlink()
+    code, text = fails(capsys, "train", tmp_path / "toy", "-o", tmp_path / "copy", "--resume")
+    assert (code, "not those this run began with" in text) == (2, True)
+
+
+def test_the_demo_leaves_an_evaluated_run_with_its_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("acdm.demo.TRAIN", 60)
+    monkeypatch.setattr("acdm.demo.TEST", 8)
+    assert main(["demo", "-o", str(tmp_path / "demo"), "--minutes", "0.02"]) == 0
+    assert (tmp_path / "demo/run/report/index.html").is_file()
+    assert json.loads((tmp_path / "demo/run/results.json").read_text())["n"] == {"without": 4, "with": 4}
+    assert "psi1" in capsys.readouterr().out
+
+
+def test_a_demo_that_cannot_be_draws_nothing(tmp_path, capsys):
+    assert fails(capsys, "demo", "-o", tmp_path / "demo", "--minutes", "0")[0] == 2
+    assert not (tmp_path / "demo").exists()
+    (tmp_path / "file").write_text("keep")
+    code, text = fails(capsys, "demo", "-o", tmp_path / "file")
+    assert (code, "already exists" in text) == (2, True)
 
 
 def fails(capsys, *arguments):
@@ -270,13 +322,15 @@ def test_a_report_before_an_evaluation_says_what_is_missing(run, tmp_path, capsy
 
 
 def test_images_that_were_trained_on_are_never_test_images(two_folders, tmp_path):
-    a, b = two_folders
-    assert main(["train", str(a), str(b), "-o", str(tmp_path / "run"), *TINY]) == 0
+    a, b = (
+        shutil.move(folder, tmp_path / number / folder.name) for folder, number in zip(two_folders, "12", strict=True)
+    )
+    assert main(["train", str(a), str(b), "-o", str(tmp_path / "run"), "--positive", "dark", *TINY]) == 0
     (a / "05.png").unlink()  # the split would now fall elsewhere
-    assert main(["evaluate", str(tmp_path / "run"), str(a), str(b)]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), str(b), str(a)]) == 0
     about = json.loads((tmp_path / "run/data.json").read_text())
     results = json.loads((tmp_path / "run/results.json").read_text())
-    test = {line["path"] for line in about["files"]["test"]} - {"bright/05.png"}
+    test = {(line["label"], Path(line["path"]).name) for line in about["files"]["test"]} - {("bright", "05.png")}
     assert sum(results["n"].values()) == len(test)
 
 

@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from acdm.config import Optimiser, build
 from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.training.loop import rate, steps_for, train
-from acdm.training.step import assemble, step
+from acdm.training.step import _ema, assemble, step
 
 SMALL = {
     "size": 16, "batch": 4, "precision": "fp32",
@@ -61,6 +62,29 @@ class Told(torch.nn.Module):
 
     def forward(self, x, y):
         return self.logits.pop(0) * self.one + 0 * x.mean()
+
+
+def test_both_gradients_are_taken_at_the_same_weights():
+    weights = []
+    for critic_lr in (1e-9, 1.0):
+        config = build("tiny", SMALL, {"optimiser": {"warmup": 1, "critic_lr": critic_lr}})
+        players = assemble(config, 1, 2, CPU)
+        torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
+        next(train(players, batches(config), config, 4))
+        weights.append(torch.cat([p.detach().flatten() for p in players.branches.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_the_average_forgets_early_weights_soon_and_late_ones_slowly():
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = AveragedModel(module, multi_avg_fn=_ema(0.5))
+    expected = None
+    for n, value in enumerate((1.0, 3.0, -2.0, 5.0)):
+        torch.nn.init.constant_(module.weight, value)
+        average.update_parameters(module)
+        memory = min(0.5, (1 + n) / (10 + n))
+        expected = value if expected is None else memory * expected + (1 - memory) * value
+    assert average.module.weight.item() == pytest.approx(expected)
 
 
 def test_three_classes_train_as_two_do():

@@ -75,6 +75,7 @@ def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
+    a, b = (folder if folder.name else folder.resolve() for folder in (a, b))
     for folder in (a, b):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give two folders of images")
@@ -82,9 +83,14 @@ def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
         raise DataError(f"{a}: given twice; two different folders are needed")
     if a.name == b.name:
         raise DataError(f"{a} and {b} have the same name, which is the name of the class; rename one")
-    root = a.parent
-    groups = read_groups(root) if a.resolve().parent == b.resolve().parent else {}
-    items = [item for folder in (a, b) for item in _scan(folder, folder.name, groups, folder.parent, folder / "masks")]
+    siblings = a.resolve().parent == b.resolve().parent
+    root = a.parent.parent if siblings and a.parent.name == "train" else a.parent  # of DATA/train/A and DATA/train/B
+    groups = read_groups(root) if siblings else {}
+    items = [
+        item
+        for folder in (a, b)
+        for item in _scan(folder, folder.name, groups, root if siblings else folder.parent, folder / "masks")
+    ]
     return _from_heap(root, items, [a.name, b.name], positive, seed)
 
 

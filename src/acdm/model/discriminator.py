@@ -27,7 +27,7 @@ class _Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Is this a real image of class y?
+    """Is this a genuine image of class y?
 
     Args:
         network: widths.
