@@ -180,19 +180,22 @@ def box_recall(
 
     Boxes cut by the border are ignored: not to be found, and no false alarm where found.
     """
-    best = np.nan
+    whole = [[b for b in truth if not _cut(b, s.shape)] for s, truth in zip(scores, boxes, strict=True)]
+    true = sum(map(len, whole))
+    if not true:
+        return np.nan
+    best = 0
     for threshold in thresholds:
-        found = true = false = 0
-        for score, truth in zip(scores, boxes, strict=True):
+        found = false = 0
+        for score, truth, wanted in zip(scores, boxes, whole, strict=True):
             detections = boxes_of(score >= threshold)
-            whole = [b for b in truth if not _cut(b, score.shape)]
-            true += len(whole)
-            matched = {i for i, b in enumerate(whole) if any(box_iou(b, d) >= min_iou for d in detections)}
-            found += len(matched)
+            found += sum(any(box_iou(b, d) >= min_iou for d in detections) for b in wanted)
             false += sum(not any(box_iou(b, d) >= min_iou for b in truth) for d in detections)
-        if true:
-            best = np.nanmax([best, found / true if false <= len(scores) else 0.0])
-    return float(best)
+            if false > len(scores):
+                break
+        else:
+            best = max(best, found)
+    return best / true
 
 
 def _cut(box: Box, shape: tuple[int, ...]) -> bool:
