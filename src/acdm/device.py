@@ -16,7 +16,7 @@ def automatic_device() -> str:
 def flush_denormals() -> None:
     """Have the processor take numbers below 1e-38 for zero, from the first use of torch on: they are slow.
 
-    In the second half of a training Adam's averages and a silent branch 1 are full of them: twice the time a step.
+    After two thousand steps on brain MRI a step took twice as long for them (docs/results/speed.md).
     """
     torch.set_flush_denormal(True)
 
