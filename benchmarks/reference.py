@@ -1,9 +1,9 @@
 """A plain reference: the same method as straightforwardly as it can be written, frozen.
 
 One module a branch in a Python loop, float32, contiguous memory, the generators run anew for each player and each
-class, R1 on every step, Adam and the moving average one tensor at a time.  Settings are those of the `tiny` preset of
-version 0.1.0; they stay when acdm's change, so that `speed.py` says how far acdm has come.  The class `Reference`
-takes over an engine's weights, and `tests/benchmarks/test_reference.py` holds its first losses to the engine's.
+class, R1 on every step, Adam and the moving average one tensor at a time.  Settings are those of the `tiny` preset with
+pairs and batches of 4; they stay when acdm's change, so that `speed.py` says how far acdm has come.  The class
+`Reference` takes over an engine's weights; `tests/benchmarks/test_reference.py` holds its first losses to the engine's.
 
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """

@@ -24,7 +24,7 @@ from acdm import losses
 from acdm.config import Config, build
 from acdm.data.batches import Batches
 from acdm.decompose import Decomposer
-from acdm.device import autocast, automatic_device, channels_last
+from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.fit import resolve
 from acdm.memory import keep_memory
 from acdm.training.step import Players, assemble, step
@@ -206,6 +206,7 @@ def _row(*cells: object) -> None:
 
 def main() -> None:
     keep_memory()
+    flush_denormals()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plot", type=Path, help="SVG to write: cost against N, size and batch")
     parser.add_argument("--quick", action="store_true", help="the tiny preset alone, fewer rounds")

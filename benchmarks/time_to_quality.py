@@ -22,6 +22,7 @@ from acdm.config import Config, build
 from acdm.data.batches import Batches, mix
 from acdm.data.toy import draw
 from acdm.decompose import score
+from acdm.device import flush_denormals
 from acdm.fit import resolve
 from acdm.memory import keep_memory
 from acdm.metrics import best_iou, psnr
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=25)
     a = parser.parse_args()
     keep_memory()
+    flush_denormals()
     times = [time_to_quality(a.which, seed, a.steps, a.every) for seed in a.seeds]
     print(f"{a.which}: {', '.join(f'{t:.0f}' for t in times)} s; median {median(times):.0f} s")
 

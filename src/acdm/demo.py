@@ -31,7 +31,7 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher:
     options = {"minutes": minutes, "seed": seed}
     build("tiny", options)
     folder = out or next_folder("demo")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder}: already exists; choose another folder with -o")
     toy = folder / "toy"
     watcher.say(f"drawing {TRAIN + TEST} toy images into {toy}")
