@@ -19,7 +19,16 @@ BATCH = 4  # of 64 px
 WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
 WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 10, "share": 5, "adv": 2}
-R1_WEIGHT, LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = 1.0, 1e-3, 3e-4, (0.0, 0.99), 1e-4, 0.999, 100
+MISMATCH_WEIGHT, R1_WEIGHT, LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = (
+    1.0,
+    1.0,
+    1e-3,
+    3e-4,
+    (0.0, 0.99),
+    1e-4,
+    0.999,
+    100,
+)
 
 
 class InstanceNormAct(nn.Module):
@@ -180,12 +189,19 @@ class Reference:
         self.generator_optimiser = torch.optim.Adam(self.branches.parameters(), LR, **plain)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_LR, **plain)
 
-    def step(self, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, rate: float) -> dict[str, float]:
+    def step(
+        self,
+        batch: tuple[Tensor, Tensor, Tensor],
+        lesson: tuple[Tensor, Tensor, Tensor],
+        alpha: Tensor,
+        index: int,
+        rate: float,
+    ) -> dict[str, float]:
         """Train both players on one batch, each with its own passes; every loss, unweighted.
 
         Args:
-            x: (B, C, H, W).
-            y, other: (B,) class indices.
+            batch: images (B, C, H, W), their classes and those to swap to, (B,) each.
+            lesson: real images that the discriminator learns the classes of, and two classes of each as in `batch`.
             alpha: (N-1,) of eq. (4).
             index: of the step, from 0.
             rate: share of the learning rates.
@@ -193,6 +209,7 @@ class Reference:
         self.generator_optimiser.param_groups[0]["lr"] = LR * rate
         self.critic_optimiser.param_groups[0]["lr"] = CRITIC_LR * rate
 
+        x, y, other = batch
         with torch.no_grad():
             own, swapped = self.branches(x, y), self.branches(x, other)
             genuine, fake = blend(own, swapped, alpha), blend(swapped, own, alpha)
@@ -200,9 +217,12 @@ class Reference:
         genuine_logit = self.critic(genuine, y)
         better, worse = in_pairs(genuine_logit, y, self.critic(fake, other), other)
         critic = F.softplus(worse - better).mean()
+        real, right, wrong = lesson
+        better, worse = in_pairs(self.critic(real, right), right, self.critic(real, wrong), wrong)
+        mismatch = F.softplus(worse - better).mean()
         (slope,) = torch.autograd.grad(genuine_logit.sum(), genuine, create_graph=True)
         r1 = slope.square().sum(dim=(1, 2, 3)).mean() / 2
-        descend(self.critic_optimiser, self.critic, critic + R1_WEIGHT * r1)
+        descend(self.critic_optimiser, self.critic, critic + MISMATCH_WEIGHT * mismatch + R1_WEIGHT * r1)
 
         own, swapped = self.branches(x, y), self.branches(x, other)
         x_hat, x_st = blend(own, swapped, alpha), blend(swapped, own, alpha)
@@ -215,7 +235,8 @@ class Reference:
         with torch.no_grad():
             for average, current in zip(self.average.parameters(), self.branches.parameters(), strict=True):
                 average.mul_(memory).add_(current, alpha=1 - memory)
-        return {name: float(term.detach()) for name, term in {**terms, "critic": critic, "r1": r1}.items()}
+        told = {**terms, "critic": critic, "mismatch": mismatch, "r1": r1}
+        return {name: float(term.detach()) for name, term in told.items()}
 
 
 def blend(own: Tensor, other: Tensor, alpha: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from acdm.decompose import Decomposer
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.fit import resolve
 from acdm.memory import keep_memory
-from acdm.training.step import Players, assemble, step
+from acdm.training.step import Images, Players, assemble, step
 
 DEVICE = torch.device(automatic_device())
 
@@ -39,8 +39,9 @@ class Training:
     config: Config
     players: Players
     batches: Batches
-    x: Tensor
-    y: Tensor
+    lessons: Batches
+    images: Images
+    lesson: Images
     alpha: Tensor
 
     @classmethod
@@ -48,42 +49,43 @@ class Training:
         config = resolve(build(preset, {"network": {"branches": branches}, **options}))
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.batch, config.augment, seed=0)
-        _, x, y = batches.at(0)
-        x = channels_last(x.to(DEVICE))
+        lessons = batches.more(config.lessons)
         players = assemble(config, 1, 2, DEVICE)
-        return cls(config, players, batches, x, y.to(DEVICE), torch.rand(branches - 1).to(DEVICE))
+        return cls(config, players, batches, lessons, at(batches), at(lessons), torch.rand(branches - 1).to(DEVICE))
 
     def step(self, index: int) -> None:
-        step(self.players, self.x, self.y, 1 - self.y, self.alpha, index, self.config)
+        step(self.players, self.images, self.lesson, self.alpha, index, self.config)
 
     def cycle(self) -> None:
         """As many steps as it takes for R1 to come once, with their batches."""
         for index in range(self.config.optimiser.r1_every):
-            self.batches.at(index)
+            self.data()
             self.step(index)
 
     def data(self) -> None:
         self.batches.at(0)
+        self.lessons.at(0)
 
     def discriminator(self) -> None:
-        """Its own loss, and the generators' look through it; without R1."""
-        critic = self.players.discriminator
-        fake = self.x.clone().requires_grad_(True)
+        """Its own losses, and the generators' look through it; without R1."""
+        critic, x = self.players.discriminator, self.images.x
+        fake = x.clone().requires_grad_(True)
         with autocast(DEVICE, self.config.precision):
-            losses.l_critic(critic(self.x, self.y), critic(self.x, 1 - self.y)).backward()
+            lesson = critic(self.lesson.x)
+            (losses.l_paired(critic(x), critic(x)) + losses.l_paired(lesson, lesson.flip(1))).backward()
             critic.requires_grad_(False)
-            losses.l_adv(critic(fake, 1 - self.y)).backward()
+            losses.l_adv(critic(fake)).backward()
             critic.requires_grad_(True)
 
     def r1(self) -> None:
-        real = self.x.clone().requires_grad_(True)
+        real = self.images.x.clone().requires_grad_(True)
         with autocast(DEVICE, self.config.precision):
-            losses.r1(self.players.discriminator(real, self.y), real).backward()
+            losses.r1(self.players.discriminator(real)[:, 0], real).backward()
 
     def real(self) -> None:
         """What R1 needs and the discriminator does anyway."""
         with autocast(DEVICE, self.config.precision):
-            self.players.discriminator(self.x, self.y)
+            self.players.discriminator(self.images.x)
 
     def optimiser(self) -> None:
         p = self.players
@@ -97,6 +99,12 @@ class Training:
         with Arithmetic() as counted:
             self.cycle()
         return machine.floor(counted.works) / self.config.optimiser.r1_every
+
+
+def at(batches: Batches) -> Images:
+    """The first batch, on the device; with two classes the other one is what is left."""
+    _, x, y = batches.at(0)
+    return Images(channels_last(x.to(DEVICE)), y.to(DEVICE), 1 - y.to(DEVICE))
 
 
 def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
@@ -122,10 +130,13 @@ def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
 def against_reference(rounds: int) -> None:
     work = Training.of("tiny", 5, batch=BATCH)
     plain = Reference(work.players.branches.state_dict(), work.players.discriminator.state_dict(), 5, 1, 2)
-    x, y, alpha = work.x.cpu().contiguous(), work.y.cpu(), work.alpha.cpu()
+    batch, lesson = (
+        (images.x.cpu().contiguous(), images.y.cpu(), images.other.cpu()) for images in (work.images, work.lesson)
+    )
+    alpha = work.alpha.cpu()
     index = iter(range(10**9))
     calls = {
-        "reference": lambda: plain.step(x, y, 1 - y, alpha, next(index), rate=0.1),
+        "reference": lambda: plain.step(batch, lesson, alpha, next(index), rate=0.1),
         "ours": work.cycle,
     }
     seconds = by_turns(calls, rounds, DEVICE)

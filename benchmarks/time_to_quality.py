@@ -50,10 +50,12 @@ def ours(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
 def reference(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
     start = assemble(config, 1, 2, torch.device("cpu"))
     plain = Reference(start.branches.state_dict(), start.discriminator.state_dict(), 5, 1, 2)
+    lessons = batches.more(config.lessons)
     for index in range(config.steps):
-        _, x, y = batches.at(index)
+        (_, x, y), (_, real, right) = batches.at(index), lessons.at(index)
         alpha = torch.rand(4, generator=torch.Generator().manual_seed(mix(config.seed, 0, index)))
-        plain.step(x, y, 1 - y, alpha, index, rate(index, config.steps, config.optimiser))
+        share = rate(index, config.steps, config.optimiser)
+        plain.step((x, y, 1 - y), (real, right, 1 - right), alpha, index, share)
         yield plain.average
 
 

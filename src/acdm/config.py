@@ -30,6 +30,7 @@ class Weights(_Options):
     sparse: Weight = 10.0
     share: Weight = 5.0  # ours
     adv: Weight = 2.0
+    mismatch: Weight = 1.0  # ours; of the discriminator alone
     r1: Weight = 1.0  # StarGAN v2
 
 
@@ -93,6 +94,7 @@ class Config(_Options):
     minutes: float | None = Field(None, gt=0, le=100_000)
     seed: int = Field(0, ge=0, lt=2**31)
     judged: Judged = "paired"
+    lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mirror: bool = True  # take images apart together with their mirror image, where training flips them too

@@ -89,7 +89,8 @@ def l_paired(better: Tensor, worse: Tensor) -> Tensor:
     """What a player pays for logits `worse` (B,) that are not below their partners `better` (B,): softplus.
 
     The relativistic pairing loss (Jolicoeur-Martineau 2019; Huang et al. 2024); only differences count, so that nothing
-    is learned of what both sides of a pair have.
+    is learned of what both sides of a pair have.  Between real images of a class and real images of other classes it
+    is the matching-aware discriminator (Reed et al. 2016).
     """
     return F.softplus(worse - better).mean()
 

@@ -5,7 +5,7 @@ import torch
 from reference import Reference
 
 from acdm.config import build
-from acdm.training.step import assemble, step
+from acdm.training.step import Images, assemble, step
 
 
 @pytest.mark.parametrize("n", [2, 5])
@@ -20,8 +20,9 @@ def test_first_losses_are_the_engines(n):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(4, 1, 64, 64, generator=generator) * 2 - 1
     y, alpha = torch.tensor([0, 1, 0, 1]), torch.rand(n - 1, generator=generator)
-    ours = step(players, x, y, 1 - y, alpha, 0, config)
-    theirs = plain.step(x, y, 1 - y, alpha, 0, rate=1e-9)
+    batch, lesson = (x, y, 1 - y), (x.flip(2).repeat(2, 1, 1, 1), y.repeat(2), 1 - y.repeat(2))
+    ours = step(players, Images(*batch), Images(*lesson), alpha, 0, config)
+    theirs = plain.step(batch, lesson, alpha, 0, rate=1e-9)
     theirs["r1"] *= config.optimiser.r1_every
     for name, value in theirs.items():
         assert value == pytest.approx(float(ours[name]), rel=1e-4, abs=1e-6), name

@@ -86,8 +86,6 @@ def test_what_does_not_fit_is_said(shape):
 
 def test_the_discriminator_has_a_logit_for_each_class():
     critic = Discriminator(Network(**SMALL), 1, classes=3, size=32)
-    x = torch.randn(2, 1, 32, 32)
-    logits = torch.stack([critic(x, torch.full((2,), k)) for k in range(3)])
-    assert logits.shape == (3, 2)
-    assert (logits[0] - logits[1]).abs().max() > 0
-    torch.testing.assert_close(critic(x, torch.tensor([0, 2])), torch.stack([logits[0, 0], logits[2, 1]]))
+    logits = critic(torch.randn(2, 1, 32, 32))
+    assert logits.shape == (2, 3)
+    assert (logits[:, 0] - logits[:, 1]).abs().max() > 0

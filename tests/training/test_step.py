@@ -8,7 +8,7 @@ from acdm.config import Optimiser, build
 from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.training.loop import rate, steps_for, train
-from acdm.training.step import _ema, assemble, step
+from acdm.training.step import Images, _ema, assemble, step
 
 SMALL = {
     "size": 16, "batch": 4, "precision": "fp32",
@@ -36,7 +36,7 @@ def test_every_loss_is_told_and_finite(judged, n):
     config = build("tiny", SMALL, {"judged": judged, "network": {"branches": n}})
     (record,) = train(assemble(config, 1, 2, CPU), batches(config), config, 1)
     terms = {"rec", "grad_rec", "dis_rec", "sqc", "energy", "sparse", "share", "adv"}
-    assert set(record.losses) == {*terms, "critic", "r1", "total"}
+    assert set(record.losses) == {*terms, "critic", "mismatch", "r1", "total"}
     assert all(math.isfinite(value) for value in record.losses.values())
 
 
@@ -44,23 +44,28 @@ def test_pairs_are_of_one_class_and_pull_the_players_apart():
     config = build("tiny", SMALL, {"optimiser": {"r1_every": 64}})
     players = assemble(config, 1, 2, CPU)
     torch.nn.init.normal_(players.branches.decoder.head.weight, generator=torch.Generator().manual_seed(0))
-    genuine, swapped = torch.tensor([0.0, 10.0, 1.0, 11.0]), torch.tensor([12.0, 2.0, 13.0, 3.0])
-    # classes 0 1 0 1, and swapped 1 0 1 0: each swapped one is 2 above its partner
-    players.discriminator = Told(genuine, swapped)
     y = torch.tensor([0, 1, 0, 1])
-    terms = step(players, torch.randn(4, 1, 16, 16), y, 1 - y, torch.rand(2), 1, config)
+    genuine = torch.tensor([[0.0, -9], [-9, 10], [1, -9], [-9, 11]])  # logits of both classes; -9 where nobody asks
+    swapped = torch.tensor([[-9.0, 12], [2, -9], [-9, 13], [3, -9]])  # each is 2 above its partner in the class
+    lesson = torch.tensor([[5.0, 20], [4, 23], [6, 21], [5, 24]])
+    players.discriminator = Told(genuine, swapped, lesson)
+    images = Images(torch.randn(4, 1, 16, 16), y, 1 - y)
+    terms = step(players, images, images, torch.rand(2), 1, config)
     assert terms["critic"].item() == pytest.approx(math.log1p(math.exp(2)), rel=1e-5)
     assert terms["adv"].item() == pytest.approx(math.log1p(math.exp(-2)), rel=1e-5)
+    # class 0: 5 and 6 against 4 and 5; class 1: 23 and 24 against 20 and 21
+    expected = (math.log1p(math.exp(-1)) + math.log1p(math.exp(-3))) / 2
+    assert terms["mismatch"].item() == pytest.approx(expected, rel=1e-5)
 
 
 class Told(torch.nn.Module):
-    """A discriminator that gives the logits it was told, one tensor a call."""
+    """A discriminator that gives the logits (B, K) it was told, one tensor a call."""
 
     def __init__(self, *logits):
         super().__init__()
         self.logits, self.one = list(logits), torch.nn.Parameter(torch.ones(1))
 
-    def forward(self, x, y):
+    def forward(self, x):
         return self.logits.pop(0) * self.one + 0 * x.mean()
 
 
@@ -117,10 +122,10 @@ def test_short_memory_halves_the_parts_until_one_image_is_too_much(monkeypatch):
     config = build("tiny", SMALL)
 
     def too_large(limit):
-        def short(players, x, y, other, alpha, index, config):
-            if len(x) / config.parts > limit:
+        def short(players, batch, lesson, alpha, index, config):
+            if len(batch.x) / config.parts > limit:
                 torch.empty(2**60)  # torch's own complaint
-            return step(players, x, y, other, alpha, index, config)
+            return step(players, batch, lesson, alpha, index, config)
 
         return short
 

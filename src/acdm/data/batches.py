@@ -3,6 +3,8 @@
 Nothing here has a state, so a resumed training sees exactly the batches that an uninterrupted one would have seen.
 """
 
+from copy import copy
+
 import torch
 from kornia.augmentation import (
     AugmentationSequential,
@@ -33,6 +35,12 @@ class Batches:
         self.batch = batch
         self.seed = seed
         self.augment = _pipeline(augment)
+
+    def more(self, times: int) -> "Batches":
+        """Batches so many times as large, drawn in an order of their own."""
+        other = copy(self)
+        other.batch, other.seed = times * self.batch, mix(self.seed, 0)
+        return other
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Batch of a step: indices (B,), augmented images (B, C, S, S), classes (B,)."""

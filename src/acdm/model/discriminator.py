@@ -47,8 +47,8 @@ class Discriminator(nn.Module):
         self.head = nn.Conv2d(widths[-1], classes, 1)
         self.apply(initialise)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # (B, C, H, W), (B,) classes -> (B,) logits
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K) logits
         h = self.blocks(self.stem(F.pixel_unshuffle(x, self.stem_factor)))
         h = self.collect(F.leaky_relu(h, 0.2))
-        logits = self.head(F.leaky_relu(h, 0.2)).mean((2, 3)).float()  # (B, K)
-        return logits.gather(1, y[:, None])[:, 0]
+        logits: Tensor = self.head(F.leaky_relu(h, 0.2)).mean((2, 3)).float()
+        return logits

@@ -13,7 +13,7 @@ from acdm.data.batches import Batches, mix
 from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
-from acdm.training.step import Players, step
+from acdm.training.step import Images, Players, step
 
 MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
 MARGIN = 0.88  # of the minutes are planned for; the rest is for pictures, checkpoints and a machine that slows down
@@ -45,19 +45,16 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         DivergedError: when a loss is not finite; the last checkpoint is untouched.
         OutOfMemoryError: when the parts cannot be halved any more.
     """
-    classes = len(batches.members)
+    lessons = batches.more(config.lessons)
     device = next(players.branches.parameters()).device
     for index in range(start, steps):
         began = time.perf_counter()
         _set_rate(players, index, steps, config.optimiser)
-        indices, x, y = batches.at(index)
-        other = (y + 1 + _shift(classes, config.seed, index)) % classes
-        alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index))
-        x = channels_last(x.to(device))
+        indices, batch = _images(batches, index, device)
+        _, lesson = _images(lessons, index, device)
+        alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index)).to(device)
         try:
-            losses, config = _step_that_fits(
-                players, (x, y.to(device), other.to(device), alpha.to(device)), index, config
-            )
+            losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config)
         except DivergedError as error:
             raise DivergedError(
                 f"{error} at step {index + 1} (images {indices.tolist()}); go on from the last checkpoint with"
@@ -67,13 +64,21 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         yield Record(index + 1, time.perf_counter() - began, values, config.parts)
 
 
+def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Images]:
+    """The images of a step, on their device, and which they are."""
+    indices, x, y = batches.at(index)
+    classes = len(batches.members)
+    other = (y + 1 + _shift(classes, batches.seed, index)) % classes
+    return indices, Images(channels_last(x.to(device)), y.to(device), other.to(device))
+
+
 def _step_that_fits(
-    players: Players, batch: tuple[Tensor, Tensor, Tensor, Tensor], index: int, config: Config
+    players: Players, images: tuple[Images, Images, Tensor], index: int, config: Config
 ) -> tuple[dict[str, Tensor], Config]:
     """One step, in as many parts as memory asks for, and the configuration with that many."""
     while True:
         try:
-            return step(players, *batch, index, config), config
+            return step(players, *images, index, config), config
         except (RuntimeError, MemoryError) as error:
             if not _lacks_memory(error):
                 raise

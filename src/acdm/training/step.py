@@ -33,6 +33,24 @@ class Players:
     critic_optimiser: Adam
 
 
+@dataclass(frozen=True)
+class Images:
+    """Images with two classes each.
+
+    Attributes:
+        x: (B, C, H, W), channels last.
+        y: (B,), their own classes.
+        other: (B,), for each a class unlike its own.
+    """
+
+    x: Tensor
+    y: Tensor
+    other: Tensor
+
+    def chunk(self, parts: int) -> list["Images"]:
+        return [Images(*piece) for piece in zip(*(t.chunk(parts) for t in vars(self).values()), strict=True)]
+
+
 def assemble(config: Config, channels: int, classes: int, device: torch.device) -> Players:
     """Fresh networks and optimisers; the weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
@@ -52,7 +70,7 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
 
 
 def step(
-    players: Players, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, config: Config
+    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config
 ) -> dict[str, Tensor]:
     """Train both players on one batch; one pass through the branches serves both, and one through the discriminator.
 
@@ -60,9 +78,8 @@ def step(
 
     Args:
         players: changed in place.
-        x: (B, C, H, W), channels last.
-        y: (B,) own classes.
-        other: (B,) classes to swap to, each unlike `y`.
+        batch: to take apart, and the classes to swap to.
+        lesson: real images, and the classes that the discriminator shall not take them for.
         alpha: (N-1,) of eq. (4).
         index: of the step, from 0.
         config: weights, what the discriminator compares, and in how many parts the batch is computed.
@@ -77,7 +94,7 @@ def step(
         optimiser.zero_grad(set_to_none=True)
     parts = config.parts
     terms: dict[str, Tensor] = {}
-    for piece in zip(x.chunk(parts), y.chunk(parts), other.chunk(parts), strict=True):
+    for piece in zip(batch.chunk(parts), lesson.chunk(parts), strict=True):
         for name, term in _accumulate(players, *piece, alpha, index, config).items():
             terms[name] = terms.get(name, 0) + term.detach() / parts
     _insist_finite(terms)
@@ -93,12 +110,13 @@ def step(
 
 
 def _accumulate(
-    players: Players, x: Tensor, y: Tensor, other: Tensor, alpha: Tensor, index: int, config: Config
+    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config
 ) -> dict[str, Tensor]:
     """Add both players' gradients of one part of a batch.
 
     R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
+    x, y, other = batch.x, batch.y, batch.other
     regularise = index % config.optimiser.r1_every == 0
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
@@ -107,15 +125,17 @@ def _accumulate(
         fake, fake_class = x_st, other
         if config.judged == "both":
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-        genuine_logit = players.discriminator(genuine, y)
-        fake_logit = players.discriminator(channels_last(fake), fake_class)
+        genuine_logit = _in_turn(players.discriminator(genuine), y)
+        fake_logit = _in_turn(players.discriminator(channels_last(fake)), fake_class)
+        taught = players.discriminator(lesson.x)  # (B, K)
 
-    critic_loss, adversarial = _contest(genuine_logit, fake_logit, y, fake_class, config.judged)
-    critic = {"critic": critic_loss}
+    critic_loss, adversarial = _contest(genuine_logit, fake_logit, config.judged)
+    mismatch = losses.l_paired(_in_turn(taught, lesson.y), _in_turn(taught, lesson.other))
+    critic = {"critic": critic_loss, "mismatch": mismatch}
     if regularise:
         critic["r1"] = losses.r1(genuine_logit, genuine) * config.optimiser.r1_every
     weights = config.loss
-    critic_total = critic_loss + weights.r1 * critic.get("r1", 0)
+    critic_total = critic_loss + weights.mismatch * mismatch + weights.r1 * critic.get("r1", 0)
     (critic_total / config.parts).backward(inputs=list(players.discriminator.parameters()), retain_graph=True)
 
     both = torch.cat([psi, psi_st])
@@ -134,12 +154,16 @@ def _accumulate(
     return terms | critic | {"total": total}
 
 
-def _contest(genuine: Tensor, fake: Tensor, y: Tensor, fake_class: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
+def _contest(genuine: Tensor, fake: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
     """What the discriminator and what the generators pay for logits of genuine and generated images."""
     if judged == "paired":
-        better, worse = genuine[y.argsort(stable=True)], fake[fake_class.argsort(stable=True)]
-        return losses.l_paired(better, worse), losses.l_paired(worse, better)
+        return losses.l_paired(genuine, fake), losses.l_paired(fake, genuine)
     return losses.l_critic(genuine, fake), losses.l_adv(fake)
+
+
+def _in_turn(logits: Tensor, y: Tensor) -> Tensor:
+    """Of logits (B, K) those of classes y (B,), class by class: two such rows pair within a class."""
+    return logits.gather(1, y[:, None])[:, 0][y.argsort(stable=True)]
 
 
 def _insist_finite(terms: dict[str, Tensor]) -> None:
