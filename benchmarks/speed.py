@@ -157,15 +157,14 @@ def mapping(count: int) -> None:
             decomposer.split(x, y, 1 - y)
 
     print(f"\nmapping {len(x) * rounds} images, 64 px, N = 5, all branches, both styles")
-    for mirror in (False, True):
-        decomposer = Decomposer(network, None, ("a", "b"), work.config.size, mirror)
+    for mirrors in (((),), ((), (-1,))):
+        decomposer = Decomposer(network, None, ("a", "b"), work.config.size, mirrors)
         run(decomposer, 2)
         before = _memory("VmRSS")
         seconds = timed(partial(run, decomposer, rounds), DEVICE)
         grown = _memory("VmRSS") - before
-        print(
-            f"mirror images {mirror}: {len(x) * rounds / seconds:.0f} images a second; memory grew by {grown:.0f} MiB"
-        )
+        rate = len(x) * rounds / seconds
+        print(f"{len(mirrors)} passes an image: {rate:.0f} images a second; memory grew by {grown:.0f} MiB")
 
 
 def peak_memory(preset: str, branches: int) -> float:

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from acdm.compose import compose
-from acdm.config import Network
-from acdm.decompose import Decomposer
+from acdm.config import Network, build
+from acdm.decompose import Decomposer, _mirrors
 from acdm.model.branches import Branches
 
 
@@ -14,16 +14,26 @@ def branches():
     return branches.eval()
 
 
-def test_a_mirrored_image_has_mirrored_branches(branches):
+@pytest.mark.parametrize("axes", [(-1,), (-2,), (-2, -1)])
+def test_a_mirrored_image_has_mirrored_branches(branches, axes):
     x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([0, 1])
-    both, alone = (Decomposer(branches, None, ("a", "b"), 32, mirror=flag) for flag in (True, False))
-    for direct, mirrored in zip(both.split(x, y, 1 - y), both.split(x.flip(-1), y, 1 - y), strict=True):
-        torch.testing.assert_close(direct, mirrored.flip(-1))
-    plain, reflected = alone.split(x, y, 1 - y)[0], alone.split(x.flip(-1), y, 1 - y)[0].flip(-1)
+    both, alone = (Decomposer(branches, None, ("a", "b"), 32, mirrors) for mirrors in (((), axes), ((),)))
+    for direct, mirrored in zip(both.split(x, y, 1 - y), both.split(x.flip(axes), y, 1 - y), strict=True):
+        torch.testing.assert_close(direct, mirrored.flip(axes))
+    plain, reflected = alone.split(x, y, 1 - y)[0], alone.split(x.flip(axes), y, 1 - y)[0].flip(axes)
     assert (plain - reflected).abs().max() > 1e-3
     mean = (compose(plain) + compose(reflected)) / 2
     torch.testing.assert_close(compose(both.split(x, y, 1 - y)[0]), mean)
+
+
+def test_images_are_mirrored_as_in_training():
+    def mirrors(**options):
+        return _mirrors(build("tiny", options))
+
+    assert mirrors() == ((), (-1,))
+    assert mirrors(augment={"flip_vertical": True}) == ((), (-1,), (-2,), (-1, -2))
+    assert mirrors(augment={"flip_horizontal": False}) == mirrors(mirror=False) == ((),)
 
 
 def test_bf16_draws_what_fp32_draws(branches):

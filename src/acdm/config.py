@@ -97,7 +97,7 @@ class Config(_Options):
     lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    mirror: bool = True  # take images apart together with their mirror image, where training flips them too
+    mirror: bool = True  # take images apart together with the mirror images that training makes of them
     save_every: int = Field(500, ge=1)
     sample_every: int = Field(500, ge=1)
     validate_every: int = Field(250, ge=1)

@@ -5,6 +5,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 
 import warnings
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from acdm.compose import compose, distinction
+from acdm.config import Config
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import DataError
 from acdm.images.frame import Frame
@@ -77,7 +79,7 @@ class Decomposer:
         judge: the classifier trained apart, where the run has one.
         classes: names; class 1 is positive.
         size: side of the square the network sees.
-        mirror: whether an image is taken apart together with its mirror image.
+        mirrors: axes of the mirror images that an image is taken apart together with; () is the image itself.
         precision: of convolutions: bf16, fp32, or auto for what this machine is fast at.
     """
 
@@ -85,15 +87,15 @@ class Decomposer:
     judge: Judge | None
     classes: tuple[str, ...]
     size: int
-    mirror: bool = False
+    mirrors: tuple[tuple[int, ...], ...] = ((),)
     precision: str = "auto"
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Branches of a batch at network size under two classes.
 
-        With `mirror` they are the mean of what the image and its mirror image say, so that a mirrored image has
-        mirrored branches; they still sum up.
+        They are the mean of what the image and its mirror images say, so that a mirrored image has mirrored branches;
+        they still sum up.
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -102,17 +104,19 @@ class Decomposer:
         Returns:
             Twice (B, N, C, S, S), in float32.
         """
-        count = CHUNK // 2 if self.mirror else CHUNK
+        count = CHUNK // len(self.mirrors)
         parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
         own, swapped = zip(*[self._split_part(*part) for part in parts], strict=True)
         return torch.cat(own), torch.cat(swapped)
 
     def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
-        if not self.mirror:
-            return tuple(psi.cpu() for psi in self._branches_of(x, y, other))
-        both = self._branches_of(torch.cat([x, x.flip(-1)]), y.repeat(2), other.repeat(2))
-        halves = [psi.cpu().chunk(2) for psi in both]
-        return tuple((direct + mirrored.flip(-1)) / 2 for direct, mirrored in halves)
+        copies = len(self.mirrors)
+        views = torch.cat([x.flip(axes) for axes in self.mirrors])
+        out = []
+        for psi in self._branches_of(views, y.repeat(copies), other.repeat(copies)):
+            turned_back = [view.flip(axes) for view, axes in zip(psi.cpu().chunk(copies), self.mirrors, strict=True)]
+            out.append(torch.stack(turned_back).mean(dim=0))
+        return tuple(out)
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
@@ -197,9 +201,16 @@ def load(path: Path | str) -> Decomposer:
     load_module(branches, own, checkpoint)
     branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
-    mirror = config.mirror and config.augment.flip_horizontal
     precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
-    return Decomposer(branches, judge, classes, config.size, mirror, precision)
+    return Decomposer(branches, judge, classes, config.size, _mirrors(config), precision)
+
+
+def _mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
+    """Every combination of the flips that training makes."""
+    if not config.mirror:
+        return ((),)
+    flips = [axis for axis, on in ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical)) if on]
+    return tuple(axes for count in range(len(flips) + 1) for axes in combinations(flips, count))
 
 
 def squares(images: list[Array], size: int) -> Tensor:
