@@ -2,7 +2,7 @@
 
 One module a branch in a Python loop, float32, contiguous memory, the generators run anew for each player and each
 class, R1 on every step, Adam and the moving average one tensor at a time.  Settings are those of the `tiny` preset with
-pairs and batches of 4; they stay when acdm's change, so that `speed.py` says how far acdm has come.  The class
+pairs, lessons and batches of 4; they stay when acdm's change, so that `speed.py` says how far acdm has come.  The class
 `Reference` takes over an engine's weights; `tests/benchmarks/test_reference.py` holds its first losses to the engine's.
 
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
@@ -19,16 +19,8 @@ BATCH = 4  # of 64 px
 WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
 WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 10, "share": 5, "adv": 2}
-MISMATCH_WEIGHT, R1_WEIGHT, LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = (
-    1.0,
-    1.0,
-    1e-3,
-    3e-4,
-    (0.0, 0.99),
-    1e-4,
-    0.999,
-    100,
-)
+LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = 1e-3, 3e-4, (0.0, 0.99), 1e-4, 0.999, 100
+MISMATCH_WEIGHT, R1_WEIGHT = 1.0, 1.0
 
 
 class InstanceNormAct(nn.Module):
