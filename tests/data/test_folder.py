@@ -170,11 +170,14 @@ def test_every_unreadable_file_is_counted(two_folders):
         read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), len)
 
 
-def test_class_folders_of_a_data_folder_keep_its_groups(train_and_test):
+def test_class_folders_of_a_data_folder_keep_its_groups_from_wherever_they_are_named(train_and_test, monkeypatch):
     lines = [f"train/{label}/{n}.png,patient-{n // 2}" for label in ("healthy", "ill") for n in range(12)]
     (train_and_test / "manifest.csv").write_text("\n".join(["file,group", *lines]))
     dataset = load_dataset([train_and_test / "train/healthy", train_and_test / "train/ill"])
     assert {item.group for item in dataset.items} == {f"patient-{n}" for n in range(6)}
+    monkeypatch.chdir(train_and_test / "train")
+    within = load_dataset([Path("healthy"), Path("ill")])
+    assert [item.group for item in within.items] == [item.group for item in dataset.items]
 
 
 def test_a_folder_called_by_a_dot_is_a_class_with_a_name(two_folders, monkeypatch):

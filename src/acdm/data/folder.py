@@ -1,5 +1,6 @@
 """Folders of images and their classes: what is there, which class is positive, and how it is split."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -75,15 +76,15 @@ def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
-    a, b = (folder if folder.name else folder.resolve() for folder in (a, b))
+    a, b = (Path(os.path.abspath(folder)) for folder in (a, b))  # what is beside them counts wherever one stands
     for folder in (a, b):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give two folders of images")
-    if a.resolve() == b.resolve():
+    if a.samefile(b):
         raise DataError(f"{a}: given twice; two different folders are needed")
     if a.name == b.name:
         raise DataError(f"{a} and {b} have the same name, which is the name of the class; rename one")
-    siblings = a.resolve().parent == b.resolve().parent
+    siblings = a.parent == b.parent
     root = a.parent.parent if siblings and a.parent.name == "train" else a.parent  # of DATA/train/A and DATA/train/B
     groups = read_groups(root) if siblings else {}
     items = [
