@@ -23,7 +23,7 @@ NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 
 
 @app.command
-def demo(out: Out = None, *, minutes: float = 4.0, seed: int = 0) -> None:
+def demo(out: Out = None, *, minutes: float = 3.0, seed: int = 0) -> None:
     """Toy images → train → evaluate → report, on a CPU, with nothing downloaded.
 
     Parameters

@@ -4,6 +4,7 @@ Nothing here has a state, so a resumed training sees exactly the batches that an
 """
 
 from copy import copy
+from functools import lru_cache
 
 import torch
 from kornia.augmentation import (
@@ -57,8 +58,12 @@ class Batches:
     def _member(self, k: int, position: int) -> Tensor:
         """The image of class k at a position of an endless stream in which every image comes once an epoch."""
         epoch, place = divmod(position, len(self.members[k]))
-        generator = torch.Generator().manual_seed(mix(self.seed, 2 + k, epoch))
-        return self.members[k][torch.randperm(len(self.members[k]), generator=generator)[place]]
+        return self.members[k][_order(len(self.members[k]), mix(self.seed, 2 + k, epoch))[place]]
+
+
+@lru_cache(maxsize=64)
+def _order(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def mix(*numbers: int) -> int:
