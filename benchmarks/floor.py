@@ -104,17 +104,34 @@ def _flat(values: Any) -> list[Any]:
     return [values]
 
 
+class Yardstick:
+    """A large matrix product and a large copy, to be timed in turn with the work that they are to bound."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.side = 2048 if device.type == "cpu" else 8192
+        self.a = torch.randn(self.side, self.side, device=device).to(dtype)
+        self.source = torch.empty(2**26 if device.type == "cpu" else 2**29, device=device)  # 256 MiB or 2 GiB
+        self.target = torch.empty_like(self.source)
+
+    def product(self) -> None:
+        self.a @ self.a
+
+    def copy(self) -> None:
+        self.target.copy_(self.source)
+
+    def machine(self, product: float, copy: float, others: Machine) -> Machine:
+        """Rates from the seconds of both; `others` knows the precisions that are not timed here."""
+        moved = 2 * self.source.numel() * self.source.element_size()
+        return Machine({**others.flops, self.a.dtype: 2 * self.side**3 / product}, moved / copy)
+
+
 def measure(device: torch.device, seconds: float = 1.0) -> Machine:
     """The machine's rates, each the best of about `seconds` of trying."""
-    side = 2048 if device.type == "cpu" else 8192
-    flops = {}
+    known = Machine({}, 0.0)
     for dtype in (torch.float32, torch.bfloat16):
-        a = torch.randn(side, side, device=device).to(dtype)
-        flops[dtype] = 2 * side**3 / best(lambda a=a: a @ a, device, seconds)
-    source = torch.empty(2**26 if device.type == "cpu" else 2**29, device=device)  # 256 MiB or 2 GiB
-    target = torch.empty_like(source)
-    moved = 2 * source.numel() * source.element_size()
-    return Machine(flops, moved / best(lambda: target.copy_(source), device, seconds))
+        stick = Yardstick(device, dtype)
+        known = stick.machine(best(stick.product, device, seconds), best(stick.copy, device, seconds), known)
+    return known
 
 
 def best(call: Callable[[], Any], device: torch.device, seconds: float) -> float:

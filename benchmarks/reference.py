@@ -15,9 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BATCH = 4  # of 64 px
+BATCH, LESSONS = 4, 4  # images of 64 px, and real images taught for each
 WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
+NETWORK = {  # the same as options of acdm
+    "width": 32, "max_width": 64, "downs": 2, "stem": STEM, "bottleneck": 1, "style_dim": STYLE,
+    "mapping_hidden": HIDDEN, "critic_width": 32, "critic_max_width": 128,
+}  # fmt: skip
 WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 10, "share": 5, "adv": 2}
 LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = 1e-3, 3e-4, (0.0, 0.99), 1e-4, 0.999, 100
 MISMATCH_WEIGHT, R1_WEIGHT = 1.0, 1.0

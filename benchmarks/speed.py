@@ -16,8 +16,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from floor import Arithmetic, Machine, by_turns, measure, timed
-from reference import BATCH, Reference
+from floor import Arithmetic, Machine, Yardstick, by_turns, measure, timed
+from reference import BATCH, LESSONS, NETWORK, Reference
 from torch import Tensor
 
 from acdm import losses
@@ -39,19 +39,18 @@ class Training:
     config: Config
     players: Players
     batches: Batches
-    lessons: Batches
     images: Images
     lesson: Images
     alpha: Tensor
 
     @classmethod
     def of(cls, preset: str, branches: int, **options: Any) -> "Training":
-        config = resolve(build(preset, {"network": {"branches": branches}, **options}))
+        config = resolve(build(preset, options, {"network": {"branches": branches}}))
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
-        batches = Batches(images, torch.arange(64) % 2, config.batch, config.augment, seed=0)
-        lessons = batches.more(config.lessons)
+        batches = Batches(images, torch.arange(64) % 2, config.drawn, config.augment, seed=0)
         players = assemble(config, 1, 2, DEVICE)
-        return cls(config, players, batches, lessons, at(batches), at(lessons), torch.rand(branches - 1).to(DEVICE))
+        alpha = torch.rand(branches - 1).to(DEVICE)
+        return cls(config, players, batches, *at(batches).split(config.batch), alpha)
 
     def step(self, index: int) -> None:
         step(self.players, self.images, self.lesson, self.alpha, index, self.config)
@@ -64,33 +63,22 @@ class Training:
 
     def data(self) -> None:
         self.batches.at(0)
-        self.lessons.at(0)
 
     def discriminator(self) -> None:
-        """Its own losses, and the generators' look through it; without R1."""
-        critic, x = self.players.discriminator, self.images.x
-        fake = x.clone().requires_grad_(True)
+        """Genuine, swapped and taught images there and back, down to the swapped pixels; without R1."""
+        shown = torch.cat([self.images.x, self.images.x, self.lesson.x]).requires_grad_(True)
         with autocast(DEVICE, self.config.precision):
-            lesson = critic(self.lesson.x)
-            (losses.l_paired(critic(x), critic(x)) + losses.l_paired(lesson, lesson.flip(1))).backward()
-            critic.requires_grad_(False)
-            losses.l_adv(critic(fake)).backward()
-            critic.requires_grad_(True)
+            self.players.discriminator(channels_last(shown)).sum().backward()
 
     def r1(self) -> None:
         real = self.images.x.clone().requires_grad_(True)
         with autocast(DEVICE, self.config.precision):
             losses.r1(self.players.discriminator(real)[:, 0], real).backward()
 
-    def real(self) -> None:
-        """What R1 needs and the discriminator does anyway."""
-        with autocast(DEVICE, self.config.precision):
-            self.players.discriminator(self.images.x)
-
     def optimiser(self) -> None:
         p = self.players
         for module, optimiser in ((p.branches, p.generator_optimiser), (p.discriminator, p.critic_optimiser)):
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 10.0)
+            torch.nn.utils.get_total_norm([p.grad for p in module.parameters()])
             optimiser.step()
         p.average.update_parameters(p.branches)
 
@@ -115,25 +103,26 @@ def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
     for preset, branches in cases:
         work = Training.of(preset, branches)
         every = work.config.optimiser.r1_every
-        parts = ("cycle", "data", "discriminator", "r1", "real", "optimiser")
-        seconds = by_turns({name: getattr(work, name) for name in parts}, rounds, DEVICE)
+        stick = Yardstick(DEVICE, torch.bfloat16 if work.config.precision == "bf16" else torch.float32)
+        calls = {name: getattr(work, name) for name in ("cycle", "data", "discriminator", "r1", "optimiser")}
+        seconds = by_turns({**calls, "product": stick.product, "copy": stick.copy}, rounds, DEVICE)
         whole = seconds["cycle"] / every
-        r1 = max(0.0, seconds["r1"] - seconds["real"]) / every
-        rest = {"discriminator": seconds["discriminator"], "R1": r1, "optimisers": seconds["optimiser"]}
-        rest["data"] = seconds["data"]
+        rest = {"discriminator": seconds["discriminator"], "R1": seconds["r1"] / every}
+        rest |= {"optimisers": seconds["optimiser"], "data": seconds["data"]}
         shares = [1 - sum(rest.values()) / whole, *(value / whole for value in rest.values())]
-        floor = work.floor(machine)
+        floor = work.floor(stick.machine(seconds["product"], seconds["copy"], machine))
         cells = [preset, branches, f"{1000 * whole:.0f}", *(f"{share:.0%}" for share in shares)]
         _row(*cells, f"{1000 * floor:.1f}", f"{whole / floor:.2f}")
 
 
 def against_reference(rounds: int) -> None:
-    work = Training.of("tiny", 5, batch=BATCH)
-    plain = Reference(work.players.branches.state_dict(), work.players.discriminator.state_dict(), 5, 1, 2)
+    """Each on batches of its own size, with its own networks."""
+    work, start = Training.of("tiny", 5), Training.of("tiny", 5, batch=BATCH, lessons=LESSONS, network=NETWORK)
+    plain = Reference(start.players.branches.state_dict(), start.players.discriminator.state_dict(), 5, 1, 2)
     batch, lesson = (
-        (images.x.cpu().contiguous(), images.y.cpu(), images.other.cpu()) for images in (work.images, work.lesson)
+        (images.x.cpu().contiguous(), images.y.cpu(), images.other.cpu()) for images in (start.images, start.lesson)
     )
-    alpha = work.alpha.cpu()
+    alpha = start.alpha.cpu()
     index = iter(range(10**9))
     calls = {
         "reference": lambda: plain.step(batch, lesson, alpha, next(index), rate=0.1),

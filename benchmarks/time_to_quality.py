@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from reference import BATCH, WARMUP, Reference
+from reference import BATCH, LESSONS, NETWORK, WARMUP, Reference
 from torch import Tensor
 
 from acdm.compose import compose, distinction
@@ -50,9 +50,9 @@ def ours(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
 def reference(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
     start = assemble(config, 1, 2, torch.device("cpu"))
     plain = Reference(start.branches.state_dict(), start.discriminator.state_dict(), 5, 1, 2)
-    lessons = batches.more(config.lessons)
     for index in range(config.steps):
-        (_, x, y), (_, real, right) = batches.at(index), lessons.at(index)
+        _, drawn, classes = batches.at(index)
+        (x, real), (y, right) = ((t[:BATCH], t[BATCH:]) for t in (drawn, classes))
         alpha = torch.rand(4, generator=torch.Generator().manual_seed(mix(config.seed, 0, index)))
         share = rate(index, config.steps, config.optimiser)
         plain.step((x, y, 1 - y), (real, right, 1 - right), alpha, index, share)
@@ -75,10 +75,12 @@ def quality(network: torch.nn.Module, x: Tensor, y: Tensor, masks: np.ndarray) -
 
 def time_to_quality(which: str, seed: int, steps: int, every: int) -> float:
     """Seconds of training; infinite where the quality is not reached."""
-    options = {"seed": seed, "steps": steps, "batch": BATCH, "optimiser": {"warmup": WARMUP}}
+    options = {"seed": seed, "steps": steps}
+    if which == "reference":
+        options |= {"batch": BATCH, "lessons": LESSONS, "network": NETWORK, "optimiser": {"warmup": WARMUP}}
     config = resolve(build("tiny", options))
     x, y, masks = toy_images(seed)
-    batches = Batches(x[:TRAIN], y[:TRAIN], config.batch, config.augment, seed)
+    batches = Batches(x[:TRAIN], y[:TRAIN], config.drawn, config.augment, seed)
     spent, reached, began = 0.0, None, time.perf_counter()
     for done, network in enumerate({"ours": ours, "reference": reference}[which](config, batches), start=1):
         if done % every and done != steps:

@@ -107,6 +107,11 @@ class Config(_Options):
     augment: Augment = Augment()
 
     @property
+    def drawn(self) -> int:
+        """Images drawn at every step: the batch, and what the discriminator is taught by."""
+        return self.batch * (1 + (self.lessons if self.loss.mismatch else 0))
+
+    @property
     def parts(self) -> int:
         """Of a batch; all at once where nothing was decided."""
         return self.accumulate or 1

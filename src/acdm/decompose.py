@@ -23,7 +23,7 @@ from acdm.model.branches import Branches
 from acdm.run import Run
 from acdm.training.state import load_module, newest, read_tensors
 
-CHUNK = 16  # images the networks see at once
+CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 MAPS = ("psi1", "contrast", "residual")
 
 
@@ -104,7 +104,7 @@ class Decomposer:
         Returns:
             Twice (B, N, C, S, S), in float32.
         """
-        count = CHUNK // len(self.mirrors)
+        count = max(1, CHUNK // (len(self.mirrors) * x.shape[-1] * x.shape[-2]))
         parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
         own, swapped = zip(*[self._split_part(*part) for part in parts], strict=True)
         return torch.cat(own), torch.cat(swapped)
@@ -115,7 +115,7 @@ class Decomposer:
         out = []
         for psi in self._branches_of(views, y.repeat(copies), other.repeat(copies)):
             turned_back = [view.flip(axes) for view, axes in zip(psi.cpu().chunk(copies), self.mirrors, strict=True)]
-            out.append(torch.stack(turned_back).mean(dim=0))
+            out.append(torch.stack(turned_back).mean(dim=0) if copies > 1 else turned_back[0])
         return tuple(out)
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:

@@ -201,7 +201,7 @@ def _restore(session: _Session) -> int:
 
 
 def _train(session: _Session, start: int) -> None:
-    batches = Batches(*session.parts.train, session.config.batch, session.config.augment, session.config.seed)
+    batches = Batches(*session.parts.train, session.config.drawn, session.config.augment, session.config.seed)
     with listening() as stop:
         done = _measure(session, batches, start, stop) if session.config.steps is None else start
         if stop.signum is None:

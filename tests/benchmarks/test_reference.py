@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from reference import Reference
+from reference import NETWORK, Reference
 
 from acdm.config import build
 from acdm.training.step import Images, assemble, step
@@ -11,7 +11,7 @@ from acdm.training.step import Images, assemble, step
 @pytest.mark.parametrize("n", [2, 5])
 def test_first_losses_are_the_engines(n):
     still = {"lr": 1e-12, "critic_lr": 1e-12}  # or the generators meet a critic that R1 has moved differently
-    config = build("tiny", {"precision": "fp32", "network": {"branches": n}, "optimiser": still})
+    config = build("tiny", {"precision": "fp32", "network": {**NETWORK, "branches": n}, "optimiser": still})
     players = assemble(config, 1, 2, torch.device("cpu"))
     with torch.no_grad():  # heads begin at zero, where many terms are zero too
         head = players.branches.decoder.head

@@ -37,16 +37,6 @@ def test_classes_come_equally_often_however_rare():
         assert y.sum() == 4
 
 
-def test_more_are_drawn_in_an_order_of_their_own():
-    few = Batches(*numbered(20, [0, 1] * 10), 4, STILL, 0)
-    many = few.more(3)
-    indices, _, y = many.at(0)
-    assert len(indices) == 12
-    assert y.sum() == 6
-    assert not torch.equal(indices[:4], few.at(0)[0])
-    assert len(few.at(0)[0]) == 4
-
-
 def test_every_image_comes_once_an_epoch():
     batches = Batches(*numbered(12, [0, 1] * 6), 4, STILL, 0)
     seen = torch.cat([batches.at(step)[0] for step in range(3)])

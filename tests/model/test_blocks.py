@@ -25,6 +25,20 @@ def test_norm_modulate_in_bfloat16_stays_near_float32():
     assert (exact - rough.float()).abs().max() < 0.05
 
 
+def test_norm_modulate_in_bfloat16_bears_a_mean_ten_times_the_deviation():
+    x = (torch.randn(2, 6, 32, 32, generator=torch.Generator().manual_seed(0)) + 10).bfloat16()
+    scale, shift = torch.ones(2, 6, 1, 1), torch.zeros(2, 6, 1, 1)
+    exact = F.leaky_relu(F.instance_norm(x.float()), SLOPE)
+    assert (exact - _NormModulate.apply(x, scale, shift).float()).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.3, 3.1])
+def test_constant_channels_in_bfloat16_stay_small(value):
+    x = torch.full((1, 2, 32, 32), value).bfloat16()
+    out = _NormModulate.apply(x, torch.ones(1, 2, 1, 1), torch.zeros(1, 2, 1, 1))
+    assert out.abs().max() < 0.2
+
+
 def test_instance_norm_forgets_brightness_and_contrast():
     x, block = torch.randn(2, 3, 8, 8), InstanceNormAct(3)
     torch.testing.assert_close(block(x), block(5 * x + 2), atol=1e-4, rtol=1e-3)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from acdm import losses
+from acdm.compose import blend
 from acdm.config import Optimiser, build
 from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
@@ -20,7 +22,7 @@ CPU = torch.device("cpu")
 def batches(config, classes=2):
     images = torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
     labels = torch.arange(12) % classes
-    return Batches(images, labels, config.batch, config.augment, config.seed)
+    return Batches(images, labels, config.drawn, config.augment, config.seed)
 
 
 def test_reconstruction_improves():
@@ -40,6 +42,13 @@ def test_every_loss_is_told_and_finite(judged, n):
     assert all(math.isfinite(value) for value in record.losses.values())
 
 
+def test_without_their_weight_no_lessons_are_drawn():
+    config = build("tiny", SMALL, {"loss": {"mismatch": 0}})
+    assert config.drawn == config.batch
+    (record,) = train(assemble(config, 1, 2, CPU), batches(config), config, 1)
+    assert "mismatch" not in record.losses
+
+
 def test_pairs_are_of_one_class_and_pull_the_players_apart():
     config = build("tiny", SMALL, {"optimiser": {"r1_every": 64}})
     players = assemble(config, 1, 2, CPU)
@@ -48,7 +57,7 @@ def test_pairs_are_of_one_class_and_pull_the_players_apart():
     genuine = torch.tensor([[0.0, -9], [-9, 10], [1, -9], [-9, 11]])  # logits of both classes; -9 where nobody asks
     swapped = torch.tensor([[-9.0, 12], [2, -9], [-9, 13], [3, -9]])  # each is 2 above its partner in the class
     lesson = torch.tensor([[5.0, 20], [4, 23], [6, 21], [5, 24]])
-    players.discriminator = Told(genuine, swapped, lesson)
+    players.discriminator = Told(torch.cat([genuine, swapped, lesson]))
     images = Images(torch.randn(4, 1, 16, 16), y, 1 - y)
     terms = step(players, images, images, torch.rand(2), 1, config)
     assert terms["critic"].item() == pytest.approx(math.log1p(math.exp(2)), rel=1e-5)
@@ -59,14 +68,48 @@ def test_pairs_are_of_one_class_and_pull_the_players_apart():
 
 
 class Told(torch.nn.Module):
-    """A discriminator that gives the logits (B, K) it was told, one tensor a call."""
+    """A discriminator that gives the logits (B, K) it was told."""
 
-    def __init__(self, *logits):
+    def __init__(self, logits):
         super().__init__()
-        self.logits, self.one = list(logits), torch.nn.Parameter(torch.ones(1))
+        self.logits, self.one = logits, torch.nn.Parameter(torch.ones(1))
 
     def forward(self, x):
-        return self.logits.pop(0) * self.one + 0 * x.mean()
+        return self.logits * self.one + 0 * x.mean()
+
+
+@pytest.mark.parametrize("judged", ["paired", "swapped", "both"])
+def test_turning_the_critics_gradient_is_descending_the_adversarial_term(judged):
+    """Against two separate backward passes of the same losses."""
+    config = build("tiny", SMALL, {"judged": judged, "loss": {"mismatch": 0, "dis_rec": 0}})
+    players = assemble(config, 1, 2, CPU)
+    few = torch.Generator().manual_seed(0)  # small weights, so that no gradient is clipped
+    torch.nn.init.normal_(players.branches.decoder.head.weight, std=0.01, generator=few)
+    parameters = [*players.branches.parameters(), *players.discriminator.parameters()]
+    (_, x, y), alpha = batches(config).at(0), torch.tensor([0.3, 0.8])
+    other = 1 - y
+    psi, psi_st = players.branches(x, y, other)
+    x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
+    fake, fake_class = (x_st, other) if judged != "both" else (torch.cat([x_st, x_hat]), torch.cat([other, y]))
+
+    def logits(images, classes):
+        return players.discriminator(images)[torch.arange(len(classes)), classes][classes.argsort(stable=True)]
+
+    genuine = logits((x_hat if judged == "paired" else x).detach(), y)
+    if judged == "paired":
+        critic = losses.l_paired(genuine, logits(fake.detach(), fake_class))
+        adversarial = losses.l_paired(logits(fake, fake_class), genuine)
+    else:
+        critic = losses.l_critic(genuine, logits(fake.detach(), fake_class))
+        adversarial = losses.l_adv(logits(fake, fake_class))
+    of_critic = torch.autograd.grad(critic, players.discriminator.parameters(), retain_graph=True)
+    of_adversarial = torch.autograd.grad(adversarial, players.branches.parameters())
+
+    silent = dict.fromkeys(("rec", "grad_rec", "sqc", "energy", "sparse", "share"), 0)
+    config = build("tiny", config.model_dump(), {"loss": {**silent, "adv": 1}})
+    step(players, Images(x, y, other), Images(x[:0], y[:0], y[:0]), alpha, 1, config)
+    got = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    torch.testing.assert_close(got, [*of_adversarial, *of_critic], rtol=1e-3, atol=1e-6)
 
 
 def test_both_gradients_are_taken_at_the_same_weights():

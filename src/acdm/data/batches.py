@@ -3,7 +3,6 @@
 Nothing here has a state, so a resumed training sees exactly the batches that an uninterrupted one would have seen.
 """
 
-from copy import copy
 from functools import lru_cache
 
 import torch
@@ -36,12 +35,6 @@ class Batches:
         self.batch = batch
         self.seed = seed
         self.augment = _pipeline(augment)
-
-    def more(self, times: int) -> "Batches":
-        """Batches so many times as large, drawn in an order of their own."""
-        other = copy(self)
-        other.batch, other.seed = times * self.batch, mix(self.seed, 0)
-        return other
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Batch of a step: indices (B,), augmented images (B, C, S, S), classes (B,)."""

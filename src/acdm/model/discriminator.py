@@ -22,8 +22,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = F.avg_pool2d(self.conv1(F.leaky_relu(x, 0.2)), 2)
         h = self.conv2(F.leaky_relu(h, 0.2))
-        out: Tensor = (F.avg_pool2d(self.shortcut(x), 2) + h) * 2**-0.5
-        return out
+        return (self.shortcut(F.avg_pool2d(x, 2)) + h).mul_(2**-0.5)
 
 
 class Discriminator(nn.Module):

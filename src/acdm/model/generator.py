@@ -60,7 +60,8 @@ class Decoder(nn.Module):
         for narrow, skip, block, feature in zip(
             self.narrow, self.skips, self.blocks, reversed(features[:-1]), strict=True
         ):
-            h = F.interpolate(narrow(h), scale_factor=2) + torch.cat([skip(feature)] * copies)
+            coarse = F.interpolate(narrow(h), scale_factor=2).unflatten(0, (copies, -1))
+            h = (coarse + skip(feature)).flatten(0, 1)
             h = _run(block, h, s, recompute=self.recompute)
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
 

@@ -45,13 +45,12 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         DivergedError: when a loss is not finite; the last checkpoint is untouched.
         OutOfMemoryError: when the parts cannot be halved any more.
     """
-    lessons = batches.more(config.lessons)
     device = next(players.branches.parameters()).device
     for index in range(start, steps):
         began = time.perf_counter()
         _set_rate(players, index, steps, config.optimiser)
-        indices, batch = _images(batches, index, device)
-        _, lesson = _images(lessons, index, device)
+        indices, images = _images(batches, index, device)
+        batch, lesson = images.split(config.batch)
         alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index)).to(device)
         try:
             losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config)

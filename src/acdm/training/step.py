@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel
 
@@ -47,8 +48,13 @@ class Images:
     y: Tensor
     other: Tensor
 
+    def split(self, count: int) -> tuple["Images", "Images"]:
+        """The first `count` of them, and the rest."""
+        first, rest = zip(*((t[:count], t[count:]) for t in vars(self).values()), strict=True)
+        return Images(*first), Images(*rest)
+
     def chunk(self, parts: int) -> list["Images"]:
-        return [Images(*piece) for piece in zip(*(t.chunk(parts) for t in vars(self).values()), strict=True)]
+        return [Images(*piece) for piece in zip(*(t.tensor_split(parts) for t in vars(self).values()), strict=True)]
 
 
 def assemble(config: Config, channels: int, classes: int, device: torch.device) -> Players:
@@ -72,14 +78,14 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
 def step(
     players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config
 ) -> dict[str, Tensor]:
-    """Train both players on one batch; one pass through the branches serves both, and one through the discriminator.
+    """Train both players on one batch; one pass there and back through branches and discriminator serves both.
 
     Both gradients are taken at the same weights, then both players move.
 
     Args:
         players: changed in place.
         batch: to take apart, and the classes to swap to.
-        lesson: real images, and the classes that the discriminator shall not take them for.
+        lesson: real images, and the classes that the discriminator shall not take them for; possibly none.
         alpha: (N-1,) of eq. (4).
         index: of the step, from 0.
         config: weights, what the discriminator compares, and in how many parts the batch is computed.
@@ -100,9 +106,11 @@ def step(
     _insist_finite(terms)
     for optimiser, name in ((players.critic_optimiser, "critic"), (players.generator_optimiser, "total")):
         for group in optimiser.param_groups:
-            norm = clip_grad_norm_(group["params"], GRADIENT_LIMIT)
+            norm = get_total_norm([p.grad for p in group["params"] if p.grad is not None])
             if not torch.isfinite(norm):
                 raise DivergedError(f"the gradient of loss '{name}' is not finite")
+            if norm > GRADIENT_LIMIT:  # rare, and multiplying all by 1 takes time
+                clip_grads_with_norm_(group["params"], GRADIENT_LIMIT, norm)
     players.critic_optimiser.step()
     players.generator_optimiser.step()
     players.average.update_parameters(players.branches)
@@ -116,30 +124,41 @@ def _accumulate(
 
     R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
-    x, y, other = batch.x, batch.y, batch.other
-    regularise = index % config.optimiser.r1_every == 0
+    x, y, other, weights = batch.x, batch.y, batch.other, config.loss
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        genuine = channels_last((x_hat if config.judged == "paired" else x).detach()).requires_grad_(regularise)
+        genuine = (x_hat if config.judged == "paired" else x).detach()
         fake, fake_class = x_st, other
         if config.judged == "both":
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-        genuine_logit = _in_turn(players.discriminator(genuine), y)
-        fake_logit = _in_turn(players.discriminator(channels_last(fake)), fake_class)
-        taught = players.discriminator(lesson.x)  # (B, K)
+        turn = torch.empty(len(fake), 1, 1, 1, device=x.device)
+        shown = channels_last(torch.cat([genuine, _Turned.apply(fake, turn), lesson.x]))
+        genuine_logit, fake_logit, taught = players.discriminator(shown).split([len(y), len(fake), len(lesson.x)])
 
-    critic_loss, adversarial = _contest(genuine_logit, fake_logit, config.judged)
-    mismatch = losses.l_paired(_in_turn(taught, lesson.y), _in_turn(taught, lesson.other))
-    critic = {"critic": critic_loss, "mismatch": mismatch}
-    if regularise:
-        critic["r1"] = losses.r1(genuine_logit, genuine) * config.optimiser.r1_every
-    weights = config.loss
-    critic_total = critic_loss + weights.mismatch * mismatch + weights.r1 * critic.get("r1", 0)
-    (critic_total / config.parts).backward(inputs=list(players.discriminator.parameters()), retain_graph=True)
+    critic_loss, adversarial = _contest(_in_turn(genuine_logit, y), _in_turn(fake_logit, fake_class), config.judged)
+    turn.copy_(weights.adv * _turn(critic_loss, adversarial, fake_logit)[:, None, None, None])
+    critic = {"critic": critic_loss}
+    if len(lesson.x):
+        critic["mismatch"] = losses.l_paired(_in_turn(taught, lesson.y), _in_turn(taught, lesson.other))
+    if index % config.optimiser.r1_every == 0:
+        real = channels_last(genuine).requires_grad_(True)
+        with autocast(x.device, config.precision):
+            logit = _in_turn(players.discriminator(real), y)
+        critic["r1"] = losses.r1(logit, real) * config.optimiser.r1_every
+    critic_total = critic_loss + weights.mismatch * critic.get("mismatch", 0) + weights.r1 * critic.get("r1", 0)
 
+    terms = _terms(x, x_hat, psi, psi_st)
+    plain = losses.objective(terms, weights)  # the adversarial term's gradient is the critic's, turned
+    of_both = [*players.branches.parameters(), *players.discriminator.parameters()]
+    ((plain + critic_total) / config.parts).backward(inputs=of_both)
+    return {**terms, "adv": adversarial, **critic, "total": plain + weights.adv * adversarial}
+
+
+def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor) -> dict[str, Tensor]:
+    """Eqs. (5)-(9), equal energies and the shared part: all of eq. (10) but the adversarial term."""
     both = torch.cat([psi, psi_st])
-    terms = {
+    return {
         "rec": losses.l_rec(x, x_hat),
         "grad_rec": losses.l_grad_rec(x, x_hat),
         "dis_rec": losses.l_dis_rec(x, x_hat, distinction(psi)),
@@ -147,11 +166,33 @@ def _accumulate(
         "energy": losses.l_energy(both),
         "sparse": losses.l_sparse(distinction(both)),
         "share": losses.l_share(psi, psi_st),
-        "adv": adversarial,
     }
-    total = losses.objective(terms, weights)
-    (total / config.parts).backward(inputs=list(players.branches.parameters()))
-    return terms | critic | {"total": total}
+
+
+class _Turned(torch.autograd.Function):
+    """The identity, whose gradient is multiplied image by image: one pass back through the discriminator serves both.
+
+    Gradient reversal (Ganin and Lempitsky 2015), scaled: what reaches a swapped image from the critic's loss is the
+    derivative by its logit times the logit's gradient, and so is what should reach it from the adversarial term.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, turn: Tensor) -> Tensor:
+        ctx.turn = turn  # type: ignore[attr-defined]  # filled in before the backward pass
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.turn, None  # type: ignore[attr-defined]
+
+
+def _turn(critic: Tensor, adversarial: Tensor, logits: Tensor) -> Tensor:
+    """By what the critic's gradient of each image is to be multiplied to be the adversarial term's: (B,)."""
+    of_critic, of_adversarial = (
+        torch.autograd.grad(loss, logits, retain_graph=True)[0].sum(dim=1) for loss in (critic, adversarial)
+    )
+    return of_adversarial / of_critic.clamp(min=1e-9)
 
 
 def _contest(genuine: Tensor, fake: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
