@@ -36,7 +36,7 @@ VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
 DEFAULT_STEPS = 6000
-LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: no slower, a quarter of the memory
+LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: a quarter of the memory
 
 
 @dataclass(frozen=True)
