@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from acdm import metrics
-from acdm.calibrate import load_calibration
+from acdm.calibration import load_calibration, score
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, read_all
-from acdm.decompose import load, score
+from acdm.decompose import load
 from acdm.evaluate import DEFAULT_MAP, Truth, evaluate, read_truth
 from acdm.figure import strip
 from acdm.files import write_bytes, write_json
@@ -28,7 +28,8 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
     Images that the run was trained or validated on are left out wherever the test part had to be cut from a heap.
     """
     about = run.read_json("data.json")
-    dataset = load_dataset(data, about["positive"], run.config().seed)
+    config = run.config()
+    dataset = replace(load_dataset(data, about["positive"], config.seed), reading=config.images)
     for name in about["classes"]:
         dataset.index(name)
     if dataset.split_made:
@@ -43,7 +44,7 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
 
 def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
     """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
-    known = read_all(dataset.items, keep=digest)
+    known = read_all(dataset.items, dataset.reading, keep=lambda image, _: digest(image))
     rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
     return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
 

@@ -1,43 +1,27 @@
 """What is learned from training images without masks: which sign carries the object, and where to cut.
 
-Rules:
-    otsu               Otsu's threshold over the pooled training maps of the positive class (contrast, whose negatives
-                       show the object that the swap would add, and therefore never set a threshold)
-    otsu or negatives  the same, but at least the value that 99.5 % of the other class's training pixels stay under
-                       (psi1, residual)
+Rules, all over the pooled training maps:
+    otsu       Otsu's threshold over the positive class
+    two-means  half-way between the centres of two clusters (k-means) of the positive class's scores
+    negatives  the value that 99.5 % of the other class's pixels stay under; contrast, whose negatives show the object
+               that the swap would add, takes that of psi1
+    default    otsu for contrast; for psi1 and residual the larger of otsu and negatives
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from skimage.filters import threshold_otsu
+from sklearn.cluster import KMeans
 from torch import Tensor
 
+from acdm.calibration import Calibration, score
 from acdm.compose import compose, distinction
-from acdm.decompose import MAPS, Decomposer, score
-from acdm.errors import RunError
-from acdm.files import write_json
-from acdm.run import Run
+from acdm.decompose import MAPS, Decomposer
 
 QUANTILE = 0.995
 ONE_SIDED = 0.75  # of the maps' energy on one sign, and that sign alone is scored
+PIXELS = 100_000  # that k-means looks at
 IMAGES = 150  # of each class, the first of the training images
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How one map becomes scores and a mask.
-
-    Attributes:
-        polarity: "positive", "negative" or "both".
-        threshold: a pixel belongs to the object where its score is at least this.
-        rule: how the threshold was found.
-    """
-
-    polarity: str
-    threshold: float
-    rule: str
 
 
 def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibration]:
@@ -45,15 +29,23 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     chosen = torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])
     x, y = x[chosen], y[chosen]
     maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
+    quiet = {name: np.asarray(maps[name][y == 0]) for name in MAPS}
+    quiet["contrast"] = quiet["psi1"]
     result = {}
     for name in MAPS:
-        positives, negatives = maps[name][y == 1].numpy(), maps[name][y == 0].numpy()
+        positives = maps[name][y == 1].numpy()
         polarity = _polarity(positives)
-        threshold, rule = float(threshold_otsu(score(positives, polarity))), "otsu"
+        scores = score(positives, polarity)
+        thresholds = {
+            "negatives": float(np.quantile(score(quiet[name], polarity), QUANTILE)),
+            "otsu": float(threshold_otsu(scores)),
+            "two-means": _between_two_means(scores),
+        }
+        threshold, rule = thresholds["otsu"], "otsu"
         if name != "contrast":
-            threshold = max(threshold, float(np.quantile(score(negatives, polarity), QUANTILE)))
+            threshold = max(threshold, thresholds["negatives"])
             rule = f"otsu or negatives {QUANTILE:.1%}"
-        result[name] = Calibration(polarity, threshold, rule)
+        result[name] = Calibration(polarity, threshold, rule, thresholds)
     return result
 
 
@@ -73,19 +65,11 @@ def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, 
     }
 
 
-def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
-    write_json(run.calibration, {name: vars(c) for name, c in calibration.items()})
-
-
-def load_calibration(run: Run) -> dict[str, Calibration]:
-    """Raises RunError when calibration.json is missing or not one."""
-    content = run.read_json(run.calibration.name)
-    try:
-        return {
-            name: Calibration(str(c["polarity"]), float(c["threshold"]), str(c["rule"])) for name, c in content.items()
-        }
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(f"{run.calibration}: not a calibration; make it again with --resume") from None
+def _between_two_means(scores: np.ndarray) -> float:
+    values = np.random.default_rng(0).permutation(scores.ravel())[:PIXELS, None]
+    if len(np.unique(values)) < 2:
+        return float(values[0, 0])
+    return float(KMeans(2, n_init=1, random_state=0).fit(values).cluster_centers_.mean())
 
 
 def _polarity(positives: np.ndarray) -> str:

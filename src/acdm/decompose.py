@@ -4,20 +4,23 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from acdm.calibration import Calibration, load_calibration
 from acdm.compose import compose, distinction
-from acdm.config import Config
+from acdm.config import Config, Reading
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
-from acdm.errors import DataError
+from acdm.errors import DataError, RunError
 from acdm.images.frame import Frame
-from acdm.images.read import Array, read_image
+from acdm.images.grid import Grid
+from acdm.images.raw import Array, Mask
+from acdm.images.read import AS_IS, Picture, read_picture
 from acdm.judge import Judge, load_judge
 from acdm.model.branches import Branches
 from acdm.run import Run
@@ -35,26 +38,34 @@ class Decomposition:
         image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
         psi: (N, C, H, W), branches under the own class.
         psi_other: (N, C, H, W), under the other class.
-        residual: (C, H, W), image - x_hat under the negative class: what must go to leave that class.
+        left: (C, H, W), the residual.
         label, other: names of the two classes.
+        positive: whether the own class is the one with the object.
+        calibration: of each map; empty where the run has none yet.
+        valid: (H, W), false where the file has no data, and maps are 0; None where all pixels count.
+        grid: where the pixels lie in the world, if the file says.
     """
 
     image: Tensor
     psi: Tensor
     psi_other: Tensor
-    residual: Tensor
+    left: Tensor
     label: str
     other: str
+    positive: bool = True
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    valid: Mask | None = None
+    grid: Grid | None = None
 
     @property
     def psi1(self) -> Tensor:
         """The paper's map: branch 1 under the image's own class.  (C, H, W), signed."""
-        return distinction(self.psi[None])[0]
+        return self._told("psi1", distinction(self.psi[None])[0])
 
     @property
     def contrast(self) -> Tensor:
         """Branch 1 under the own class less branch 1 under the other: free of what both share.  (C, H, W), signed."""
-        return self.psi1 - distinction(self.psi_other[None])[0]
+        return self._told("contrast", self.psi1 - distinction(self.psi_other[None])[0])
 
     @property
     def reconstruction(self) -> Tensor:
@@ -66,8 +77,26 @@ class Decomposition:
         """x_hat under the other class, (C, H, W)."""
         return compose(self.psi_other[None])[0]
 
+    @property
+    def residual(self) -> Tensor:
+        """image - x_hat under the negative class: what must go to leave the positive class.  (C, H, W), signed."""
+        return self._told("residual", self.left)
+
     def maps(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in MAPS}
+
+    def _told(self, name: str, signed: Tensor) -> Tensor:
+        """The map, 0 where there is no data, with its calibration as an attribute for `acdm.segmentation`.
+
+        Contrast of a negative image shows the object that the swap would add: there no named rule claims a pixel.
+        """
+        known = self.calibration.get(name)
+        if known and name == "contrast" and not self.positive:
+            known = known.silent()
+        if self.valid is not None:
+            signed = signed * torch.from_numpy(self.valid)
+        signed.calibration = known  # type: ignore[attr-defined]
+        return signed
 
 
 @dataclass(frozen=True)
@@ -81,6 +110,9 @@ class Decomposer:
         size: side of the square the network sees.
         mirrors: axes of the mirror images that an image is taken apart together with; () is the image itself.
         precision: of convolutions: bf16, fp32, or auto for what this machine is fast at.
+        calibration: of each map, where the run has it already.
+        reading: how files become arrays, as in training.
+        side: median longer side of the training images in pixels; 0 where unknown.
     """
 
     branches: Branches
@@ -89,6 +121,9 @@ class Decomposer:
     size: int
     mirrors: tuple[tuple[int, ...], ...] = ((),)
     precision: str = "auto"
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    reading: Reading = AS_IS
+    side: int = 0
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,8 +170,14 @@ class Decomposer:
         Raises:
             DataError: for a class that does not exist, or an image of other channels.
         """
-        pixels = read_image(Path(image)) if isinstance(image, (str, Path)) else image
-        self.insist_channels(pixels, image if isinstance(image, (str, Path)) else "image")
+        if isinstance(image, (str, Path)):
+            return self.take_apart(read_picture(Path(image), self.reading), label, image)
+        return self.take_apart(Picture(image, None, None), label)
+
+    def take_apart(self, picture: Picture, label: str | None, name: Path | str = "image") -> Decomposition:
+        """The same for an image that was read already; `name` is for messages."""
+        pixels = picture.pixels
+        self.insist_channels(pixels, name)
         frame = Frame.of(pixels.shape, self.size)
         square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
         y = self.classify(square)[0] if label is None else self.index(label)
@@ -151,12 +192,21 @@ class Decomposer:
             frame.leave(residual),
             self.classes[y],
             self.classes[other],
+            y == 1,
+            self.calibration,
+            picture.valid,
+            picture.grid,
         )
 
     def insist_channels(self, pixels: Array, name: Path | str) -> None:
         """Raises DataError, naming the image, when it has other channels than the run was trained on."""
         if len(pixels) != self.branches.channels:
             raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
+
+    def insist_finished(self) -> None:
+        """Raises RunError when the run was stopped before it was calibrated."""
+        if not self.calibration:
+            raise RunError("this run has no calibration yet; finish it with 'acdm train … --resume'")
 
     def classify(self, x: Tensor) -> list[int]:
         """The judge's class of each image (B, C, S, S).
@@ -202,7 +252,10 @@ def load(path: Path | str) -> Decomposer:
     branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
     precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
-    return Decomposer(branches, judge, classes, config.size, _mirrors(config), precision)
+    calibration = load_calibration(run) if run.calibration.exists() else {}
+    side = int(data.get("side", 0))
+    mirrors = _mirrors(config)
+    return Decomposer(branches, judge, classes, config.size, mirrors, precision, calibration, config.images, side)
 
 
 def _mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
@@ -221,18 +274,3 @@ def squares(images: list[Array], size: int) -> Tensor:
 def square(image: Array, size: int) -> Tensor:
     """One image as the square the network sees: (C, size, size)."""
     return Frame.of(image.shape, size).enter(torch.from_numpy(image))
-
-
-def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:
-    """A signed map (..., C, H, W) as one number a pixel (..., H, W): |map|, or its positive or negative part.
-
-    Channels are averaged after the part is taken.
-    """
-    values = np.asarray(signed)
-    if polarity == "positive":
-        values = np.maximum(values, 0)
-    elif polarity == "negative":
-        values = np.maximum(-values, 0)
-    else:
-        values = np.abs(values)
-    return np.asarray(values.mean(axis=-3))

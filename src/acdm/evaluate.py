@@ -16,14 +16,16 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm import metrics
-from acdm.calibrate import Calibration, load_calibration, network_maps
+from acdm.calibrate import network_maps
+from acdm.calibration import Calibration, load_calibration, score
 from acdm.compose import common, compose
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
-from acdm.decompose import MAPS, Decomposer, load, score, squares
+from acdm.decompose import MAPS, Decomposer, load, squares
 from acdm.errors import DataError
 from acdm.images.frame import Frame
-from acdm.images.read import Array, read_mask
+from acdm.images.raw import Array
+from acdm.images.read import read_mask
 from acdm.run import Run
 
 DEFAULT_MAP = "contrast"
@@ -104,7 +106,7 @@ def read_truth(dataset: Dataset, split: str) -> Truth:
     missing = set(dataset.classes) - {item.label for item in items}
     if missing:
         raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
-    images = read_all(items, keep=lambda image: image)
+    images = read_all(items, dataset.reading, keep=lambda image, _: image)
     masks, boxes, known = [], [], []
     for item, image in zip(items, images, strict=True):
         mask = read_mask(item.mask) if item.mask else None

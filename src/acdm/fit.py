@@ -9,24 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from acdm.calibrate import calibrate, save_calibration
+from acdm.calibrate import calibrate
+from acdm.calibration import save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
-from acdm.data.dataset import Dataset, Item
-from acdm.data.folder import read_all
-from acdm.decompose import load, square
+from acdm.data.dataset import Dataset
+from acdm.decompose import load
 from acdm.device import automatic_device, automatic_precision, flush_denormals
 from acdm.errors import ConfigError, DataError, InterruptedTrainingError
-from acdm.figure import pick, sheet
+from acdm.figure import sheet
 from acdm.files import write_bytes
-from acdm.images.read import digest
 from acdm.images.write import png
+from acdm.intake import Intake, take_in
 from acdm.judge import save_judge, train_judge
 from acdm.run import Run, describe, insist_free, lock
+from acdm.shortcuts import WARN
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
 from acdm.training.state import checkpoints, load_players, newest, save_players
 from acdm.training.step import Players, assemble
@@ -59,29 +58,13 @@ class Watcher:
 
 
 @dataclass
-class _Parts:
-    """Images of a data set as the network sees them, and the digests of those in training and validation."""
-
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    channels: int
-    digests: list[str]
-
-    def head(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first validation images, as many of each class."""
-        x, y = self.validation
-        chosen = pick(y, 2, count // 2)
-        return x[chosen], y[chosen]
-
-
-@dataclass
 class _Session:
     """What one call of `fit` carries from step to step."""
 
     run: Run
     config: Config
     players: Players
-    parts: _Parts
+    images: Intake
     watcher: Watcher
     began: float
     window: list[Record] = field(default_factory=list)
@@ -115,12 +98,21 @@ def fit(
         _insist_same_images(Run.open(path), dataset)
     else:
         insist_free(path)
-    parts = _load_parts(dataset, config.size)
+    images = take_in(dataset, config.size)
     with lock(path):
-        data = {"channels": parts.channels, "size": config.size, "digests": parts.digests}
+        data = {
+            "channels": images.channels,
+            "size": config.size,
+            "side": images.side,
+            "digests": images.digests,
+            "shortcuts": [vars(s) for s in images.shortcuts],
+        }
         run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
-        players = assemble(config, parts.channels, len(dataset.classes), torch.device(config.device))
-        session = _Session(run, config, players, parts, watcher, time.perf_counter())
+        players = assemble(config, images.channels, len(dataset.classes), torch.device(config.device))
+        session = _Session(run, config, players, images, watcher, time.perf_counter())
+        for shortcut in images.shortcuts:
+            if shortcut.auroc >= WARN:
+                session.tell(f"⚠ {shortcut.sentence}")
         start = _restore(session) if resume else 0
         _train(session, start)
         _finish(session)
@@ -145,44 +137,8 @@ def resolve(config: Config) -> Config:
 
 
 def _pairs(batch: int) -> int:
-    """Parts of a batch that are as small as they can be and hold both classes."""
+    """Parts of a batch: two images each, so that they hold both classes, or one where the batch is odd."""
     return batch // 2 if batch % 2 == 0 else batch
-
-
-def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
-    """Half of the images' median longer side as a power of two: 64 to 128 on a CPU, 64 to 256 on a GPU."""
-    some = dataset.train[:: max(1, len(dataset.train) // 20)]
-    sides = read_all(some, keep=lambda image: max(image.shape[1:]))
-    half = float(np.median(sides)) / 2
-    return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
-
-
-def _load_parts(dataset: Dataset, size: int) -> _Parts:
-    """Decode every image of the data set, the test part too, so that a bad file is known before the first step."""
-    images = read_all(dataset.items, keep=lambda image: (digest(image), square(image, size)))
-    digests = [known for known, _ in images]
-    _refuse_duplicates(dataset, digests)
-    first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
-
-    def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        labels = torch.tensor([dataset.index(item.label) for item in dataset.items[start:stop]])
-        return torch.stack([pixels for _, pixels in images[start:stop]]), labels
-
-    return _Parts(part(0, first), part(first, second), len(images[0][1]), digests[:second])
-
-
-def _refuse_duplicates(dataset: Dataset, digests: list[str]) -> None:
-    """The same pixels in two classes, or in training and test, make every figure worthless."""
-    parts = (dataset.train, dataset.validation, dataset.test)
-    numbers = [number for number, part in enumerate(parts) for _ in part]
-    seen: dict[str, tuple[Item, int]] = {}
-    pairs = []
-    for item, part, known in zip(dataset.items, numbers, digests, strict=True):
-        twin, other = seen.setdefault(known, (item, part))
-        if twin.label != item.label or part != other:
-            pairs.append(f"{twin.path} = {item.path}")
-    if pairs:
-        raise DataError(f"{len(pairs)} images are in two classes or two parts, such as {pairs[0]}; remove one of each")
 
 
 def _insist_same_images(run: Run, dataset: Dataset) -> None:
@@ -206,7 +162,7 @@ def _restore(session: _Session) -> int:
 
 
 def _train(session: _Session, start: int) -> None:
-    batches = Batches(*session.parts.train, session.config.drawn, session.config.augment, session.config.seed)
+    batches = Batches(*session.images.train, session.config.drawn, session.config.augment, session.config.seed)
     with listening() as stop:
         done = _measure(session, batches, start, stop) if session.config.steps is None else start
         if stop.signum is None:
@@ -273,7 +229,7 @@ def _observe(session: _Session, record: Record, steps: int | None) -> None:
     last = record.step == steps
     fresh = record.step % config.validate_every == 0 or last
     if fresh:
-        session.psnr = validation_psnr(session.players, *session.parts.head(VALIDATION_IMAGES), config)
+        session.psnr = validation_psnr(session.players, *session.images.head(VALIDATION_IMAGES), config)
     if record.step % WINDOW == 0 or fresh:
         losses = {name: fmean(r.losses[name] for r in session.window) for name in record.losses if name != "r1"}
         seconds = fmean(r.seconds for r in session.window)
@@ -289,7 +245,7 @@ def _observe(session: _Session, record: Record, steps: int | None) -> None:
 
 def _draw_sample(path: Path, session: _Session) -> None:
     """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
-    x, y = session.parts.head(SHEET_IMAGES)
+    x, y = session.images.head(SHEET_IMAGES)
     with torch.no_grad():
         (psi,) = session.players.average(x.to(session.config.device), y.to(session.config.device))
     write_bytes(path, png(sheet(x, psi.cpu())))
@@ -297,7 +253,7 @@ def _draw_sample(path: Path, session: _Session) -> None:
 
 def _finish(session: _Session) -> None:
     session.tell("fitting the judge")
-    judge = train_judge(session.parts.train, session.parts.validation, session.config.augment, session.config.seed)
+    judge = train_judge(session.images.train, session.images.validation, session.config.augment, session.config.seed)
     save_judge(session.run.judge, judge)
     session.tell(f"judge: AUROC {judge.auroc:.3f} on validation images; calibrating")
-    save_calibration(session.run, calibrate(load(session.run.path), *session.parts.train))
+    save_calibration(session.run, calibrate(load(session.run.path), *session.images.train))

@@ -1,15 +1,17 @@
 """From what a user typed to a training: which data, which configuration, which folder."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acdm.config import PRESETS, Config, build
+from acdm.config import PRESETS, Config, build, overlay
 from acdm.data.dataset import Dataset
-from acdm.data.folder import load_dataset
+from acdm.data.folder import load_dataset, settle_reading
 from acdm.device import automatic_device
 from acdm.errors import ConfigError
-from acdm.fit import Watcher, automatic_size, fit, resolve
+from acdm.fit import Watcher, fit, resolve
+from acdm.intake import automatic_size
 from acdm.run import Run, insist_free, next_folder
 
 
@@ -37,8 +39,6 @@ def start(
         watcher: of progress.
     """
     watcher = watcher or Watcher()
-    if not 1 <= len(folders) <= 2:
-        raise ConfigError(f"give one data folder or two class folders, got {len(folders)}")
     seed = build("tiny", {key: options[key] for key in ("seed", "size") if key in options}).seed
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
@@ -55,23 +55,32 @@ def start(
     watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
     if dataset.ignored:
         watcher.say(f"ignored under test/: {', '.join(dataset.ignored)}")
-    config = _again(Run.open(path).config(), options) if resume else _choose(dataset, preset, options)
+    if resume:
+        config = _again(Run.open(path).config(), options)
+        dataset = replace(dataset, reading=config.images)
+    else:
+        dataset, config = choose(dataset, preset, options)
+        if ranges := config.images.range:
+            said = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
+            watcher.say(f"values of {said} become -1 to 1, here and wherever this run is used")
     watcher.say(f"results → {path}")
     return fit(dataset, config, path, command, resume, watcher)
 
 
-def _choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> Config:
-    """A configuration with every "auto" decided."""
+def choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> tuple[Dataset, Config]:
+    """The data set with its reading settled, and a configuration with every "auto" decided."""
+    dataset = settle_reading(dataset, build("tiny", {"images": options.get("images")}).images)
+    options = overlay(options, {"images": dataset.reading.model_dump()})
     if preset is None:
         wanted = int(options.get("size") or automatic_size(dataset, automatic_device() == "cuda"))
         preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
-    return resolve(build(preset, options))
+    return dataset, resolve(build(preset, options))
 
 
 def _again(begun: Config, options: dict[str, Any]) -> Config:
     """The configuration a run began with, under the options given now; what the weights hang on must stay."""
     config = build("tiny", begun.model_dump(), options)
-    for key in ("size", "batch", "seed", "network"):
+    for key in ("size", "batch", "seed", "network", "images"):
         if getattr(config, key) != getattr(begun, key):
             raise ConfigError(f"{key}: cannot change with --resume; begin a new run")
     return resolve(config)

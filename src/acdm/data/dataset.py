@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from acdm.config import Reading
 from acdm.errors import DataError
 from acdm.metrics import Box
 
@@ -34,6 +35,7 @@ class Dataset:
         ignored: folders under test/ that are no class.
         split_made: whether the test part was cut from the given images.
         dev: names under test/ on which defaults may be chosen.
+        reading: how its files become arrays.
     """
 
     root: Path
@@ -45,6 +47,7 @@ class Dataset:
     ignored: tuple[str, ...] = ()
     split_made: bool = False
     dev: frozenset[str] = frozenset()
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def positive(self) -> str:

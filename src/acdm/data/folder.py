@@ -7,13 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from acdm.config import Reading
 from acdm.data.dataset import Dataset, Item
 from acdm.data.split import refuse_shared_groups, split_all, split_training
 from acdm.data.tables import read_boxes, read_groups, read_list, read_names
 from acdm.errors import DataError
-from acdm.images.read import SUFFIXES, Array, read_image
+from acdm.images.raw import Array, find_ranges
+from acdm.images.read import SUFFIXES, decode, read_image, stem, suffix
 
 Kept = TypeVar("Kept")
+
+LOOKED_AT = 60  # training images that a range is found from
 
 
 def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
@@ -27,6 +31,8 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     Raises:
         DataError: one sentence that names the folder and the remedy.
     """
+    if not 1 <= len(paths) <= 2:
+        raise DataError(f"give one data folder or two class folders, got {len(paths)}")
     if len(paths) == 2:
         return _from_two(paths[0], paths[1], positive, seed)
     root = paths[0]
@@ -43,8 +49,8 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     return _from_heap(root, items, names, positive, seed)
 
 
-def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]:
-    """Decode every image, one at a time in memory, and collect what is kept of each.
+def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Array, Path], Kept]) -> list[Kept]:
+    """Decode every image, one at a time in memory, and collect what is kept of it and its path.
 
     Raises:
         DataError: listing every file that cannot be used, or a mixture of channels.
@@ -54,12 +60,12 @@ def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]
     bad: list[str] = []
     for item in items:
         try:
-            image = read_image(item.path)
+            image = read_image(item.path, reading)
         except DataError as error:
             bad.append(str(error))
         else:
             channels.append(len(image))
-            kept.append(keep(image))
+            kept.append(keep(image, item.path))
     if bad:
         rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
         raise DataError("; ".join(bad[:3]) + rest)
@@ -67,12 +73,23 @@ def read_all(items: Sequence[Item], keep: Callable[[Array], Kept]) -> list[Kept]
     if len(counts) > 1:
         usual = counts.most_common(1)[0][0]
         odd = next(item.path for item, count in zip(items, channels, strict=True) if count != usual)
-        kind = {1: "grey", 3: "colour"}
+        mixed = ", ".join(f"{number} with {count}" for count, number in counts.most_common())
         raise DataError(
-            f"{odd}: images mix channels ({counts[1]} grey, {counts[3]} colour; this one is not {kind[usual]});"
-            " save all of them the same way"
+            f"{odd}: images mix channels ({mixed}; this one has not {usual}); save all of them the same way"
         )
     return kept
+
+
+def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
+    """The data set with the range that its values are scaled by, where none is declared and 8 bits are not all.
+
+    Raises:
+        DataError: when depths are mixed, or a file that is looked at cannot be decoded.
+    """
+    if reading.range is None:
+        some = dataset.train[:: max(1, len(dataset.train) // LOOKED_AT)]
+        reading = reading.model_copy(update={"range": find_ranges(decode(item.path, reading) for item in some)})
+    return replace(dataset, reading=reading)
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
@@ -154,17 +171,17 @@ def _unambiguous(items: list[Item], positive: str) -> list[Item]:
 
 def _scan(folder: Path, label: str, groups: dict[str, str], root: Path, masks: Path | None) -> list[Item]:
     paths = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    images = [p for p in paths if p.suffix.lower() in SUFFIXES]
+    images = [p for p in paths if suffix(p) in SUFFIXES]
     if not images:
         other = f" ({len(paths)} files of other kinds, such as {paths[0].name})" if paths else ""
-        raise DataError(f"{folder}: holds no PNG or JPEG image{other}; put this class's images there")
+        raise DataError(f"{folder}: holds no image of a known format{other}; put this class's images there")
     items = []
     for path in images:
         relative = path.relative_to(root).as_posix()
-        mask = masks / f"{path.stem}.png" if masks else None
+        mask = masks / f"{stem(path)}.png" if masks else None
         items.append(Item(path, label, groups.get(relative, relative), mask if mask and mask.is_file() else None))
     return items
 
 
 def _has_images(folder: Path) -> bool:
-    return any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+    return any(suffix(p) in SUFFIXES for p in folder.iterdir())

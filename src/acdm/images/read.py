@@ -1,58 +1,91 @@
-"""From image files to arrays: (C, H, W) float32 in [-1, 1], C = 1 for grey and 3 for colour."""
+"""From image files to arrays: (C, H, W) float32 in [-1, 1].  What a file is, its content says and not its name."""
 
 import hashlib
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from acdm.config import Reading
 from acdm.errors import DataError
+from acdm.images.grid import Grid
+from acdm.images.medical import read_dicom, read_nifti
+from acdm.images.pillow import read_png_or_jpeg
+from acdm.images.raw import Array, Mask, Raw, insist_size
+from acdm.images.tiff import read_tiff
 
-Array = NDArray[np.float32]
-
-FORMATS = ("PNG", "JPEG")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-MAX_PIXELS = 64_000_000  # of a file decoded whole
-MIN_SIDE = 8
-_TOO_LARGE = f"has more than {MAX_PIXELS // 10**6} million pixels, too many to decode whole; cut it into tiles"
-_DEPTH = {"1": 1, "L": 255, "RGB": 255, "I;16": 65535, "I": 65535}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".nii", ".nii.gz", ".dcm")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+AS_IS = Reading()
 
 
-def read_image(path: Path) -> Array:
-    """Decode a PNG or JPEG whole, upright, at its declared bit depth.
+@dataclass(frozen=True)
+class Picture:
+    """An image with what is needed to put maps back on it.
 
-    Palettes become colour; transparent pixels are laid on black.
+    Attributes:
+        pixels: (C, H, W) float32 in [-1, 1].
+        valid: (H, W), false where the file has no data; None where all pixels count.
+        grid: where the pixels lie in the world, if the file says.
+    """
 
-    Returns:
-        (C, H, W) float32 in [-1, 1]; the file's lowest value is -1 and its highest possible value 1.
+    pixels: Array
+    valid: Mask | None
+    grid: Grid | None
+
+
+def read_picture(path: Path, reading: Reading = AS_IS) -> Picture:
+    """Decode an image and scale it.
 
     Raises:
         DataError: a sentence that begins with the path, for everything that is not such an image.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                _check_header(path, image)
-                image.load()
-                upright = _plain(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not a PNG or JPEG image; convert or remove it") from None
-    except Image.DecompressionBombError:  # Pillow's own limit, met before ours can be looked at
-        raise DataError(f"{path}: {_TOO_LARGE}") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
-    pixels = np.asarray(upright, dtype=np.float32) / _DEPTH[upright.mode]
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1) * 2 - 1)
+    raw = decode(path, reading)
+    return Picture(raw.scaled(path, reading.range), raw.valid, raw.grid)
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
+def read_image(path: Path, reading: Reading = AS_IS) -> Array:
+    """(C, H, W) float32 in [-1, 1]; where no range is declared, the format's lowest and highest value."""
+    return read_picture(path, reading).pixels
+
+
+def read_mask(path: Path) -> Mask:
     """A mask image: (H, W), true where any channel is nonzero."""
-    return np.asarray((read_image(path) > -1).any(axis=0))
+    return np.asarray(decode(path).values.any(axis=0))
+
+
+def decode(path: Path, reading: Reading = AS_IS) -> Raw:
+    """An image in its file's own units.
+
+    Raises:
+        DataError: a sentence that begins with the path.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(352)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); replace or remove it") from None
+    if head[:4] in _TIFF:
+        return read_tiff(path, reading.bands, reading.pages == "channels")
+    if head[:6] == b"\x93NUMPY":
+        raw = _read_npy(path)
+    elif head[128:132] == b"DICM":
+        raw = read_dicom(path)
+    elif head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2") or head[:2] == b"\x1f\x8b":
+        raw = read_nifti(path)
+    else:
+        raw = read_png_or_jpeg(path)
+    return choose_bands(path, raw, reading.bands)
+
+
+def suffix(path: Path) -> str:
+    """Of a file's name, in lower case; .nii.gz is one."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+
+
+def stem(path: Path) -> str:
+    """A file's name without `suffix`."""
+    return path.name[: len(path.name) - len(suffix(path))]
 
 
 def digest(image: Array) -> str:
@@ -60,22 +93,28 @@ def digest(image: Array) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def _check_header(path: Path, image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: {_TOO_LARGE}")
-    if min(width, height) < MIN_SIDE:
-        raise DataError(f"{path}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
-    if getattr(image, "n_frames", 1) > 1:
-        raise DataError(f"{path}: holds {image.n_frames} frames; save the one that is meant")  # type: ignore[attr-defined]
+def _read_npy(path: Path) -> Raw:
+    """(H, W) or (C, H, W); 8 and 16 bit integers have their depth, all other numbers none."""
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        if stored.ndim not in (2, 3) or stored.dtype.kind not in "biuf":
+            raise ValueError(f"{stored.dtype} of {stored.ndim} dimensions, expected numbers (H, W) or (C, H, W)")
+        height, width = stored.shape[-2:]
+        insist_size(path, height, width, len(stored) if stored.ndim == 3 else 1)
+        values = np.array(stored, np.float32)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, TypeError, MemoryError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+    depth = {"uint8": 255.0, "uint16": 65535.0, "bool": 1.0}.get(stored.dtype.name)
+    values = values if values.ndim == 3 else values[None]
+    return Raw(values, f"npy, {len(values)} channels, {stored.dtype}", depth)
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Grey or RGB of the same pixels."""
-    if image.mode in _DEPTH:
-        return image
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
-        return flat.convert("L" if image.mode == "LA" else "RGB")
-    return image.convert("RGB")
+def choose_bands(path: Path, raw: Raw, bands: tuple[int, ...] | None) -> Raw:
+    """The channels that are asked for, in that order; `bands` count from 1, None takes all."""
+    if not bands:
+        return raw
+    if max(bands) > len(raw.values):
+        raise DataError(f"{path}: has {len(raw.values)} bands, not band {max(bands)}")
+    return Raw(raw.values[[band - 1 for band in bands]], raw.kind, raw.depth, raw.valid, raw.grid)

@@ -1,0 +1,88 @@
+"""How a signed map becomes scores and a mask: what `acdm.calibrate` learned without masks, kept with the run."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from acdm.errors import ConfigError, RunError
+from acdm.files import write_json
+from acdm.run import Run
+
+RULES = ("default", "negatives", "otsu", "two-means")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How one map becomes scores and a mask.
+
+    Attributes:
+        polarity: "positive", "negative" or "both".
+        threshold: a pixel belongs to the object where its score is at least this.
+        rule: how the threshold was found.
+        thresholds: what each named rule would say.
+    """
+
+    polarity: str
+    threshold: float
+    rule: str
+    thresholds: dict[str, float]
+
+    def silent(self) -> "Calibration":
+        """The same where every named rule claims nothing."""
+        return replace(self, threshold=np.inf, thresholds=dict.fromkeys(self.thresholds, np.inf))
+
+    def at(self, rule: str | float) -> float:
+        """The threshold by a named rule, or the number itself.
+
+        Raises:
+            ConfigError: when there is no such rule, or the number is no score.
+        """
+        if rule == "default":
+            return self.threshold
+        if rule in self.thresholds:
+            return self.thresholds[str(rule)]
+        try:
+            value = float(rule)
+        except ValueError:
+            value = np.nan
+        if not value >= 0:
+            names = ", ".join(("default", *self.thresholds))
+            raise ConfigError(f"threshold '{rule}': no such rule; give {names}, or a number of at least 0")
+        return value
+
+
+def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:
+    """A signed map (..., C, H, W) as one number a pixel (..., H, W): |map|, or its positive or negative part.
+
+    Channels are averaged after the part is taken.
+    """
+    values = np.asarray(signed)
+    if polarity == "positive":
+        values = np.maximum(values, 0)
+    elif polarity == "negative":
+        values = np.maximum(-values, 0)
+    else:
+        values = np.abs(values)
+    return np.asarray(values.mean(axis=-3))
+
+
+def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
+    write_json(run.calibration, {name: vars(c) for name, c in calibration.items()})
+
+
+def load_calibration(run: Run) -> dict[str, Calibration]:
+    """Raises RunError when calibration.json is missing or not one."""
+    content = run.read_json(run.calibration.name)
+    try:
+        return {
+            name: Calibration(
+                str(c["polarity"]),
+                float(c["threshold"]),
+                str(c["rule"]),
+                {str(rule): float(value) for rule, value in c["thresholds"].items()},
+            )
+            for name, c in content.items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError(f"{run.calibration}: not a calibration; make it again with --resume") from None

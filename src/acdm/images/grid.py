@@ -1,0 +1,65 @@
+"""Where pixels lie in the world, so that maps lie on their images: GeoTIFF and NIfTI geometry.
+
+Only geometry is kept; nothing else of a header, least of all who the patient is, ever reaches an output.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acdm.errors import DataError
+
+
+@dataclass(frozen=True)
+class GeoGrid:
+    """Of a georeferenced raster.
+
+    Attributes:
+        transform: (a, b, c, d, e, f); x = a * column + b * row + c, y = d * column + e * row + f, of pixel corners.
+        crs: coordinate reference system as WKT; "" where the file names none.
+    """
+
+    transform: tuple[float, float, float, float, float, float]
+    crs: str
+
+    @property
+    def pixel_area(self) -> float:
+        """Of one pixel, in the square of the unit of `crs`."""
+        a, b, _, d, e, _ = self.transform
+        return abs(a * e - b * d)
+
+
+@dataclass(frozen=True)
+class VoxelGrid:
+    """Of a NIfTI image.
+
+    Attributes:
+        affine: 4 x 4, from voxel indices to millimetres.
+        axis: along which the slices are cut.
+        shape: of the whole volume.
+    """
+
+    affine: tuple[tuple[float, ...], ...]
+    axis: int
+    shape: tuple[int, ...]
+
+    def matrix(self) -> NDArray[np.float64]:
+        return np.array(self.affine)
+
+
+Grid = GeoGrid | VoxelGrid
+
+
+def extra(module: str, name: str, why: str) -> ModuleType:
+    """A library of an optional set.
+
+    Raises:
+        DataError: with the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise DataError(f"{why} needs {module.split('.')[0]}: pip install 'acdm[{name}]'") from None
