@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from acdm.compose import compose
 from acdm.decompose import Decomposition
+from acdm.metrics import Box
 
 Pixels = NDArray[np.uint8]
 
 GAP = 2  # white pixels between two tiles
 FRAME = 2  # thickness of the red frame around branch 1
-RED = (200, 30, 30)
+RED, ORANGE = (200, 30, 30), (255, 140, 0)
 SHEET_SIDE = 128  # tiles of a sheet are enlarged to at least this many pixels
 
 
@@ -27,8 +29,18 @@ def to_pixels(image: Tensor) -> Pixels:
 def overlay(image: Tensor, scores: NDArray[np.floating], threshold: float) -> Pixels:
     """The image with the scored pixels in orange, as opaque as their share of twice the threshold, at most .7."""
     opacity = np.clip(scores / max(2 * threshold, 1e-12), 0, 1)[:, :, None] * 0.7
-    picture = to_pixels(image) * (1 - opacity) + np.array((255, 140, 0)) * opacity
+    picture = to_pixels(image) * (1 - opacity) + np.array(ORANGE) * opacity
     return np.asarray(picture.round().astype(np.uint8))
+
+
+def outlined(image: Tensor, mask: NDArray[np.bool_], boxes: Sequence[Box]) -> Pixels:
+    """The image with the mask's outline in orange and boxes in red."""
+    picture = to_pixels(image).copy()
+    picture[find_boundaries(mask, mode="inner")] = ORANGE
+    for top, left, bottom, right in boxes:
+        picture[[top, bottom - 1], left:right] = RED
+        picture[top:bottom, [left, right - 1]] = RED
+    return picture
 
 
 def sheet(images: Tensor, psi: Tensor) -> Pixels:

@@ -1,96 +1,99 @@
 """Maps of many images as files: floats for machines, pictures for people, one folder an image."""
 
-import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import StringIO
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from acdm.calibrate import Calibration
-from acdm.decompose import Decomposer, Decomposition, score
-from acdm.errors import DataError
+import numpy as np
+from numpy.typing import NDArray
+
+from acdm.calibration import score
+from acdm.decompose import MAPS, Decomposer, Decomposition
 from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
-from acdm.images.read import SUFFIXES
-from acdm.images.write import npy, png
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """What became of one image.
-
-    Attributes:
-        file: relative to the images' folder.
-        label: its class, given or decided; empty where it failed.
-        reason: why it failed, else empty.
-    """
-
-    file: str
-    label: str
-    reason: str
+from acdm.images.grid import GeoGrid
+from acdm.images.medical import nifti, open_nifti
+from acdm.images.read import Picture, choose_bands, suffix
+from acdm.images.tiff import tiff_size
+from acdm.images.write import geotiff, npy, png
+from acdm.sweep import Outcome, sweep
+from acdm.tables import csv_text
+from acdm.tiled import map_raster
 
 
 def map_folder(
-    decomposer: Decomposer, calibration: dict[str, Calibration], images: Path, out: Path, label: str | None
-) -> Iterator[Mapped]:
+    decomposer: Decomposer,
+    images: Path,
+    out: Path,
+    label: str | None,
+    axis: int = 2,
+    tile: int | None = None,
+    tell: Callable[[str], None] = lambda facts: None,
+) -> Iterator[Outcome]:
     """Decompose every image below `images` (or one file) into `out/<its name>/`; tells of each as it is done.
 
-    A file that cannot be read is told of and passed over; `out/maps.csv` lists all.
+    NIfTI volumes are taken slice by slice along `axis`; TIFFs more than twice as wide or high as training images in
+    windows of `tile` pixels, by default of the training images' size, and `tell` hears how far it is.  A file that
+    cannot be read is told of and passed over; `out/maps.csv` lists all.
 
     Raises:
         DataError: when there is no image or none that can be mapped, no such class, or `out` lies within `images`.
     """
-    root, paths = find_images(images)
-    inside = out.resolve().is_relative_to(root.resolve()) if images.is_dir() else out.resolve() == root.resolve()
-    if inside:
-        raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
+    decomposer.insist_finished()
     if label is not None:
         decomposer.index(label)
-    table: list[Mapped] = []
-    for path in paths:
-        name = path.relative_to(root).as_posix()
-        try:
-            d = decomposer.decompose(path, label)
-        except DataError as error:
-            table.append(Mapped(name, "", str(error)))
-        else:
-            write_decomposition(out / name, d, calibration)
-            table.append(Mapped(name, d.label, ""))
-        yield table[-1]
-    if all(row.reason for row in table):
-        raise DataError(f"none of {len(table)} images can be mapped; the first: {table[0].reason}")
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "reason"])
-    writer.writerows([row.file, row.label, row.reason] for row in table)
-    write_text(out / "maps.csv", text.getvalue())
+
+    def job(path: Path, name: str) -> str:
+        if suffix(path) in (".nii", ".nii.gz"):
+            return _map_volume(decomposer, path, out / name, label, axis)
+        side = tile or decomposer.side
+        if suffix(path) in (".tif", ".tiff") and side and max(tiff_size(path)) > 2 * side:
+            return map_raster(decomposer, path, out / name, label, side, tell)
+        d = decomposer.decompose(path, label)
+        write_decomposition(out / name, d)
+        return d.label
+
+    return sweep(images, out, "maps.csv", job)
 
 
-def find_images(images: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and every PNG and JPEG in it."""
-    if images.is_file():
-        return images.parent, [images]
-    if not images.is_dir():
-        raise DataError(f"{images}: no such file or folder")
-    paths = sorted(p for p in images.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise DataError(f"{images}: holds no PNG or JPEG image")
-    return images, paths
+def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | None, axis: int) -> str:
+    """Three maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
+    grid, slices = open_nifti(path, axis)
+    maps: dict[str, list[NDArray[np.float32]]] = {name: [] for name in MAPS}
+    labels, best, shown = [], -1.0, None
+    for raw in slices:
+        pixels = choose_bands(path, raw, decomposer.reading.bands).scaled(path, decomposer.reading.range)
+        d = decomposer.take_apart(Picture(pixels, None, grid), label, path)
+        labels.append(d.label)
+        for name, signed in d.maps().items():
+            maps[name].append(signed.numpy())
+        loudness = float(d.contrast.abs().mean()) if d.positive else 0.0
+        if loudness > best:
+            best, shown = loudness, d
+    for name, stack in maps.items():
+        write_bytes(folder / f"{name}.nii.gz", nifti(np.stack(stack), grid))
+    rows = [{"slice": number, "label": decided} for number, decided in enumerate(labels)]
+    write_text(folder / "slices.csv", csv_text(rows))
+    assert shown is not None  # a volume has at least one slice
+    write_bytes(folder / "strip.png", png(strip(shown)))
+    return max(set(labels), key=labels.count)
 
 
-def write_decomposition(folder: Path, d: Decomposition, calibration: dict[str, Calibration]) -> None:
+def write_decomposition(folder: Path, d: Decomposition) -> None:
     """One image's files.
 
     psi1, contrast, residual and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero
-    at mid-grey; overlay.png, reconstruction.png, counterfactual.png and strip.png, which has all in a row.
+    at mid-grey; GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png
+    and strip.png, which has all in a row.
     """
     for name, signed in d.maps().items():
         write_bytes(folder / f"{name}.npy", npy(signed.numpy()))
         write_bytes(folder / f"{name}.png", png(to_pixels(signed)))
+        if isinstance(d.grid, GeoGrid):
+            write_bytes(folder / f"{name}.tif", geotiff(signed.numpy(), d.grid, d.valid))
     write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
     for number, branch in enumerate(d.psi, start=1):
         write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
-    shown = calibration["contrast"]
+    shown = d.calibration["contrast"]
     write_bytes(folder / "overlay.png", png(overlay(d.image, score(d.contrast, shown.polarity), shown.threshold)))
     write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
     write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))
