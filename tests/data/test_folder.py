@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from acdm.config import Reading
 from acdm.data.folder import load_dataset, read_all
 from acdm.errors import DataError
 
@@ -131,8 +132,8 @@ def test_a_csv_lists_images(two_folders):
     ("spoil", "message"),
     [
         (lambda a, b: shutil.rmtree(b), "no such folder"),
-        (lambda a, b: [p.unlink() for p in b.iterdir()], "holds no PNG or JPEG"),
-        (lambda a, b: [p.rename(p.with_suffix(".nii")) for p in b.iterdir()], r"12 files of other kinds"),
+        (lambda a, b: [p.unlink() for p in b.iterdir()], "holds no image of a known format"),
+        (lambda a, b: [p.rename(p.with_suffix(".doc")) for p in b.iterdir()], r"12 files of other kinds"),
         (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "at least 4 images"),
     ],
 )
@@ -159,7 +160,7 @@ def test_mixed_channels_name_the_odd_file(two_folders):
     save(two_folders[1] / "odd.png", mode="RGB")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"odd\.png: images mix channels"):
-        read_all([*dataset.train, *dataset.validation, *dataset.test], len)
+        read_all([*dataset.train, *dataset.validation, *dataset.test], Reading(), lambda image, _: len(image))
 
 
 def test_every_unreadable_file_is_counted(two_folders):
@@ -167,7 +168,7 @@ def test_every_unreadable_file_is_counted(two_folders):
         (two_folders[0] / f"bad{number}.png").write_text("not an image")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"bad0\.png: not a PNG.*and 2 more"):
-        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), len)
+        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), Reading(), lambda image, _: len(image))
 
 
 def test_class_folders_of_a_data_folder_keep_its_groups_from_wherever_they_are_named(train_and_test, monkeypatch):
