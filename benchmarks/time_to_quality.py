@@ -17,11 +17,11 @@ import torch
 from reference import BATCH, LESSONS, NETWORK, WARMUP, Reference
 from torch import Tensor
 
+from acdm.calibration import score
 from acdm.compose import compose, distinction
 from acdm.config import Config, build
 from acdm.data.batches import Batches, mix
 from acdm.data.toy import draw
-from acdm.decompose import score
 from acdm.device import flush_denormals
 from acdm.fit import resolve
 from acdm.memory import keep_memory

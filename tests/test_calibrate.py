@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from acdm.calibrate import calibrate, load_calibration, network_maps, save_calibration
-from acdm.decompose import Decomposition, score
+from acdm.calibrate import calibrate, network_maps
+from acdm.calibration import load_calibration, save_calibration, score
+from acdm.decompose import Decomposition
 from acdm.run import Run
 
 

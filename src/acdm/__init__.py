@@ -3,6 +3,7 @@
     run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
     model = acdm.load(run.path)
     d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.counterfactual
+    boxes = acdm.segment(d.contrast, rule="otsu").boxes
 
 Importing this is cheap: torch is loaded when something is called.
 """
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from acdm.decompose import Decomposer
     from acdm.run import Run
+    from acdm.segmentation import Segmentation
 
 __version__ = "0.1.0"
-__all__ = ["load", "train"]
+__all__ = ["load", "segment", "train"]
 
 
 def train(
@@ -57,3 +61,10 @@ def load(run: str | Path) -> "Decomposer":
     from acdm.decompose import load as load_run
 
     return load_run(run)
+
+
+def segment(signed: "Tensor", rule: str | float = "default", **options: Any) -> "Segmentation":
+    """Cut a map of a decomposition into a mask and regions; see `acdm.segmentation.segment`."""
+    from acdm.segmentation import segment as cut
+
+    return cut(signed, rule, **options)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 import acdm
-from acdm.config import Augment, Judged, Network, Optimiser, Preset, Weights, overlay, read_yaml
-from acdm.errors import AcdmError
+from acdm.commands.data import data
+from acdm.commands.images import map_, segment
+from acdm.config import Augment, Judged, Network, Optimiser, Preset, Reading, Weights, overlay, read_yaml
+from acdm.errors import AcdmError, DataError
 from acdm.memory import keep_memory
 
 app = App(
@@ -17,9 +20,12 @@ app = App(
     help="Two folders of images in, class distinction maps out.",
     version=acdm.__version__,
     result_action="return_value",
+    default_parameter=Parameter(consume_multiple=True),
 )
+app.command(data)
+app.command(map_, name="map")
+app.command(segment)
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
-NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 
 
 @app.command
@@ -75,6 +81,56 @@ def toy(
 
 
 @app.command
+def check(
+    data: list[Path],
+    /,
+    *,
+    json: bool = False,
+    positive: str | None = None,
+    preset: Preset | None = None,
+    size: int | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+) -> None:
+    """Examine images before training: counts, bad files, duplicates, shortcuts, and the plan.
+
+    Parameters
+    ----------
+    data
+        As for train.
+    json
+        Print everything as JSON.
+    positive
+        The class that carries the object, as for train.
+    preset
+        As for train; decides the plan.
+    size
+        As for train; decides the plan.
+    minutes
+        As for train; decides the plan.
+    steps
+        As for train; decides the plan.
+    seed
+        Of the split, where one has to be made.
+    """
+    from json import dumps
+
+    from acdm.check import check as examine
+    from acdm.check import summary
+    from acdm.data.folder import load_dataset
+    from acdm.screen import bar
+
+    options = {"preset": preset, "size": size, "minutes": minutes, "steps": steps, "seed": seed}
+    dataset = load_dataset(data, positive, seed)
+    with bar("images", len(dataset.items)) as tick:
+        found = examine(dataset, {key: value for key, value in options.items() if value is not None}, tick)
+    print(dumps(found.as_json(), indent=1, ensure_ascii=False) if json else summary(found))
+    if found.problems:
+        raise DataError(f"{len(found.problems)} problems would stop the training; the first: {found.problems[0]}")
+
+
+@app.command
 def train(
     data: list[Path],
     /,
@@ -97,6 +153,7 @@ def train(
     network: Network | None = None,
     optimiser: Optimiser | None = None,
     augment: Augment | None = None,
+    images: Reading | None = None,
 ) -> None:
     """Train on a data folder, or on two folders of images.
 
@@ -137,7 +194,7 @@ def train(
     from acdm.screen import watching
     from acdm.start import start
 
-    nested = {"loss": loss, "network": network, "optimiser": optimiser, "augment": augment}
+    nested = {"loss": loss, "network": network, "optimiser": optimiser, "augment": augment, "images": images}
     options: dict[str, Any] = read_yaml(config) if config else {}
     plain = {
         "size": size, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed, "device": device,
@@ -153,39 +210,6 @@ def train(
         run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))
     print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
-
-
-@app.command(name="map")
-def map_(run: Path, images: Path, *, out: NeededOut, label: str = "auto") -> None:
-    """Write psi1, contrast, residual and all branches of every image, at its own size.
-
-    Parameters
-    ----------
-    run
-        Run folder.
-    images
-        A folder, searched through, or one file.
-    out
-        Where the maps go; one folder an image.
-    label
-        Class of the images; auto lets the run's judge decide.
-    """
-    from acdm.calibrate import load_calibration
-    from acdm.errors import PartialError
-    from acdm.maps import find_images, map_folder
-    from acdm.run import Run
-    from acdm.screen import bar
-
-    found = find_images(images)[1]
-    decomposer, calibration = acdm.load(run), load_calibration(Run.open(run))
-    failed = []
-    with bar("maps", len(found)) as tick:
-        for done in map_folder(decomposer, calibration, images, out, None if label == "auto" else label):
-            tick()
-            failed += [done] if done.reason else []
-    print(f"{len(found) - len(failed)} images mapped into {out}")
-    if failed:
-        raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {out}/maps.csv")
 
 
 @app.command

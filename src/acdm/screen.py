@@ -15,12 +15,16 @@ PLAIN_EVERY = 100  # steps between two lines of a log file
 
 
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar; call what is yielded once an item.  Silent where there is no terminal."""
+def bar(what: str, total: int) -> Iterator[Callable[..., None]]:
+    """A progress bar; call what is yielded once an item, or with words to show.  Silent where there is no terminal."""
     console = Console(stderr=True)
     with _progress(console) as progress:
         task = progress.add_task(what, total=total, facts="")
-        yield lambda: progress.advance(task)
+
+        def tick(facts: str | None = None) -> None:
+            progress.update(task, advance=facts is None, facts=facts or "")
+
+        yield tick
 
 
 @contextmanager

@@ -111,6 +111,43 @@ def test_maps_come_back_at_their_own_size_and_sum_up(run, tmp_path):
     np.testing.assert_allclose(shown, np.clip(np.round(maps["psi1"][0] * 127 + 128), 1, 255), atol=1)
 
 
+def test_segment_writes_masks_at_the_images_size_and_files_for_other_tools(run, toy, tmp_path):
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 50), dtype=np.uint8)
+    for name in ("wide.png", "wide.bmp.png", "same.jpg", "same.png"):
+        Image.fromarray(pixels).save(images / name)
+    (images / "broken.png").write_bytes(b"no image")
+    options = ["--label", "with", "--map", "psi1", "--threshold", "0.0", "--to", "coco,yolo,label-studio,cvat"]
+    assert main(["segment", str(run), str(images), "-o", str(out), *options]) == 3
+    masks = sorted(p.name for p in (out / "masks").iterdir())
+    assert masks == ["same.jpg.png", "same.png.png", "wide.bmp.png", "wide.png"]
+    mask = np.asarray(Image.open(out / "masks" / "wide.png"))
+    assert mask.shape == (30, 50)
+    assert set(np.unique(mask)) <= {0, 255}
+    coco = json.loads((out / "coco.json").read_text())
+    assert coco["categories"] == [{"id": 1, "name": "with"}]
+    assert sum(a["area"] for a in coco["annotations"] if a["image_id"] == 4) == (mask > 0).sum()
+    for name in ("label-studio.json", "label-studio-config.xml", "cvat.xml", "yolo/wide.txt", "yolo/classes.txt"):
+        assert (out / name).is_file(), name
+    lines = (out / "segment.csv").read_text().splitlines()
+    assert sum("broken.png" in line and "not a PNG" in line for line in lines) == 1
+    assert (out / "outlines" / "wide.png").is_file()
+    assert len((out / "regions.csv").read_text().splitlines()) == 1 + len(coco["annotations"])
+
+
+def test_nothing_is_claimed_on_images_of_the_class_without_the_object(run, toy, tmp_path):
+    out = tmp_path / "out"
+    assert main(["segment", str(run), str(toy / "test" / "without"), "-o", str(out), "--label", "without"]) == 0
+    assert all(not np.asarray(Image.open(path)).any() for path in (out / "masks").iterdir())
+
+
+@pytest.mark.parametrize("options", [["--threshold", "mean"], ["--to", "voc"], ["--label", "nobody"]])
+def test_segment_refuses_what_it_does_not_know(run, toy, tmp_path, options, capsys):
+    assert main(["segment", str(run), str(toy / "test"), "-o", str(tmp_path / "out"), *options]) == 2
+    assert options[1] in capsys.readouterr().err
+
+
 def test_the_label_can_be_decided_and_is_told(run, toy, tmp_path):
     assert main(["map", str(run), str(toy / "test"), "-o", str(tmp_path / "out")]) == 0
     lines = (tmp_path / "out" / "maps.csv").read_text().splitlines()
@@ -356,3 +393,23 @@ def test_torchvision_is_absent():
     import importlib.util
 
     assert importlib.util.find_spec("torchvision") is None
+
+
+def test_deep_images_are_scaled_by_the_training_images_and_ever_after(tmp_path, rng, capsys):
+    """Floats of two classes, several values on one option, and the range that is kept with the run."""
+    for label, level in (("a", 0), ("b", 50)):
+        (tmp_path / label).mkdir()
+        for number in range(12):
+            values = 1000 + level + 10 * rng.standard_normal((2, 20, 20))
+            np.save(tmp_path / label / f"{number}.npy", values.astype(np.float32))
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main(["train", *folders, "-o", str(tmp_path / "run"), *TINY]) == 0
+    assert "become -1 to 1" in capsys.readouterr().err
+    ranges = read_yaml(tmp_path / "run" / "config.yaml")["images"]["range"]
+    assert len(ranges) == 2
+    assert all(900 < low < 1000 < high < 1150 for low, high in ranges)
+    assert main(["evaluate", str(tmp_path / "run"), *folders]) == 0
+    options = ["--images.range", "0", "2000", "--images.bands", "2"]
+    assert main(["train", *folders, "-o", str(tmp_path / "other"), *TINY, *options]) == 0
+    images = read_yaml(tmp_path / "other" / "config.yaml")["images"]
+    assert (images["range"], images["bands"]) == ([[0.0, 2000.0]], [2])

@@ -1,0 +1,118 @@
+"""acdm map, acdm segment: one job over many images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+import acdm
+from acdm.errors import ConfigError, PartialError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from acdm.sweep import Outcome
+
+NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
+
+
+def map_(
+    run: Path,
+    images: Path,
+    *,
+    out: NeededOut,
+    label: str = "auto",
+    axis: Literal[0, 1, 2] = 2,
+    tile: Annotated[int | None, Parameter(validator=Number(gte=8))] = None,
+) -> None:
+    """Write psi1, contrast, residual and all branches of every image, at its own size.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    images
+        A folder, searched through, or one file.
+    out
+        Where the maps go; one folder an image.
+    label
+        Class of the images; auto lets the run's judge decide.
+    axis
+        Along which NIfTI volumes are cut into slices.
+    tile
+        Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.
+    """
+    from acdm.maps import map_folder
+
+    decomposer, given = acdm.load(run), None if label == "auto" else label
+    _follow(
+        lambda tell: map_folder(decomposer, images, out, given, axis, tile, tell),
+        images, "maps", f"mapped into {out}", out / "maps.csv",
+    )  # fmt: skip
+
+
+def segment(
+    run: Path,
+    images: Path,
+    *,
+    out: NeededOut,
+    map: Literal["psi1", "contrast", "residual"] = "contrast",
+    threshold: str = "default",
+    min_area: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    refine: Literal["none", "watershed", "random-walker"] = "none",
+    to: str = "coco",
+    label: str = "auto",
+) -> None:
+    """Write masks, boxes and their files for other tools, at the images' own size.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    images
+        A folder, searched through, or one file.
+    out
+        Where everything goes.
+    map
+        Which map is cut.
+    threshold
+        default, negatives, otsu or two-means (learned on training images, without masks), or a number.
+    min_area
+        In pixels; smaller parts are dropped and smaller holes closed.
+    refine
+        Move borders to edges of the image, and how.
+    to
+        Comma-separated: coco, yolo, label-studio, cvat.
+    label
+        Class of the images; auto lets the run's judge decide.
+    """
+    from acdm.detect import FORMATS
+    from acdm.masks import Recipe, segment_folder
+
+    formats = [name for name in to.split(",") if name]
+    if unknown := set(formats) - set(FORMATS):
+        raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
+    recipe = Recipe(map, threshold, min_area, refine)
+    decomposer, given = acdm.load(run), None if label == "auto" else label
+    _follow(
+        lambda tell: segment_folder(decomposer, images, out, given, recipe, formats),
+        images, "masks", f"segmented into {out}", out / "segment.csv",
+    )  # fmt: skip
+
+
+def _follow(
+    begin: "Callable[[Callable[[str], None]], Iterator[Outcome]]", images: Path, what: str, done: str, table: Path
+) -> None:
+    """Show progress; raises PartialError when some images failed."""
+    from acdm.screen import bar
+    from acdm.sweep import find_images
+
+    failed, count = [], len(find_images(images)[1])
+    with bar(what, count) as tick:
+        for outcome in begin(tick):
+            tick()
+            failed += [outcome] if outcome.reason else []
+    print(f"{count - len(failed)} images {done}")
+    if failed:
+        raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {table}")
