@@ -168,7 +168,11 @@ def test_every_unreadable_file_is_counted(two_folders):
         (two_folders[0] / f"bad{number}.png").write_text("not an image")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"bad0\.png: not a PNG.*and 2 more"):
-        read_all(sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path), Reading(), lambda image, _: len(image))
+        read_all(
+            sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path),
+            Reading(),
+            lambda image, _: len(image),
+        )
 
 
 def test_class_folders_of_a_data_folder_keep_its_groups_from_wherever_they_are_named(train_and_test, monkeypatch):

@@ -94,9 +94,7 @@ def find_ranges(images: Iterable[Raw]) -> Ranges | None:
         return None  # whoever reads them all will say which
     pooled = [np.concatenate(channel) for channel in zip(*samples, strict=True)]
     if not all(len(values) for values in pooled):
-        raise DataError(
-            "a channel holds no finite value; declare --images.range LOW HIGH"
-        )
+        raise DataError("a channel holds no finite value; declare --images.range LOW HIGH")
     ranges = tuple(tuple(float(v) for v in np.quantile(values, (0.001, 0.999))) for values in pooled)
     if any(not low < high for low, high in ranges):
         raise DataError("a channel has one value in nearly all pixels; declare --images.range LOW HIGH")
