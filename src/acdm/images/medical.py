@@ -44,6 +44,8 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
         shape = tuple(int(n) for n in image.shape)
         affine = np.asarray(image.affine, float)
         stored = image.dataobj
+        plain = image.header.get_slope_inter()[0] in (None, 1)
+        depth = {"uint8": 255.0, "uint16": 65535.0}.get(image.get_data_dtype().name) if plain else None
     except Exception as error:  # nibabel raises whatever its many readers raise
         raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
     if not 2 <= len(shape) <= 4 or 0 in shape:
@@ -55,10 +57,10 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
     height, width = (whole[k] for k in (2, 1, 0) if k != axis)
     insist_size(path, height, width, channels)
     grid = VoxelGrid(tuple(map(tuple, affine.tolist())), axis, whole[:3])
-    return grid, _slices(path, stored, whole, grid)
+    return grid, _slices(path, stored, whole, grid, depth)
 
 
-def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid) -> Iterator[Raw]:
+def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid, depth: float | None) -> Iterator[Raw]:
     if path.name.lower().endswith(".gz"):
         stored = _whole(path, stored)  # or every slice decompresses the file anew
     for number in range(shape[grid.axis]):
@@ -68,7 +70,7 @@ def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid) ->
         except (OSError, EOFError, ValueError, TypeError, zlib.error, MemoryError) as error:
             raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
         cut = cut.reshape(*(n for k, n in enumerate(shape[:3]) if k != grid.axis), -1)  # (earlier, later, C)
-        yield Raw(np.ascontiguousarray(cut.transpose(2, 1, 0)), "NIfTI", None, None, grid)
+        yield Raw(np.ascontiguousarray(cut.transpose(2, 1, 0)), "NIfTI", depth, None, grid)
 
 
 def _whole(path: Path, stored: Any) -> NDArray[Any]:

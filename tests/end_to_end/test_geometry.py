@@ -1,0 +1,66 @@
+"""Maps lie on their images: georeferenced rasters and volumes through the command line."""
+
+import numpy as np
+import pytest
+from extras import installed
+
+from acdm.cli import main
+
+rasterio, nibabel = installed("rasterio"), installed("nibabel")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("geometry")
+    assert main(["toy", str(root / "toy"), "--size", "16", "--train", "40", "--test", "12"]) == 0
+    options = [
+        "--size",
+        "16",
+        "--precision",
+        "fp32",
+        "--network.width",
+        "4",
+        "--network.max-width",
+        "8",
+        "--steps",
+        "6",
+    ]
+    assert main(["train", str(root / "toy"), "-o", str(root / "run"), *options]) == 0
+    return root / "run"
+
+
+@pytest.mark.skipif(rasterio is None, reason="the geo extra is not installed")
+@pytest.mark.parametrize("side", [16, 90])  # whole, and in windows
+def test_a_raster_comes_back_on_its_grid_with_its_holes(run, tmp_path, rng, side):
+    values = rng.integers(1, 255, (1, side, side + 7), dtype=np.uint8)
+    values[:, :3, :4] = 0
+    transform = rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+    about = {"driver": "GTiff", "count": 1, "height": side, "width": side + 7, "dtype": "uint8", "nodata": 0}
+    with rasterio.open(tmp_path / "x.tif", "w", crs="EPSG:32632", transform=transform, **about) as raster:
+        raster.write(values)
+    assert main(["map", str(run), str(tmp_path / "x.tif"), "-o", str(tmp_path / "out"), "--label", "with"]) == 0
+    for name in ("psi1", "contrast", "residual"):
+        with rasterio.open(tmp_path / "out" / "x.tif" / f"{name}.tif") as raster:
+            assert raster.crs.to_epsg() == 32632
+            assert raster.transform == transform
+            holes = np.isnan(raster.read(1))
+        assert holes[:3, :4].all()
+        assert holes.sum() == 12
+
+
+@pytest.mark.skipif(nibabel is None, reason="the medical extra is not installed")
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_volume_comes_back_with_its_affine(run, tmp_path, rng, axis):
+    affine = np.array([[-2.0, 0, 0, 90], [0, 0, 3, -40], [0, 2.5, 0, 7], [0, 0, 0, 1]])
+    volume = rng.random((12, 14, 9)).astype(np.float32) * 255
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "v.nii.gz")
+    images, out = str(tmp_path / "v.nii.gz"), tmp_path / "out"
+    # a run of 8 bit images has no range for floats
+    assert main(["map", str(run), images, "-o", str(out), "--axis", str(axis)]) == 2
+    nibabel.save(nibabel.Nifti1Image(volume.astype(np.uint8), affine), tmp_path / "v.nii.gz")
+    assert main(["map", str(run), images, "-o", str(out), "--axis", str(axis)]) == 0
+    for name in ("psi1", "contrast", "residual"):
+        back = nibabel.load(out / "v.nii.gz" / f"{name}.nii.gz")
+        assert back.shape == volume.shape
+        np.testing.assert_allclose(back.affine, affine)
+    assert len((out / "v.nii.gz" / "slices.csv").read_text().splitlines()) == 1 + volume.shape[axis]
