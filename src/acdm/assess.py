@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from acdm import metrics
-from acdm.calibration import load_calibration, score
+from acdm.calibration import score
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, read_all
 from acdm.decompose import load
@@ -51,9 +51,9 @@ def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
 
 def _write_gallery(run: Run, truth: Truth) -> None:
     """Best, median and worst positive image by AUPRC of the default map, and random images of both classes."""
-    decomposer, calibration = load(run.path), load_calibration(run)
+    decomposer = load(run.path)
     positive = truth.only(decomposer.classes[1])
-    polarity = calibration[DEFAULT_MAP].polarity
+    polarity = decomposer.calibration[DEFAULT_MAP].polarity
     values = {}
     for i in positive:
         if truth.masks[i].any():

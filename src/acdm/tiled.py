@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acdm.decompose import MAPS, Decomposer
 from acdm.errors import DataError, WriteError
 from acdm.images.grid import extra
-from acdm.images.raw import Mask, Raw
+from acdm.images.raw import DEPTHS, Mask, Raw
 from acdm.images.read import Picture
 
 Floats = NDArray[np.floating]
@@ -132,8 +132,7 @@ def _window(rasterio: Any, source: Any, decomposer: Decomposer, place: tuple[int
         raise DataError(f"{source.name}: has {source.count} bands, this run was trained on {len(bands)}")
     stored = source.read(bands, window=window)
     valid: Mask = source.dataset_mask(window=window) > 0
-    depth = {"uint8": 255.0, "uint16": 65535.0}.get(stored.dtype.name)
-    return Raw(stored.astype(np.float32), "GeoTIFF", depth, None if valid.all() else valid)
+    return Raw(stored.astype(np.float32), "GeoTIFF", DEPTHS.get(stored.dtype.name), None if valid.all() else valid)
 
 
 def _starts(length: int, side: int) -> list[int]:

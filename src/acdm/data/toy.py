@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from acdm.data.layout import empty_folder
 from acdm.errors import DataError
 from acdm.files import write_bytes, write_json
 from acdm.images.write import png
@@ -94,8 +95,7 @@ def write_toy(
     Raises:
         DataError: when the folder holds something already, or a number makes no sense.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: already exists; choose another folder")
+    empty_folder(folder)
     if size < 16 or min(train, test) < 8:
         raise DataError(f"size must be at least 16 and images at least 8 a part, got {size}, {train} and {test}")
     if seed < 0:

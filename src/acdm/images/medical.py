@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acdm.errors import DataError
 from acdm.images.grid import VoxelGrid, extra
-from acdm.images.raw import MAX_VALUES, Raw, insist_size
+from acdm.images.raw import DEPTHS, MAX_VALUES, Raw, insist_size
 
 MAX_VOXELS = 4 * MAX_VALUES  # of a volume, which is read slice by slice
 
@@ -45,7 +45,7 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
         affine = np.asarray(image.affine, float)
         stored = image.dataobj
         plain = image.header.get_slope_inter()[0] in (None, 1)
-        depth = {"uint8": 255.0, "uint16": 65535.0}.get(image.get_data_dtype().name) if plain else None
+        depth = DEPTHS.get(image.get_data_dtype().name) if plain else None
     except Exception as error:  # nibabel raises whatever its many readers raise
         raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
     if not 2 <= len(shape) <= 4 or 0 in shape:
@@ -62,20 +62,17 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
 
 def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid, depth: float | None) -> Iterator[Raw]:
     if path.name.lower().endswith(".gz"):
-        stored = _whole(path, stored)  # or every slice decompresses the file anew
+        stored = _decoded(path, stored, ...)  # or every slice decompresses the file anew
     for number in range(shape[grid.axis]):
         place = tuple(number if k == grid.axis else slice(None) for k in range(3))
-        try:
-            cut = np.asarray(stored[place[: len(stored.shape)]], np.float32)
-        except (OSError, EOFError, ValueError, TypeError, zlib.error, MemoryError) as error:
-            raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        cut = _decoded(path, stored, place[: len(stored.shape)])
         cut = cut.reshape(*(n for k, n in enumerate(shape[:3]) if k != grid.axis), -1)  # (earlier, later, C)
         yield Raw(np.ascontiguousarray(cut.transpose(2, 1, 0)), "NIfTI", depth, None, grid)
 
 
-def _whole(path: Path, stored: Any) -> NDArray[Any]:
+def _decoded(path: Path, stored: Any, place: Any) -> NDArray[np.float32]:
     try:
-        return np.asarray(stored, np.float32)
+        return np.asarray(stored[place], np.float32)
     except (OSError, EOFError, ValueError, TypeError, zlib.error, MemoryError) as error:
         raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
 

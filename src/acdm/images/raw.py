@@ -18,6 +18,7 @@ MAX_VALUES = 256_000_000  # of a file decoded whole: pixels times channels
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 8
 MAX_CHANNELS = 64
+DEPTHS = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # highest value of types that have their own range
 SAMPLE = 20_000  # values of a channel that a range is found from, an image
 
 
