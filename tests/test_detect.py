@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from acdm.detect import Detections, coco, cvat, label_config, label_studio, outline, yolo
-from acdm.segmentation import regions_of
+from acdm.regions import regions_of
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def mask(rng):
 
 @pytest.fixture
 def found(mask):
-    return Detections("a/b.png", *mask.shape, regions_of(mask, np.random.default_rng(1).random(mask.shape)))
+    return Detections("a/b.png", *mask.shape, regions_of([(0, mask, np.random.default_rng(1).random(mask.shape))]))
 
 
 def test_pycocotools_reads_back_every_mask(found, mask, tmp_path):

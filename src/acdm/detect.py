@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from skimage.measure import approximate_polygon, find_contours
 
-from acdm.segmentation import Mask, Region
+from acdm.images.grid import GeoGrid, Grid
+from acdm.regions import Mask, Region
 
-FORMATS = ("coco", "yolo", "label-studio", "cvat")
+FORMATS = ("coco", "yolo", "label-studio", "cvat", "geojson")
 TOLERANCE = 0.5  # pixels that a polygon may leave the mask's outline
 
 
@@ -27,13 +28,22 @@ class Detections:
     Attributes:
         file: name relative to the images' folder, with forward slashes.
         height, width: of the image in pixels.
-        regions: from `acdm.segmentation`.
+        regions: from `acdm.regions`.
+        grid: where the image lies in the world, if its file says.
+        slice: of a volume; None for flat images.
     """
 
     file: str
     height: int
     width: int
     regions: Sequence[Region]
+    grid: Grid | None = None
+    slice: int | None = None
+
+    @property
+    def placed(self) -> bool:
+        """Whether the image says where on the earth it lies."""
+        return isinstance(self.grid, GeoGrid) and bool(self.grid.crs)
 
 
 def coco(found: Sequence[Detections], category: str) -> dict[str, Any]:

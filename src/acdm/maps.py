@@ -11,13 +11,13 @@ from acdm.decompose import MAPS, Decomposer, Decomposition
 from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid
-from acdm.images.medical import nifti, open_nifti
-from acdm.images.read import Picture, choose_bands, suffix
-from acdm.images.tiff import tiff_size
+from acdm.images.medical import nifti
+from acdm.images.read import suffix
 from acdm.images.write import geotiff, npy, png
 from acdm.sweep import Outcome, sweep
 from acdm.tables import csv_text
-from acdm.tiled import map_raster
+from acdm.tiled import map_raster, side_of_windows
+from acdm.volumes import decomposed
 
 
 def map_folder(
@@ -45,8 +45,7 @@ def map_folder(
     def job(path: Path, name: str) -> str:
         if suffix(path) in (".nii", ".nii.gz"):
             return _map_volume(decomposer, path, out / name, label, axis)
-        side = tile or decomposer.side
-        if suffix(path) in (".tif", ".tiff") and side and max(tiff_size(path)) > 2 * side:
+        if side := side_of_windows(decomposer, path, tile):
             return map_raster(decomposer, path, out / name, label, side, tell)
         d = decomposer.decompose(path, label)
         write_decomposition(out / name, d)
@@ -57,12 +56,10 @@ def map_folder(
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | None, axis: int) -> str:
     """Three maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
-    grid, slices = open_nifti(path, axis)
+    grid, slices = decomposed(decomposer, path, label, axis)
     maps: dict[str, list[NDArray[np.float32]]] = {name: [] for name in MAPS}
     labels, best, shown = [], -1.0, None
-    for raw in slices:
-        pixels = choose_bands(path, raw, decomposer.reading.bands).scaled(path, decomposer.reading.range)
-        d = decomposer.take_apart(Picture(pixels, None, grid), label, path)
+    for d in slices:
         labels.append(d.label)
         for name, signed in d.maps().items():
             maps[name].append(signed.numpy())

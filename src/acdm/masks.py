@@ -1,21 +1,30 @@
 """Masks and boxes of many images as files."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from torch import Tensor
 
-from acdm.decompose import Decomposer
+from acdm.calibration import score
+from acdm.decompose import Decomposer, Decomposition
 from acdm.detect import Detections, coco, cvat, label_config, label_studio, yolo
+from acdm.errors import ConfigError, DataError
 from acdm.figure import outlined
 from acdm.files import write_bytes, write_json, write_text
+from acdm.geojson import geojson, square_metres
+from acdm.images.grid import GeoGrid
+from acdm.images.medical import nifti
+from acdm.images.read import suffix
 from acdm.images.write import png
-from acdm.segmentation import Refine, Segmentation, segment
+from acdm.regions import painted, regions_of, tidied
+from acdm.segmentation import Refine, Segmentation, cut, segment
 from acdm.sweep import Outcome, find_images, sweep
 from acdm.tables import csv_text
+from acdm.tiled import large_geotiff, opened, side_of_windows
+from acdm.volumes import decomposed
 
 
 @dataclass(frozen=True)
@@ -27,25 +36,36 @@ class Recipe:
         rule: default, negatives, otsu, two-means, or a number.
         min_area: in pixels.
         refine: by edges of the image, and how.
+        axis: that volumes are cut along.
+        tile: side of the windows that large TIFFs are taken in; None takes the training images' side.
     """
 
     map: str = "contrast"
     rule: str = "default"
     min_area: int = 0
     refine: Refine = "none"
+    axis: int = 2
+    tile: int | None = None
 
 
 def segment_folder(
-    decomposer: Decomposer, images: Path, out: Path, label: str | None, recipe: Recipe, formats: Sequence[str]
+    decomposer: Decomposer,
+    images: Path,
+    out: Path,
+    label: str | None,
+    recipe: Recipe,
+    formats: Sequence[str],
+    tell: Callable[[str], None] = lambda facts: None,
 ) -> Iterator[Outcome]:
     """Segment every image below `images` (or one file) into `out`; tells of each as it is done.
 
-    `masks/` and `outlines/` hold a PNG an image, `regions.csv` a line a region, `segment.csv` what became of each
-    image; further files by `formats` (`acdm.detect.FORMATS`).
+    `masks/` holds a mask an image (PNG; NIfTI for volumes, GeoTIFF for rasters taken in windows), `outlines/` a picture
+    of each flat image taken whole, `regions.csv` a line a region, `segment.csv` what became of each image; further
+    files by `formats` (`acdm.detect.FORMATS`), without volumes, for which they have no room.
 
     Raises:
         DataError: as `sweep`, and when there is no such class.
-        ConfigError: when there is no such rule.
+        ConfigError: when there is no such rule, or GeoJSON is asked for and no image lies on the earth.
     """
     decomposer.insist_finished()
     if label is not None:
@@ -56,16 +76,68 @@ def segment_folder(
     found: list[Detections] = []
 
     def job(path: Path, name: str) -> str:
-        d = decomposer.decompose(path, label)
-        cut = segment(d.maps()[recipe.map], recipe.rule, min_area=recipe.min_area, refine=recipe.refine, image=d.image)
-        _write_pictures(out, names[name], d.image, cut)
-        height, width = cut.mask.shape
-        found.append(Detections(name, height, width, cut.regions))
-        return d.label
+        if suffix(path) in (".nii", ".nii.gz"):
+            detections, decided = _segment_volume(decomposer, path, name, out, label, recipe)
+        elif side := side_of_windows(decomposer, path, recipe.tile):
+            detections, decided = _segment_raster(decomposer, path, name, out, label, recipe, side, tell)
+        else:
+            d = decomposer.decompose(path, label)
+            segmented = _segment(d, recipe)
+            _write_pictures(out, names[name], d.image, segmented)
+            height, width = segmented.mask.shape
+            detections, decided = [Detections(name, height, width, segmented.regions, d.grid)], d.label
+        found.extend(detections)
+        return decided
 
     yield from sweep(images, out, "segment.csv", job)
     _write_regions(out, found)
-    _write_formats(out, found, decomposer.classes[1], formats, names)
+    _write_formats(out, [d for d in found if d.slice is None], decomposer.classes[1], formats, names)
+
+
+def _segment(d: Decomposition, recipe: Recipe) -> Segmentation:
+    return segment(d.maps()[recipe.map], recipe.rule, min_area=recipe.min_area, refine=recipe.refine, image=d.image)
+
+
+def _segment_volume(
+    decomposer: Decomposer, path: Path, name: str, out: Path, label: str | None, recipe: Recipe
+) -> tuple[list[Detections], str]:
+    """The mask on the volume's grid; regions slice by slice, and the class most slices are of."""
+    grid, slices = decomposed(decomposer, path, label, recipe.axis)
+    masks, found, labels = [], [], []
+    for number, d in enumerate(slices):
+        segmented = _segment(d, recipe)
+        masks.append(segmented.mask[None].astype(np.uint8))
+        labels.append(d.label)
+        height, width = segmented.mask.shape
+        found.append(Detections(name, height, width, segmented.regions, grid, number))
+    write_bytes(out / "masks" / f"{name.removesuffix(suffix(path))}.nii.gz", nifti(np.stack(masks), grid))
+    return found, max(set(labels), key=labels.count)
+
+
+def _segment_raster(
+    decomposer: Decomposer,
+    path: Path,
+    name: str,
+    out: Path,
+    label: str | None,
+    recipe: Recipe,
+    side: int,
+    tell: Callable[[str], None],
+) -> tuple[list[Detections], str]:
+    """The mask on the raster's grid; parts that lie in several bands of windows are one region."""
+    if recipe.refine != "none":
+        raise DataError(f"{path}: is taken in windows, which cannot be refined; leave --refine out for it")
+    known = decomposer.calibration[recipe.map]
+    threshold = known.at(recipe.rule)
+    with opened(decomposer, path, label, side, tell) as raster:
+        scored = ((top, score(maps[recipe.map], known.polarity), valid) for top, maps, valid in raster.bands)
+        regions = regions_of((top, cut(scores, threshold) & valid, scores) for top, scores, valid in scored)
+        regions = tidied(regions, recipe.min_area) if recipe.min_area > 1 else regions
+        with large_geotiff(out / "masks" / name, raster, 1, "uint8", None) as write:
+            for top in range(0, raster.height, side):
+                rows = min(raster.height, top + side)
+                write(top, painted(regions, top, rows, raster.width)[None] * np.uint8(255))
+    return [Detections(name, raster.height, raster.width, regions, raster.grid)], raster.label
 
 
 def _mask_names(names: list[str]) -> dict[str, str]:
@@ -75,22 +147,21 @@ def _mask_names(names: list[str]) -> dict[str, str]:
     return {name: mask if taken[mask] == 1 else f"{name}.png" for name, mask in short.items()}
 
 
-def _write_pictures(out: Path, name: str, image: Tensor, cut: Segmentation) -> None:
-    write_bytes(out / "masks" / name, png(cut.mask.astype(np.uint8) * 255))
-    write_bytes(out / "outlines" / name, png(outlined(image, cut.mask, cut.boxes)))
+def _write_pictures(out: Path, name: str, image: Tensor, segmented: Segmentation) -> None:
+    write_bytes(out / "masks" / name, png(segmented.mask.astype(np.uint8) * 255))
+    write_bytes(out / "outlines" / name, png(outlined(image, segmented.mask, segmented.boxes)))
 
 
 def _write_regions(out: Path, found: list[Detections]) -> None:
-    head = {"file": "", "top": 0, "left": 0, "bottom": 0, "right": 0, "area": 0, "score": 0.0}
-    rows = [
-        dict(zip(head, (d.file, *region.box, region.area, f"{region.score:.6g}"), strict=True))
-        for d in found
-        for region in d.regions
-    ]
-    if rows:
-        write_text(out / "regions.csv", csv_text(rows))
-    else:
-        write_text(out / "regions.csv", ",".join(head) + "\n")
+    head = ("file", "slice", "top", "left", "bottom", "right", "area", "area_m2", "score")
+    rows = []
+    for d in found:
+        for region in d.regions:
+            metres = f"{square_metres(region, d.grid):.6g}" if isinstance(d.grid, GeoGrid) and d.placed else ""
+            place = "" if d.slice is None else d.slice
+            values = (d.file, place, *region.box, region.area, metres, f"{region.score:.6g}")
+            rows.append(dict(zip(head, values, strict=True)))
+    write_text(out / "regions.csv", csv_text(rows) if rows else ",".join(head) + "\n")
 
 
 def _write_formats(
@@ -107,3 +178,7 @@ def _write_formats(
         write_text(out / "label-studio-config.xml", label_config(category))
     if "cvat" in formats:
         write_text(out / "cvat.xml", cvat(found, category))
+    if "geojson" in formats:
+        if not any(d.placed for d in found):
+            raise ConfigError("--to geojson: no image says where on the earth it lies; the other files are written")
+        write_json(out / "regions.geojson", geojson(found, category))

@@ -4,42 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
 from skimage.filters import sobel
-from skimage.morphology import remove_small_holes, remove_small_objects
 from skimage.segmentation import random_walker, watershed
 from torch import Tensor
 
 from acdm.calibration import Calibration, score
 from acdm.metrics import Box
+from acdm.regions import Mask, Region, Scores, painted, regions_of, tidied
 
-Mask = NDArray[np.bool_]
-Scores = NDArray[np.floating]
 Refine = Literal["none", "watershed", "random-walker"]
 
 SURE, NOTHING = 1.0, 0.3  # shares of the threshold: from here on surely object, up to here surely none
-CONNECTED = np.ones((3, 3))  # eight neighbours
-
-
-@dataclass(frozen=True)
-class Region:
-    """One connected part of a mask.
-
-    Attributes:
-        mask: (box height, box width), of this part alone.
-        box: first row, first column, one past the last row, one past the last column.
-        score: the map's mean within it.
-    """
-
-    mask: Mask
-    box: Box
-    score: float
-
-    @property
-    def area(self) -> int:
-        """Pixels."""
-        return int(self.mask.sum())
 
 
 @dataclass(frozen=True)
@@ -91,27 +66,21 @@ def segment(
         raise ValueError("got a map without a calibration, expected one of acdm.load(run).decompose(image)")
     threshold = known.at(rule)
     scores = score(signed, known.polarity)
-    mask = scores >= threshold if threshold > 0 else scores > 0
+    mask = cut(scores, threshold)
     if refine != "none" and mask.any():
         if image is None:
             raise ValueError(f"got no image, expected the one to refine by ({refine})")
         mask = _refined(mask, scores, threshold, np.asarray(image).mean(axis=0), refine)
+    regions = regions_of([(0, mask, scores)])
     if min_area > 1:
-        mask = remove_small_holes(
-            remove_small_objects(mask, max_size=min_area - 1, connectivity=2), max_size=min_area - 1
-        )
-    return Segmentation(mask, scores, threshold, regions_of(mask, scores))
+        regions = tidied(regions, min_area)
+        mask = painted(regions, 0, *mask.shape)
+    return Segmentation(mask, scores, threshold, regions)
 
 
-def regions_of(mask: Mask, scores: Scores) -> list[Region]:
-    """8-connected parts of a mask (H, W), the one with the highest mean of `scores` first."""
-    parts, _ = label(mask, structure=CONNECTED)
-    regions = []
-    for number, place in enumerate(find_objects(parts), start=1):
-        own = parts[place] == number
-        box = (place[0].start, place[1].start, place[0].stop, place[1].stop)
-        regions.append(Region(own, box, float(scores[place][own].mean())))
-    return sorted(regions, key=lambda region: -region.score)
+def cut(scores: Scores, threshold: float) -> Mask:
+    """True where a score reaches the threshold, and never where it is 0."""
+    return scores >= threshold if threshold > 0 else scores > 0
 
 
 def _refined(mask: Mask, scores: Scores, threshold: float, grey: Scores, how: Refine) -> Mask:

@@ -5,7 +5,8 @@ Memory grows with the width of the image times the height of one window, never w
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from acdm.decompose import MAPS, Decomposer
 from acdm.errors import DataError, WriteError
-from acdm.images.grid import extra
+from acdm.images.grid import GeoGrid, extra
 from acdm.images.raw import DEPTHS, Mask, Raw
-from acdm.images.read import Picture
+from acdm.images.read import Picture, suffix
+from acdm.images.tiff import tiff_size
 
 Floats = NDArray[np.floating]
 
@@ -55,74 +57,150 @@ def blended(
             band[..., h - rows :, :] = 0
 
 
-def map_raster(
-    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
-) -> str:
-    """Write the three maps of a raster of any size as float GeoTIFFs on its grid; the class most windows are of.
+@dataclass
+class Raster:
+    """A raster that is being mapped.
+
+    Attributes:
+        height, width: in pixels.
+        grid: where it lies on the earth; None where the file does not say.
+        bands: first row, the three maps (C, rows, W) and which pixels have data (rows, W), from the top.
+        labels: class of every window so far.
+    """
+
+    height: int
+    width: int
+    grid: GeoGrid | None
+    bands: Iterator[tuple[int, dict[str, Floats], Mask]]
+    labels: list[str]
+
+    @property
+    def label(self) -> str:
+        """The class most windows are of; empty where no window had data."""
+        return max(set(self.labels), key=self.labels.count) if self.labels else ""
+
+
+def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
+    """Side of the windows that a file is to be mapped in, in pixels; None where it is mapped whole.
+
+    TIFFs more than twice as wide or high as a window go in windows, by default of the training images' side.
+    """
+    side = tile or decomposer.side
+    return side if side and suffix(path) in (".tif", ".tiff") and max(tiff_size(path)) > 2 * side else None
+
+
+@contextmanager
+def opened(
+    decomposer: Decomposer, path: Path, label: str | None, side: int, tell: Callable[[str], None]
+) -> Iterator[Raster]:
+    """A raster of any size, to be mapped window by window while its bands are taken.
 
     Contrast is 0 in windows of the negative class, where it would show the object that the swap adds.
 
     Args:
         decomposer: of the run.
-        path: a TIFF; read window by window.
-        folder: where psi1.tif, contrast.tif and residual.tif go.
+        path: a TIFF.
         label: class of every window, or None for the judge's word on each.
         side: of the windows in pixels.
         tell: told how far it is.
 
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
-        WriteError: when the disk refuses.
     """
     rasterio = extra("rasterio", "geo", f"{path}: an image of this size")
     labels: list[str] = []
-    parts = {name: folder / f"{name}.part.tif" for name in MAPS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path) as source:
+
+                def apart(top: int, left: int, height: int, width: int) -> dict[str, Floats]:
+                    raw = _window(rasterio, source, decomposer, (left, top, width, height))
+                    if raw.valid is not None and not raw.valid.any():
+                        return {name: np.zeros_like(raw.values) for name in MAPS}
+                    pixels = raw.scaled(path, decomposer.reading.range)
+                    d = decomposer.take_apart(Picture(pixels, raw.valid, None), label, path)
+                    labels.append(d.label)
+                    maps = {name: signed.numpy() for name, signed in d.maps().items()}
+                    return maps if d.positive else {**maps, "contrast": np.zeros_like(maps["contrast"])}
+
+                def bands() -> Iterator[tuple[int, dict[str, Floats], Mask]]:
+                    try:
+                        for top, maps in blended(source.height, source.width, side, apart):
+                            rows = next(iter(maps.values())).shape[1]
+                            window = rasterio.windows.Window(0, top, source.width, rows)
+                            yield top, maps, source.dataset_mask(window=window) > 0
+                            tell(f"{path.name} {(top + rows) / source.height:.0%}")
+                    except rasterio.errors.RasterioIOError as error:
+                        raise _damaged(path, error) from None
+
+                crs = source.crs.to_wkt() if source.crs else ""
+                placed = crs or not source.transform.is_identity
+                grid = GeoGrid(tuple(source.transform)[:6], crs) if placed else None
+                yield Raster(source.height, source.width, grid, bands(), labels)
+        except rasterio.errors.RasterioIOError as error:
+            raise _damaged(path, error) from None
+
+
+def map_raster(
+    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
+) -> str:
+    """Write psi1.tif, contrast.tif and residual.tif of a raster, float on its grid; the class most windows are of.
+
+    Raises:
+        DataError: as `opened`.
+        WriteError: when the disk refuses.
+    """
+    channels = decomposer.branches.channels
+    with opened(decomposer, path, label, side, tell) as raster, ExitStack() as stack:
+        targets = {
+            name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
+            for name in MAPS
+        }
+        for top, maps, valid in raster.bands:
+            for name, band in maps.items():
+                band[:, ~valid] = np.nan
+                targets[name](top, band)
+    return raster.label
+
+
+@contextmanager
+def large_geotiff(
+    path: Path, raster: Raster, channels: int, kind: str, nodata: float | None
+) -> Iterator[Callable[[int, NDArray[Any]], None]]:
+    """A GeoTIFF on a raster's grid that is written band by band and has its name only when it is whole.
+
+    Yields:
+        What writes (C, rows, W) from a first row on.
+
+    Raises:
+        WriteError: when the disk refuses.
+    """
+    rasterio = extra("rasterio", "geo", "writing GeoTIFF")
+    part = path.with_name(f"{path.stem}.part.tif")
+    grid = raster.grid
+    place = {"transform": rasterio.Affine(*grid.transform), "crs": grid.crs or None} if grid else {}
     try:
-        with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            source = stack.enter_context(rasterio.open(path))
-            folder.mkdir(parents=True, exist_ok=True)
-            targets = {
-                name: stack.enter_context(_target(rasterio, part, source, decomposer)) for name, part in parts.items()
-            }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(
+            part, "w", driver="GTiff", dtype=kind, count=channels, height=raster.height, width=raster.width,
+            nodata=nodata, compress="deflate", tiled=True, bigtiff="IF_SAFER", **place,
+        ) as target:  # fmt: skip
 
-            def apart(top: int, left: int, height: int, width: int) -> dict[str, Floats]:
-                raw = _window(rasterio, source, decomposer, (left, top, width, height))
-                if raw.valid is not None and not raw.valid.any():
-                    return {name: np.zeros_like(raw.values) for name in MAPS}
-                pixels = raw.scaled(path, decomposer.reading.range)
-                d = decomposer.take_apart(Picture(pixels, raw.valid, None), label, path)
-                labels.append(d.label)
-                maps = {name: signed.numpy() for name, signed in d.maps().items()}
-                return maps if d.positive else {**maps, "contrast": np.zeros_like(maps["contrast"])}
+            def write(top: int, band: NDArray[Any]) -> None:
+                window = rasterio.windows.Window(0, top, raster.width, band.shape[1])
+                target.write(band.astype(kind), window=window)
 
-            for top, bands in blended(source.height, source.width, side, apart):
-                rows = next(iter(bands.values())).shape[1]
-                window = rasterio.windows.Window(0, top, source.width, rows)
-                missing = source.dataset_mask(window=window) == 0
-                for name, band in bands.items():
-                    band[:, missing] = np.nan
-                    targets[name].write(band.astype(np.float32), window=window)
-                tell(f"{path.name} {(top + rows) / source.height:.0%}")
-        for name, part in parts.items():
-            part.replace(folder / f"{name}.tif")
-    except rasterio.errors.RasterioIOError as error:
-        raise DataError(f"{path}: cannot be decoded, or {folder} not written ({error})") from None
-    except OSError as error:
-        raise WriteError(f"{folder}: cannot be written ({error.strerror or error}); free space") from None
+            yield write
+        part.replace(path)
+    except OSError as error:  # rasterio's errors among them
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error}); free space") from None
     finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-    return max(set(labels), key=labels.count) if labels else ""
+        part.unlink(missing_ok=True)
 
 
-def _target(rasterio: Any, path: Path, source: Any, decomposer: Decomposer) -> Any:
-    return rasterio.open(
-        path, "w", driver="GTiff", dtype="float32", count=decomposer.branches.channels, height=source.height,
-        width=source.width, transform=source.transform, crs=source.crs, nodata=np.nan, compress="deflate", tiled=True,
-        bigtiff="IF_SAFER",
-    )  # fmt: skip
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be decoded ({error}); replace or remove it")
 
 
 def _window(rasterio: Any, source: Any, decomposer: Decomposer, place: tuple[int, int, int, int]) -> Raw:

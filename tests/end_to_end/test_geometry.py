@@ -1,5 +1,8 @@
 """Maps lie on their images: georeferenced rasters and volumes through the command line."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 from extras import installed
@@ -64,3 +67,40 @@ def test_a_volume_comes_back_with_its_affine(run, tmp_path, rng, axis):
         assert back.shape == volume.shape
         np.testing.assert_allclose(back.affine, affine)
     assert len((out / "v.nii.gz" / "slices.csv").read_text().splitlines()) == 1 + volume.shape[axis]
+
+
+@pytest.mark.skipif(rasterio is None, reason="the geo extra is not installed")
+def test_a_raster_segmented_in_windows_has_no_seams(run, tmp_path, rng):
+    """At a threshold that all pixels pass, a raster of many windows is one region, and has its hole."""
+    values = rng.integers(1, 255, (1, 90, 97), dtype=np.uint8)
+    values[:, 30:34, 40:45] = 0
+    transform = rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+    about = {"driver": "GTiff", "count": 1, "height": 90, "width": 97, "dtype": "uint8", "nodata": 0}
+    with rasterio.open(tmp_path / "x.tif", "w", crs="EPSG:32632", transform=transform, **about) as raster:
+        raster.write(values)
+    out = tmp_path / "out"
+    options = ["--map", "residual", "--threshold", "0", "--to", "coco,geojson", "--tile", "16", "--label", "with"]
+    assert main(["segment", str(run), str(tmp_path / "x.tif"), "-o", str(out), *options]) == 0
+    with rasterio.open(out / "masks" / "x.tif") as mask:
+        assert (mask.crs.to_epsg(), mask.transform) == (32632, transform)
+        found = mask.read(1) > 0
+    assert not found[30:34, 40:45].any()
+    (feature,) = json.loads((out / "regions.geojson").read_text())["features"]
+    (annotation,) = json.loads((out / "coco.json").read_text())["annotations"]
+    assert feature["properties"]["area_px"] == annotation["area"] == found.sum() > 0.9 * found.size
+    assert feature["properties"]["area_m2"] == pytest.approx(found.sum() * 0.25, rel=1e-3)
+
+
+@pytest.mark.skipif(nibabel is None, reason="the medical extra is not installed")
+def test_a_volumes_mask_lies_on_the_volume(run, tmp_path, rng):
+    affine = np.array([[-2.0, 0, 0, 90], [0, 0, 3, -40], [0, 2.5, 0, 7], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(rng.integers(0, 255, (12, 14, 9), np.uint8), affine), tmp_path / "v.nii.gz")
+    options = ["--map", "residual", "--threshold", "0.05", "--axis", "1", "--to", "coco", "--label", "with"]
+    assert main(["segment", str(run), str(tmp_path / "v.nii.gz"), "-o", str(tmp_path / "out"), *options]) == 0
+    mask = nibabel.load(tmp_path / "out" / "masks" / "v.nii.gz")
+    assert mask.shape == (12, 14, 9)
+    np.testing.assert_allclose(mask.affine, affine)
+    rows = list(csv.DictReader((tmp_path / "out" / "regions.csv").read_text().splitlines()))
+    assert {int(row["slice"]) for row in rows} <= set(range(14))
+    assert sum(int(row["area"]) for row in rows) == np.count_nonzero(mask.dataobj) > 0
+    assert json.loads((tmp_path / "out" / "coco.json").read_text())["images"] == []

@@ -155,7 +155,6 @@ class TestGeoTIFF:
         picture = read_picture(tmp_path / "x.tif", Reading(range=((0, 5000),)))
         assert picture.grid.transform == (0.5, 0, 500_000, 0, -0.5, 5_000_000)
         assert self.rasterio.CRS.from_wkt(picture.grid.crs).to_epsg() == 32632
-        assert picture.grid.pixel_area == 0.25
         assert (~picture.valid).sum() == 20
         assert not picture.valid[:4, :5].any()
 

@@ -63,6 +63,8 @@ def segment(
     refine: Literal["none", "watershed", "random-walker"] = "none",
     to: str = "coco",
     label: str = "auto",
+    axis: Literal[0, 1, 2] = 2,
+    tile: Annotated[int | None, Parameter(validator=Number(gte=8))] = None,
 ) -> None:
     """Write masks, boxes and their files for other tools, at the images' own size.
 
@@ -83,9 +85,13 @@ def segment(
     refine
         Move borders to edges of the image, and how.
     to
-        Comma-separated: coco, yolo, label-studio, cvat.
+        Comma-separated: coco, yolo, label-studio, cvat, geojson.
     label
         Class of the images; auto lets the run's judge decide.
+    axis
+        Along which NIfTI volumes are cut into slices.
+    tile
+        Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.
     """
     from acdm.detect import FORMATS
     from acdm.masks import Recipe, segment_folder
@@ -93,10 +99,10 @@ def segment(
     formats = [name for name in to.split(",") if name]
     if unknown := set(formats) - set(FORMATS):
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
-    recipe = Recipe(map, threshold, min_area, refine)
+    recipe = Recipe(map, threshold, min_area, refine, axis, tile)
     decomposer, given = acdm.load(run), None if label == "auto" else label
     _follow(
-        lambda tell: segment_folder(decomposer, images, out, given, recipe, formats),
+        lambda tell: segment_folder(decomposer, images, out, given, recipe, formats, tell),
         images, "masks", f"segmented into {out}", out / "segment.csv",
     )  # fmt: skip
 

@@ -25,12 +25,6 @@ class GeoGrid:
     transform: tuple[float, float, float, float, float, float]
     crs: str
 
-    @property
-    def pixel_area(self) -> float:
-        """Of one pixel, in the square of the unit of `crs`."""
-        a, b, _, d, e, _ = self.transform
-        return abs(a * e - b * d)
-
 
 @dataclass(frozen=True)
 class VoxelGrid:

@@ -1,0 +1,23 @@
+"""NIfTI volumes, slice by slice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from acdm.decompose import Decomposer, Decomposition
+from acdm.images.grid import VoxelGrid
+from acdm.images.medical import open_nifti
+from acdm.images.read import Picture, choose_bands
+
+
+def decomposed(
+    decomposer: Decomposer, path: Path, label: str | None, axis: int
+) -> tuple[VoxelGrid, Iterator[Decomposition]]:
+    """A volume's geometry, and its slices along an axis (0, 1 or 2) taken apart one by one.
+
+    Raises:
+        DataError: when the file cannot be read, or its channels are not those of the run.
+    """
+    grid, slices = open_nifti(path, axis)
+    reading = decomposer.reading
+    pixels = (choose_bands(path, raw, reading.bands).scaled(path, reading.range) for raw in slices)
+    return grid, (decomposer.take_apart(Picture(values, None, grid), label, path) for values in pixels)
