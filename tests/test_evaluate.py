@@ -8,9 +8,10 @@ from acdm.data.dataset import Item
 from acdm.evaluate import Truth, _branches, _reconstruction, trivial_scores
 
 
-def truth(*images, masks):
+def truth(*images, masks, valid=None):
     items = [Item(None, "with", str(number)) for number in range(len(images))]
-    return Truth(items, list(images), list(masks), [[] for _ in images], [True] * len(images))
+    valid = valid or [np.ones_like(mask) for mask in masks]
+    return Truth(items, list(images), list(masks), [[] for _ in images], [True] * len(images), valid)
 
 
 def test_branches_by_hand():
@@ -31,6 +32,15 @@ def test_reconstruction_by_hand():
     assert figures["psnr_mean"] == pytest.approx(np.mean(decibel), abs=1e-3)
     assert figures["psnr_own_size"] == pytest.approx(figures["psnr_mean"], abs=1e-3)
     assert figures["psnr_resize_ceiling"] == np.inf
+
+
+def test_pixels_without_data_are_neither_right_nor_wrong():
+    """A bright square, found by brightness; outside the picture's data it is brighter still."""
+    image = np.zeros((1, 32, 32), np.float32)
+    image[0, :4, :4], image[0, 20:] = 0.5, 1.0
+    mask, valid = image[0] == 0.5, image[0] < 1
+    assert trivial_scores(truth(image, masks=[mask]), "with")["brightness"] < 0.1
+    assert trivial_scores(truth(image, masks=[mask], valid=[valid]), "with")["brightness"] == 1
 
 
 def test_what_needs_no_learning_by_hand():

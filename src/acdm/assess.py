@@ -44,7 +44,7 @@ def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None 
 
 def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
     """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
-    known = read_all(dataset.items, dataset.reading, keep=lambda image, _: digest(image))
+    known = read_all(dataset.items, dataset.reading, keep=lambda picture, _: digest(picture.pixels))
     rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
     return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
 

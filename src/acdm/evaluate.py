@@ -5,6 +5,7 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Truth:
         masks: (H, W) each; boxes filled where only boxes are given, all false where there is nothing.
         boxes: of each image; from boxes.json, else around the parts of the mask.
         known: whether a mask or box was given, for each image.
+        valid: (H, W) each, false where the file has no data; such pixels are neither right nor wrong.
     """
 
     items: list[Item]
@@ -48,6 +50,7 @@ class Truth:
     masks: list[NDArray[np.bool_]]
     boxes: list[list[metrics.Box]]
     known: list[bool]
+    valid: list[NDArray[np.bool_]]
 
     def only(self, label: str) -> list[int]:
         return [i for i, item in enumerate(self.items) if item.label == label]
@@ -56,6 +59,10 @@ class Truth:
         """Images of the positive class that pixel metrics pool: those with truth, or all where none has any."""
         members = self.only(label)
         return [i for i in members if self.known[i]] or members
+
+    def pooled(self, values: Sequence[NDArray[Any]], images: Sequence[int]) -> NDArray[Any]:
+        """Pixels with data of some images, one after the other; `values` (H, W) are those of these images."""
+        return np.concatenate([v[self.valid[i]] for v, i in zip(values, images, strict=True)])
 
 
 def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, Any]:
@@ -106,9 +113,11 @@ def read_truth(dataset: Dataset, split: str) -> Truth:
     missing = set(dataset.classes) - {item.label for item in items}
     if missing:
         raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
-    images = read_all(items, dataset.reading, keep=lambda image, _: image)
+    pictures = read_all(items, dataset.reading, keep=lambda picture, _: picture)
+    images = [picture.pixels for picture in pictures]
+    valid = [np.ones(p.pixels.shape[1:], bool) if p.valid is None else p.valid for p in pictures]
     masks, boxes, known = [], [], []
-    for item, image in zip(items, images, strict=True):
+    for item, image, counted in zip(items, images, valid, strict=True):
         mask = read_mask(item.mask) if item.mask else None
         if mask is not None and mask.shape != image.shape[1:]:
             raise DataError(f"{item.mask}: {mask.shape} rows and columns, but its image has {image.shape[1:]}")
@@ -118,22 +127,22 @@ def read_truth(dataset: Dataset, split: str) -> Truth:
             mask = np.zeros(image.shape[1:], bool)
             for top, left, bottom, right in own_boxes or []:
                 mask[max(0, top) : bottom, max(0, left) : right] = True
-        masks.append(mask)
+        masks.append(mask & counted)
         boxes.append(metrics.boxes_of(mask) if own_boxes is None else own_boxes)
-    return Truth(items, images, masks, boxes, known)
+    return Truth(items, images, masks, boxes, known, valid)
 
 
 def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
     """AUPRC without learning: brightness, darkness, and the standard deviation in a 9 x 9 window."""
     chosen = truth.scored(positive)
     grey = [truth.images[i].mean(axis=0) for i in chosen]
-    masks = np.concatenate([truth.masks[i].ravel() for i in chosen])
+    masks = truth.pooled([truth.masks[i] for i in chosen], chosen)
     deviation = [np.sqrt(np.maximum(uniform_filter(g**2, 9) - uniform_filter(g, 9) ** 2, 0)) for g in grey]
-    flat = np.concatenate([g.ravel() for g in grey])
+    flat = truth.pooled(grey, chosen)
     return {
         "brightness": metrics.auprc(flat, masks),
         "darkness": metrics.auprc(-flat, masks),
-        "local_deviation": metrics.auprc(np.concatenate([d.ravel() for d in deviation]), masks),
+        "local_deviation": metrics.auprc(truth.pooled(deviation, chosen), masks),
     }
 
 
@@ -147,19 +156,19 @@ def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, lis
 def _map_figures(
     name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
 ) -> dict[str, Any]:
-    scores = [score(m, calibration.polarity) for m in maps]
+    scores = [score(m, calibration.polarity) * counted for m, counted in zip(maps, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
     chosen = [scores[i] for i in positives]
     masks = [truth.masks[i] for i in positives]
     boxes = [truth.boxes[i] for i in positives]
-    flat, true = np.concatenate([s.ravel() for s in chosen]), np.concatenate([m.ravel() for m in masks])
+    flat, true = truth.pooled(chosen, positives), truth.pooled(masks, positives)
     predicted = flat >= calibration.threshold
     correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True) if m.any()]
     highest, _ = metrics.best_iou(flat, true)
     # contrast on a negative image shows what the swap would add: no box is claimed there
     everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
-    other = np.concatenate([scores[i].ravel() for i in negatives])
+    other = truth.pooled([scores[i] for i in negatives], negatives)
     return {
         "auprc": metrics.auprc(flat, true),
         "auroc": metrics.auroc(flat, true),
@@ -178,7 +187,12 @@ def _map_figures(
         "box_recall": metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0]),
         "negative_area": math.nan if name == "contrast" else float((other >= calibration.threshold).mean()),
         "polarity": calibration.polarity,
-        "ci": _intervals(chosen, masks, [truth.items[i].group for i in positives], calibration.threshold),
+        "ci": _intervals(
+            [s[truth.valid[i]] for s, i in zip(chosen, positives, strict=True)],
+            [m[truth.valid[i]] for m, i in zip(masks, positives, strict=True)],
+            [truth.items[i].group for i in positives],
+            calibration.threshold,
+        ),
     }
 
 

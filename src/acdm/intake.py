@@ -12,8 +12,7 @@ from acdm.data.duplicates import find_twins, refuse_twins
 from acdm.data.folder import read_all
 from acdm.decompose import square
 from acdm.figure import pick
-from acdm.images.raw import Array
-from acdm.images.read import decode, digest
+from acdm.images.read import Picture, decode, digest
 from acdm.shortcuts import Shortcut, Vector, shortcuts, traits
 
 
@@ -50,7 +49,8 @@ def take_in(dataset: Dataset, size: int) -> Intake:
         DataError: naming files that cannot be used, or that are in two classes or two parts.
     """
 
-    def keep(image: Array, path: Path) -> tuple[str, Tensor, dict[str, Vector], int]:
+    def keep(picture: Picture, path: Path) -> tuple[str, Tensor, dict[str, Vector], int]:
+        image = picture.pixels
         return digest(image), square(image, size), traits(image, path), max(image.shape[1:])
 
     read = read_all(dataset.items, dataset.reading, keep)

@@ -160,7 +160,9 @@ def test_mixed_channels_name_the_odd_file(two_folders):
     save(two_folders[1] / "odd.png", mode="RGB")
     dataset = load_dataset(two_folders)
     with pytest.raises(DataError, match=r"odd\.png: images mix channels"):
-        read_all([*dataset.train, *dataset.validation, *dataset.test], Reading(), lambda image, _: len(image))
+        read_all(
+            [*dataset.train, *dataset.validation, *dataset.test], Reading(), lambda picture, _: len(picture.pixels)
+        )
 
 
 def test_every_unreadable_file_is_counted(two_folders):
@@ -171,7 +173,7 @@ def test_every_unreadable_file_is_counted(two_folders):
         read_all(
             sorted([*dataset.train, *dataset.validation, *dataset.test], key=lambda i: i.path),
             Reading(),
-            lambda image, _: len(image),
+            lambda picture, _: len(picture.pixels),
         )
 
 

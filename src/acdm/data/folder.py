@@ -12,8 +12,8 @@ from acdm.data.dataset import Dataset, Item
 from acdm.data.split import refuse_shared_groups, split_all, split_training
 from acdm.data.tables import read_boxes, read_groups, read_list, read_names
 from acdm.errors import DataError
-from acdm.images.raw import Array, find_ranges
-from acdm.images.read import SUFFIXES, decode, read_image, stem, suffix
+from acdm.images.raw import find_ranges
+from acdm.images.read import SUFFIXES, Picture, decode, read_picture, stem, suffix
 
 Kept = TypeVar("Kept")
 
@@ -49,7 +49,7 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     return _from_heap(root, items, names, positive, seed)
 
 
-def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Array, Path], Kept]) -> list[Kept]:
+def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, Path], Kept]) -> list[Kept]:
     """Decode every image, one at a time in memory, and collect what is kept of it and its path.
 
     Raises:
@@ -60,12 +60,12 @@ def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Array, Pat
     bad: list[str] = []
     for item in items:
         try:
-            image = read_image(item.path, reading)
+            picture = read_picture(item.path, reading)
         except DataError as error:
             bad.append(str(error))
         else:
-            channels.append(len(image))
-            kept.append(keep(image, item.path))
+            channels.append(len(picture.pixels))
+            kept.append(keep(picture, item.path))
     if bad:
         rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
         raise DataError("; ".join(bad[:3]) + rest)
