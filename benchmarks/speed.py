@@ -45,7 +45,9 @@ class Training:
 
     @classmethod
     def of(cls, preset: str, branches: int, **options: Any) -> "Training":
-        config = resolve(build(preset, options, {"network": {"branches": branches}}))
+        config = resolve(
+            build(preset, options, {"network": {"branches": branches}, "augment": {"flip_horizontal": True}})
+        )
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.drawn, config.augment, seed=0)
         players = assemble(config, 1, 2, DEVICE)

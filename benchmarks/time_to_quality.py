@@ -75,7 +75,7 @@ def quality(network: torch.nn.Module, x: Tensor, y: Tensor, masks: np.ndarray) -
 
 def time_to_quality(which: str, seed: int, steps: int, every: int) -> float:
     """Seconds of training; infinite where the quality is not reached."""
-    options = {"seed": seed, "steps": steps}
+    options = {"seed": seed, "steps": steps, "augment": {"flip_horizontal": True}}
     if which == "reference":
         options |= {"batch": BATCH, "lessons": LESSONS, "network": NETWORK, "optimiser": {"warmup": WARMUP}}
     config = resolve(build("tiny", options))

@@ -31,9 +31,10 @@ def test_images_are_mirrored_as_in_training():
     def mirrors(**options):
         return _mirrors(build("tiny", options))
 
-    assert mirrors() == ((), (-1,))
-    assert mirrors(augment={"flip_vertical": True}) == ((), (-1,), (-2,), (-1, -2))
-    assert mirrors(augment={"flip_horizontal": False}) == mirrors(mirror=False) == ((),)
+    both = {"flip_horizontal": True, "flip_vertical": True}
+    assert mirrors(augment=both) == mirrors(augment={"flip_horizontal": True}) == ((), (-1,))
+    assert mirrors(augment={"flip_vertical": True}) == ((), (-2,))
+    assert mirrors() == mirrors(augment=both, mirror=False) == ((),)
 
 
 def test_bf16_draws_what_fp32_draws(branches):

@@ -77,8 +77,9 @@ class Optimiser(_Options):
 class Augment(_Options):
     """Small changes that leave the class alone; all of them drawn anew at every step."""
 
-    flip_horizontal: bool = True  # switch off where left and right differ, as in a chest
-    flip_vertical: bool = False
+    # None: where a simple model cannot tell training images from such mirror images (`acdm.orientation`)
+    flip_horizontal: bool | None = None
+    flip_vertical: bool | None = None
     degrees: float = Field(10.0, ge=0, le=180)
     translate: float = Field(0.05, ge=0, le=0.5)  # share of the side
     scale: float = Field(0.1, ge=0, le=0.5)  # 1 - scale to 1 + scale
@@ -132,7 +133,7 @@ class Config(_Options):
     lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    mirror: bool = True  # take images apart together with the mirror images that training makes of them
+    mirror: bool = True  # take images apart together with a mirror image, where training makes such
     save_every: int = Field(500, ge=1)
     sample_every: int = Field(500, ge=1)
     validate_every: int = Field(250, ge=1)

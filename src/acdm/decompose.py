@@ -6,7 +6,6 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -259,11 +258,10 @@ def load(path: Path | str) -> Decomposer:
 
 
 def _mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
-    """Every combination of the flips that training makes."""
-    if not config.mirror:
-        return ((),)
-    flips = [axis for axis, on in ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical)) if on]
-    return tuple(axes for count in range(len(flips) + 1) for axes in combinations(flips, count))
+    """The image itself, and one mirror image where training makes such; three bring no more than one."""
+    flips = ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical))
+    first = next((axis for axis, on in flips if on), None)
+    return ((),) if first is None or not config.mirror else ((), (first,))
 
 
 def squares(images: list[Array], size: int) -> Tensor:

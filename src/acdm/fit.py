@@ -24,6 +24,7 @@ from acdm.files import write_bytes
 from acdm.images.write import png
 from acdm.intake import Intake, take_in
 from acdm.judge import save_judge, train_judge
+from acdm.orientation import ALIKE
 from acdm.run import Run, describe, insist_free, lock
 from acdm.shortcuts import WARN
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
@@ -35,6 +36,7 @@ VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
 DEFAULT_STEPS = 6000
+FLIPS = ("flip_horizontal", "flip_vertical")
 LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: a quarter of the memory
 
 
@@ -99,6 +101,7 @@ def fit(
     else:
         insist_free(path)
     images = take_in(dataset, config.size)
+    config = _turned(config, images, watcher)
     with lock(path):
         data = {
             "channels": images.channels,
@@ -139,6 +142,17 @@ def resolve(config: Config) -> Config:
 def _pairs(batch: int) -> int:
     """Parts of a batch: two images each, so that they hold both classes, or one where the batch is odd."""
     return batch // 2 if batch % 2 == 0 else batch
+
+
+def _turned(config: Config, images: Intake, watcher: Watcher) -> Config:
+    """Decide which flips leave the images' kind alone, where the configuration leaves it open."""
+    decided = {}
+    for kind, words, told in zip(FLIPS, ("left-right", "upside-down"), images.told, strict=True):
+        if getattr(config.augment, kind) is None:
+            decided[kind] = told < ALIKE
+            said = "are made for training" if decided[kind] else "are not made"
+            watcher.say(f"{told:.0%} of the images are told from {words} mirror images, which {said}")
+    return config.model_copy(update={"augment": config.augment.model_copy(update=decided)})
 
 
 def _insist_same_images(run: Run, dataset: Dataset) -> None:

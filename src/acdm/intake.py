@@ -13,7 +13,8 @@ from acdm.data.folder import read_all
 from acdm.decompose import square
 from acdm.figure import pick
 from acdm.images.read import Picture, decode, digest
-from acdm.shortcuts import Shortcut, Vector, shortcuts, traits
+from acdm.orientation import told_from_mirror
+from acdm.shortcuts import GRID, Shortcut, Vector, shortcuts, traits
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Intake:
         side: median longer side of the training images in pixels, which windows of large images are cut to.
         digests: of the images in training and validation.
         shortcuts: how well cheap traits alone tell the classes of training and validation images apart.
+        told: shares of training images that are told from their mirror images, left to right and upside down.
     """
 
     train: tuple[Tensor, Tensor]
@@ -34,6 +36,7 @@ class Intake:
     side: int
     digests: list[str]
     shortcuts: list[Shortcut]
+    told: tuple[float, float]
 
     def head(self, count: int) -> tuple[Tensor, Tensor]:
         """The first validation images, as many of each class."""
@@ -67,8 +70,11 @@ def take_in(dataset: Dataset, size: int) -> Intake:
         labels[:second].numpy(),
         [item.group for item in dataset.items[:second]],
     )
+    thumbnails = np.stack([measured["place"] for _, _, measured, _ in read[:first]]).reshape(first, GRID, GRID)
+    sources = [item.group for item in dataset.train]
+    told = (told_from_mirror(thumbnails, sources, axis=2), told_from_mirror(thumbnails, sources, axis=1))
     side = int(np.median([longer for *_, longer in read[:first]]))
-    return Intake(part(0, first), part(first, second), len(read[0][1]), side, digests[:second], found)
+    return Intake(part(0, first), part(first, second), len(read[0][1]), side, digests[:second], found, told)
 
 
 def automatic_size(dataset: Dataset, on_gpu: bool) -> int:

@@ -54,7 +54,7 @@ def test_flips_can_be_switched_off():
     images = torch.linspace(-1, 1, 16).expand(4, 1, 16, 16)
     flips = [Batches(images, torch.tensor([0, 1, 0, 1]), 4, STILL, s).at(0)[1] for s in range(8)]
     assert all((x[..., -1] > x[..., 0]).all() for x in flips)
-    only = Augment(degrees=0, translate=0, scale=0)
+    only = Augment(flip_horizontal=True, degrees=0, translate=0, scale=0)
     flips = [Batches(images, torch.tensor([0, 1, 0, 1]), 4, only, s).at(0)[1] for s in range(8)]
     assert any((x[..., -1] < x[..., 0]).any() for x in flips)
 

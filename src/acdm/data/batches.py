@@ -25,7 +25,7 @@ class Batches:
         images: (n, C, S, S) in [-1, 1].
         labels: (n,) class indices 0..K-1; every class occurs.
         batch: images a batch; classes take turns, so each has its equal share.
-        augment: what may be changed.
+        augment: what may be changed; flips that are left open are not made.
         seed: of everything drawn.
     """
 
