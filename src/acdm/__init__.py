@@ -3,7 +3,7 @@
     run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
     model = acdm.load(run.path)
     d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.counterfactual
-    boxes = acdm.segment(d.contrast, rule="otsu").boxes
+    boxes = acdm.segment(d.residual).boxes
 
 Importing this is cheap: torch is loaded when something is called.
 """

@@ -9,10 +9,11 @@ import numpy as np
 
 from acdm import metrics
 from acdm.calibration import score
+from acdm.config import DEFAULT_MAP
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, read_all
 from acdm.decompose import load
-from acdm.evaluate import DEFAULT_MAP, Truth, evaluate, read_truth
+from acdm.evaluate import Truth, evaluate, read_truth
 from acdm.figure import strip
 from acdm.files import write_bytes, write_json
 from acdm.images.read import digest

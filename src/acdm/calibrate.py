@@ -16,7 +16,8 @@ from torch import Tensor
 
 from acdm.calibration import Calibration, score
 from acdm.compose import compose, distinction
-from acdm.decompose import MAPS, Decomposer
+from acdm.config import MAPS
+from acdm.decompose import Decomposer
 
 QUANTILE = 0.995
 ONE_SIDED = 0.75  # of the maps' energy on one sign, and that sign alone is scored

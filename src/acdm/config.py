@@ -2,7 +2,7 @@
 
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -11,6 +11,9 @@ from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
 Preset = Literal["tiny", "small", "paper"]
+MapName = Literal["psi1", "contrast", "residual"]
+MAPS: tuple[str, ...] = get_args(MapName)
+DEFAULT_MAP: MapName = "residual"  # chosen on the dev halves of four sets: docs/results/choices.md
 Judged = Literal["paired", "swapped", "both"]
 """What the discriminator compares: swapped images with reconstructions ("paired"), with real images ("swapped"), or
 swapped images and reconstructions with real images ("both", the paper)."""

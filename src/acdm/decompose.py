@@ -13,7 +13,7 @@ from torch import Tensor
 
 from acdm.calibration import Calibration, load_calibration
 from acdm.compose import compose, distinction
-from acdm.config import Config, Reading
+from acdm.config import MAPS, Config, Reading
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import DataError, RunError
 from acdm.images.frame import Frame
@@ -26,7 +26,6 @@ from acdm.run import Run
 from acdm.training.state import load_module, newest, read_tensors
 
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
-MAPS = ("psi1", "contrast", "residual")
 
 
 @dataclass(frozen=True)

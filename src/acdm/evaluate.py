@@ -20,16 +20,16 @@ from acdm import metrics
 from acdm.calibrate import network_maps
 from acdm.calibration import Calibration, load_calibration, score
 from acdm.compose import common, compose
+from acdm.config import DEFAULT_MAP, MAPS
 from acdm.data.dataset import Dataset, Item
 from acdm.data.folder import read_all
-from acdm.decompose import MAPS, Decomposer, load, squares
+from acdm.decompose import Decomposer, load, squares
 from acdm.errors import DataError
 from acdm.images.frame import Frame
 from acdm.images.raw import Array
 from acdm.images.read import read_mask
 from acdm.run import Run
 
-DEFAULT_MAP = "contrast"
 BINS = 4096  # of the histograms that the bootstrap adds up
 
 

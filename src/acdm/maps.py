@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdm.calibration import score
-from acdm.decompose import MAPS, Decomposer, Decomposition
+from acdm.config import DEFAULT_MAP, MAPS
+from acdm.decompose import Decomposer, Decomposition
 from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid
@@ -90,8 +91,9 @@ def write_decomposition(folder: Path, d: Decomposition) -> None:
     write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
     for number, branch in enumerate(d.psi, start=1):
         write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
-    shown = d.calibration["contrast"]
-    write_bytes(folder / "overlay.png", png(overlay(d.image, score(d.contrast, shown.polarity), shown.threshold)))
+    shown = d.calibration[DEFAULT_MAP]
+    scores = score(d.maps()[DEFAULT_MAP], shown.polarity)
+    write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
     write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
     write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))
     write_bytes(folder / "strip.png", png(strip(d)))

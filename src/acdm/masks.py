@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from acdm.calibration import score
+from acdm.config import DEFAULT_MAP, MapName
 from acdm.decompose import Decomposer, Decomposition
 from acdm.detect import Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.errors import ConfigError, DataError
@@ -40,7 +41,7 @@ class Recipe:
         tile: side of the windows that large TIFFs are taken in; None takes the training images' side.
     """
 
-    map: str = "contrast"
+    map: MapName = DEFAULT_MAP
     rule: str = "default"
     min_area: int = 0
     refine: Refine = "none"

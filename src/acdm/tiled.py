@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acdm.decompose import MAPS, Decomposer
+from acdm.config import MAPS
+from acdm.decompose import Decomposer
 from acdm.errors import DataError, WriteError
 from acdm.images.grid import GeoGrid, extra
 from acdm.images.raw import DEPTHS, Mask, Raw

@@ -136,9 +136,9 @@ def test_segment_writes_masks_at_the_images_size_and_files_for_other_tools(run, 
     assert len((out / "regions.csv").read_text().splitlines()) == 1 + len(coco["annotations"])
 
 
-def test_nothing_is_claimed_on_images_of_the_class_without_the_object(run, toy, tmp_path):
-    out = tmp_path / "out"
-    assert main(["segment", str(run), str(toy / "test" / "without"), "-o", str(out), "--label", "without"]) == 0
+def test_contrast_claims_nothing_on_images_of_the_class_without_the_object(run, toy, tmp_path):
+    out, options = tmp_path / "out", ["--map", "contrast", "--label", "without"]
+    assert main(["segment", str(run), str(toy / "test" / "without"), "-o", str(out), *options]) == 0
     assert all(not np.asarray(Image.open(path)).any() for path in (out / "masks").iterdir())
 
 

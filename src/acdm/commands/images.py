@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import acdm
+from acdm.config import DEFAULT_MAP, MapName
 from acdm.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def segment(
     images: Path,
     *,
     out: NeededOut,
-    map: Literal["psi1", "contrast", "residual"] = "contrast",
+    map: MapName = DEFAULT_MAP,
     threshold: str = "default",
     min_area: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     refine: Literal["none", "watershed", "random-walker"] = "none",
