@@ -7,11 +7,23 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
+from pydantic import ValidationError
 
 import acdm
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
-from acdm.config import Augment, Judged, Network, Optimiser, Preset, Reading, Weights, overlay, read_yaml
+from acdm.config import (
+    Augment,
+    Judged,
+    Network,
+    Optimiser,
+    Preset,
+    Reading,
+    Weights,
+    overlay,
+    read_yaml,
+    sentence,
+)
 from acdm.errors import AcdmError, DataError
 from acdm.memory import keep_memory
 
@@ -272,8 +284,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     keep_memory()
     try:
-        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=True)
-    except CycloptsError:
+        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"✗ {_words(error)}", file=sys.stderr)
         return 2
     except AcdmError as error:
         print(f"✗ {error}", file=sys.stderr)
@@ -285,6 +298,14 @@ def main(arguments: list[str] | None = None) -> int:
         print("✗ interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _words(error: CycloptsError) -> str:
+    """An error in what was typed; those of options are pydantic's, which need words of their own."""
+    if isinstance(error.__cause__, ValidationError):
+        section = error.argument.name if error.argument else ""
+        return sentence(error.__cause__, section.lstrip("-"))
+    return str(error)
 
 
 def _command() -> str:

@@ -45,13 +45,20 @@ class Network(_Options):
     width: int = Field(32, ge=1, le=1024)  # at the finest resolution, doubling on the way down
     max_width: int = Field(64, ge=1, le=4096)
     downs: int = Field(2, ge=1, le=8)
-    stem: Literal[1, 2, 4] = 2  # side of the pixel blocks that the first convolution sees as channels
+    stem: int = Field(2, ge=1, le=4)  # 1, 2 or 4: side of the pixel blocks that the first convolution sees as channels
     bottleneck: int = Field(1, ge=0, le=8)
     style_dim: int = Field(64, ge=1, le=1024)  # StarGAN v2
     mapping_hidden: int = Field(128, ge=1, le=4096)
     critic_width: int = Field(32, ge=1, le=1024)
     critic_max_width: int = Field(128, ge=1, le=4096)
     recompute: bool = False  # gradient checkpointing: half the memory or less for a third more time
+
+    @field_validator("stem")
+    @classmethod
+    def _stem_is_a_power_of_two(cls, value: int) -> int:
+        if value == 3:
+            raise ValueError("must be 1, 2 or 4, got 3")
+        return value
 
     @property
     def widths(self) -> list[int]:
@@ -203,7 +210,7 @@ def build(preset: str, *layers: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(sentence(error)) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -235,10 +242,11 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError, section: str = "") -> str:
+    """What is wrong with options, key by key; `section` is the one that they are all in."""
     parts = []
     for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "options"
+        key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "") or "options"
         if problem["type"] == "extra_forbidden":
             parts.append(f"{key}: no such option")
         else:

@@ -204,6 +204,22 @@ def test_a_run_without_a_checkpoint_begins_again_on_resume(toy, run, tmp_path):
     assert all((again[key] == whole[key]).all() for key in whole)
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["--loss.rec", "-1"], "✗ loss.rec: Input should be greater than or equal to 0"),
+        (["--network.stem", "3"], "✗ network.stem: must be 1, 2 or 4, got 3"),
+        (["--images.range", "3", "1"], "✗ images.range: the lowest value must lie below the highest"),
+        (["--loss.spares", "1"], "✗ Unknown option: --loss.spares"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_it(toy, capsys, typed, words):
+    code, text = fails(capsys, "train", toy, *typed)
+    assert code == 2
+    assert text.startswith(words)
+    assert text.count("\n") == 1
+
+
 def test_a_run_in_use_is_left_alone(toy, run, capsys):
     with lock(run):
         code, text = fails(capsys, "train", toy, "-o", run, "--resume")
