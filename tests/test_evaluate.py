@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from acdm.data.dataset import Item
-from acdm.evaluate import Truth, _branches, _reconstruction, trivial_scores
+from acdm.evaluate import _branches, _reconstruction
+from acdm.truth import Truth, trivial_scores
 
 
 def truth(*images, masks, valid=None):

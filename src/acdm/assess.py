@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from acdm import metrics
-from acdm.calibration import score
 from acdm.config import DEFAULT_MAP
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, read_all
 from acdm.decompose import load
-from acdm.evaluate import Truth, evaluate, read_truth
+from acdm.evaluate import evaluate
 from acdm.figure import strip
 from acdm.files import write_bytes, write_json
 from acdm.images.read import digest
 from acdm.images.write import png
 from acdm.run import Run
+from acdm.truth import Truth, read_truth
 
 GALLERY = 4  # random images a class beside the best, the median and the worst
 
@@ -54,12 +54,12 @@ def _write_gallery(run: Run, truth: Truth) -> None:
     """Best, median and worst positive image by AUPRC of the default map, and random images of both classes."""
     decomposer = load(run.path)
     positive = truth.only(decomposer.classes[1])
-    polarity = decomposer.calibration[DEFAULT_MAP].polarity
+    calibration = decomposer.calibration[DEFAULT_MAP]
     values = {}
     for i in positive:
         if truth.masks[i].any():
             d = decomposer.decompose(truth.images[i], decomposer.classes[1])
-            values[i] = metrics.auprc(score(getattr(d, DEFAULT_MAP), polarity), truth.masks[i])
+            values[i] = metrics.auprc(calibration.scores(getattr(d, DEFAULT_MAP)), truth.masks[i])
     ranked = sorted(values, key=lambda i: -values[i])
     chosen = [("best", ranked[0]), ("median", ranked[len(ranked) // 2]), ("worst", ranked[-1])] if ranked else []
     rng = np.random.default_rng(0)

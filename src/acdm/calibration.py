@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from acdm.errors import ConfigError, RunError
@@ -18,15 +19,25 @@ class Calibration:
 
     Attributes:
         polarity: "positive", "negative" or "both".
+        scale: standard deviation of the Gaussian that scores are smoothed by, as a share of the image's longer side.
         threshold: a pixel belongs to the object where its score is at least this.
         rule: how the threshold was found.
         thresholds: what each named rule would say.
     """
 
     polarity: str
+    scale: float
     threshold: float
     rule: str
     thresholds: dict[str, float]
+
+    def scores(self, signed: np.ndarray | Tensor) -> np.ndarray:
+        """A signed map (..., C, H, W) as one smoothed number a pixel (..., H, W): higher means more of the object."""
+        return smoothed(score(signed, self.polarity), self.scale)
+
+    def speck(self, height: int, width: int) -> int:
+        """Pixels of a part that is smaller than the smoothing, a disk of two deviations, in an image of that size."""
+        return round(np.pi * (2 * self.scale * max(height, width)) ** 2)
 
     def silent(self) -> "Calibration":
         """The same where every named rule claims nothing."""
@@ -67,6 +78,12 @@ def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:
     return np.asarray(values.mean(axis=-3))
 
 
+def smoothed(scores: np.ndarray, scale: float) -> np.ndarray:
+    """(..., H, W) under a Gaussian of standard deviation `scale` times the longer side; 0 leaves them as they are."""
+    sigma = scale * max(scores.shape[-2:])
+    return np.asarray(gaussian_filter(scores, sigma, mode="nearest", axes=(-2, -1))) if sigma else scores
+
+
 def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
     write_json(run.calibration, {name: vars(c) for name, c in calibration.items()})
 
@@ -78,6 +95,7 @@ def load_calibration(run: Run) -> dict[str, Calibration]:
         return {
             name: Calibration(
                 str(c["polarity"]),
+                float(c["scale"]),
                 float(c["threshold"]),
                 str(c["rule"]),
                 {str(rule): float(value) for rule, value in c["thresholds"].items()},

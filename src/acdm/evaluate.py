@@ -5,14 +5,11 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -21,48 +18,14 @@ from acdm.calibrate import network_maps
 from acdm.calibration import Calibration, load_calibration, score
 from acdm.compose import common, compose
 from acdm.config import DEFAULT_MAP, MAPS
-from acdm.data.dataset import Dataset, Item
-from acdm.data.folder import read_all
+from acdm.data.dataset import Dataset
 from acdm.decompose import Decomposer, load, squares
-from acdm.errors import DataError
 from acdm.images.frame import Frame
-from acdm.images.raw import Array
-from acdm.images.read import read_mask
 from acdm.run import Run
+from acdm.segmentation import segment
+from acdm.truth import Truth, trivial_scores
 
 BINS = 4096  # of the histograms that the bootstrap adds up
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known about test images, in their order.
-
-    Attributes:
-        images: (C, H, W) each, in [-1, 1], own size.
-        masks: (H, W) each; boxes filled where only boxes are given, all false where there is nothing.
-        boxes: of each image; from boxes.json, else around the parts of the mask.
-        known: whether a mask or box was given, for each image.
-        valid: (H, W) each, false where the file has no data; such pixels are neither right nor wrong.
-    """
-
-    items: list[Item]
-    images: list[Array]
-    masks: list[NDArray[np.bool_]]
-    boxes: list[list[metrics.Box]]
-    known: list[bool]
-    valid: list[NDArray[np.bool_]]
-
-    def only(self, label: str) -> list[int]:
-        return [i for i, item in enumerate(self.items) if item.label == label]
-
-    def scored(self, label: str) -> list[int]:
-        """Images of the positive class that pixel metrics pool: those with truth, or all where none has any."""
-        members = self.only(label)
-        return [i for i in members if self.known[i]] or members
-
-    def pooled(self, values: Sequence[NDArray[Any]], images: Sequence[int]) -> NDArray[Any]:
-        """Pixels with data of some images, one after the other; `values` (H, W) are those of these images."""
-        return np.concatenate([v[self.valid[i]] for v, i in zip(values, images, strict=True)])
 
 
 def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, Any]:
@@ -103,49 +66,6 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     return _nan_to_none(results)
 
 
-def read_truth(dataset: Dataset, split: str) -> Truth:
-    """Test images with their masks and boxes.
-
-    Raises:
-        DataError: when a class has no image in this part, or a mask does not fit its image.
-    """
-    items = dataset.part(split)
-    missing = set(dataset.classes) - {item.label for item in items}
-    if missing:
-        raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
-    pictures = read_all(items, dataset.reading, keep=lambda picture, _: picture)
-    images = [picture.pixels for picture in pictures]
-    valid = [np.ones(p.pixels.shape[1:], bool) if p.valid is None else p.valid for p in pictures]
-    masks, boxes, known = [], [], []
-    for item, image, counted in zip(items, images, valid, strict=True):
-        mask = read_mask(item.mask) if item.mask else None
-        if mask is not None and mask.shape != image.shape[1:]:
-            raise DataError(f"{item.mask}: {mask.shape} rows and columns, but its image has {image.shape[1:]}")
-        own_boxes = dataset.boxes.get(item.name)
-        known.append(mask is not None or bool(own_boxes))
-        if mask is None:
-            mask = np.zeros(image.shape[1:], bool)
-            for top, left, bottom, right in own_boxes or []:
-                mask[max(0, top) : bottom, max(0, left) : right] = True
-        masks.append(mask & counted)
-        boxes.append(metrics.boxes_of(mask) if own_boxes is None else own_boxes)
-    return Truth(items, images, masks, boxes, known, valid)
-
-
-def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
-    """AUPRC without learning: brightness, darkness, and the standard deviation in a 9 x 9 window."""
-    chosen = truth.scored(positive)
-    grey = [truth.images[i].mean(axis=0) for i in chosen]
-    masks = truth.pooled([truth.masks[i] for i in chosen], chosen)
-    deviation = [np.sqrt(np.maximum(uniform_filter(g**2, 9) - uniform_filter(g, 9) ** 2, 0)) for g in grey]
-    flat = truth.pooled(grey, chosen)
-    return {
-        "brightness": metrics.auprc(flat, masks),
-        "darkness": metrics.auprc(-flat, masks),
-        "local_deviation": metrics.auprc(truth.pooled(deviation, chosen), masks),
-    }
-
-
 def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
     frames = [Frame.of(image.shape, size) for image in truth.images]
     return {
@@ -156,21 +76,25 @@ def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, lis
 def _map_figures(
     name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
 ) -> dict[str, Any]:
-    scores = [score(m, calibration.polarity) * counted for m, counted in zip(maps, truth.valid, strict=True)]
+    cuts = [segment(torch.from_numpy(m), calibration=calibration) for m in maps]
+    scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
     chosen = [scores[i] for i in positives]
     masks = [truth.masks[i] for i in positives]
     boxes = [truth.boxes[i] for i in positives]
     flat, true = truth.pooled(chosen, positives), truth.pooled(masks, positives)
-    predicted = flat >= calibration.threshold
+    predicted = truth.pooled([cuts[i].mask for i in positives], positives)
     correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True) if m.any()]
+    raw = [score(maps[i], calibration.polarity) for i in positives]
     highest, _ = metrics.best_iou(flat, true)
     # contrast on a negative image shows what the swap would add: no box is claimed there
     everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
-    other = truth.pooled([scores[i] for i in negatives], negatives)
+    other = truth.pooled([cuts[i].mask for i in negatives], negatives)
+    specks = [calibration.speck(*s.shape) for s in scores]
     return {
         "auprc": metrics.auprc(flat, true),
+        "auprc_unsmoothed": metrics.auprc(truth.pooled(raw, positives), true),
         "auroc": metrics.auroc(flat, true),
         "best_iou": highest,
         "best_dice": metrics.dice_of_iou(highest),
@@ -184,20 +108,26 @@ def _map_figures(
         "pointing_game": metrics.pointing_game(chosen, masks),
         "relevance_mass": metrics.relevance_mass(chosen, masks),
         "maxboxacc": metrics.maxboxacc(chosen, boxes),
-        "box_recall": metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0]),
-        "negative_area": math.nan if name == "contrast" else float((other >= calibration.threshold).mean()),
+        "box_recall": metrics.box_recall(
+            everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks
+        ),
+        "negative_area": math.nan if name == "contrast" else float(other.mean()),
         "polarity": calibration.polarity,
+        "scale": calibration.scale,
         "ci": _intervals(
             [s[truth.valid[i]] for s, i in zip(chosen, positives, strict=True)],
+            [cuts[i].mask[truth.valid[i]] for i in positives],
             [m[truth.valid[i]] for m, i in zip(masks, positives, strict=True)],
             [truth.items[i].group for i in positives],
-            calibration.threshold,
         ),
     }
 
 
 def _intervals(
-    scores: list[NDArray[np.floating]], masks: list[NDArray[np.bool_]], groups: list[str], threshold: float
+    scores: list[NDArray[np.floating]],
+    predicted: list[NDArray[np.bool_]],
+    masks: list[NDArray[np.bool_]],
+    groups: list[str],
 ) -> dict[str, list[float]]:
     """95 % bootstrap over groups of AUPRC and of the mask-free Dice."""
     if not any(mask.any() for mask in masks):
@@ -209,14 +139,14 @@ def _intervals(
         counts = [np.bincount(bins[part], minlength=len(edges)) for part in (~m, m)]
         return np.stack(counts, axis=1).astype(float)
 
-    def overlap(s: NDArray[np.floating], m: NDArray[np.bool_]) -> NDArray[np.float64]:
-        p = s >= threshold
+    def overlap(p: NDArray[np.bool_], m: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.array([np.count_nonzero(p & m), np.count_nonzero(p) + np.count_nonzero(m)], float)
 
-    pairs = list(zip(scores, masks, strict=True))
+    counts = [histogram(s, m) for s, m in zip(scores, masks, strict=True)]
+    overlaps = [overlap(p, m) for p, m in zip(predicted, masks, strict=True)]
     return {
-        "auprc": list(metrics.bootstrap([histogram(*p) for p in pairs], groups, metrics.auprc_of_counts)),
-        "dice": list(metrics.bootstrap([overlap(*p) for p in pairs], groups, lambda v: 2 * v[0] / max(v[1], 1))),
+        "auprc": list(metrics.bootstrap(counts, groups, metrics.auprc_of_counts)),
+        "dice": list(metrics.bootstrap(overlaps, groups, lambda v: 2 * v[0] / max(v[1], 1))),
     }
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acdm.calibration import score
 from acdm.config import DEFAULT_MAP, MAPS
 from acdm.decompose import Decomposer, Decomposition
 from acdm.figure import overlay, strip, to_pixels
@@ -92,7 +91,7 @@ def write_decomposition(folder: Path, d: Decomposition) -> None:
     for number, branch in enumerate(d.psi, start=1):
         write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
     shown = d.calibration[DEFAULT_MAP]
-    scores = score(d.maps()[DEFAULT_MAP], shown.polarity)
+    scores = shown.scores(d.maps()[DEFAULT_MAP])
     write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
     write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
     write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from acdm.calibration import score
 from acdm.config import DEFAULT_MAP, MapName
 from acdm.decompose import Decomposer, Decomposition
 from acdm.detect import Detections, coco, cvat, label_config, label_studio, yolo
@@ -24,7 +24,7 @@ from acdm.regions import painted, regions_of, tidied
 from acdm.segmentation import Refine, Segmentation, cut, segment
 from acdm.sweep import Outcome, find_images, sweep
 from acdm.tables import csv_text
-from acdm.tiled import large_geotiff, opened, side_of_windows
+from acdm.tiled import claimed, large_geotiff, opened, side_of_windows
 from acdm.volumes import decomposed
 
 
@@ -35,7 +35,7 @@ class Recipe:
     Attributes:
         map: psi1, contrast or residual.
         rule: default, negatives, otsu, two-means, or a number.
-        min_area: in pixels.
+        min_area: in pixels; None takes what the run's smoothing leaves of a speck.
         refine: by edges of the image, and how.
         axis: that volumes are cut along.
         tile: side of the windows that large TIFFs are taken in; None takes the training images' side.
@@ -43,7 +43,7 @@ class Recipe:
 
     map: MapName = DEFAULT_MAP
     rule: str = "default"
-    min_area: int = 0
+    min_area: int | None = None
     refine: Refine = "none"
     axis: int = 2
     tile: int | None = None
@@ -130,10 +130,14 @@ def _segment_raster(
         raise DataError(f"{path}: is taken in windows, which cannot be refined; leave --refine out for it")
     known = decomposer.calibration[recipe.map]
     threshold = known.at(recipe.rule)
-    with opened(decomposer, path, label, side, tell) as raster:
-        scored = ((top, score(maps[recipe.map], known.polarity), valid) for top, maps, valid in raster.bands)
+
+    def draw(d: Decomposition) -> dict[str, NDArray[np.floating]]:
+        return {"scores": known.scores(claimed(d)[recipe.map])[None]}
+
+    with opened(decomposer, path, draw, label, side, tell) as raster:
+        scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands)
         regions = regions_of((top, cut(scores, threshold) & valid, scores) for top, scores, valid in scored)
-        regions = tidied(regions, recipe.min_area) if recipe.min_area > 1 else regions
+        regions = tidied(regions, known.speck(side, side) if recipe.min_area is None else recipe.min_area)
         with large_geotiff(out / "masks" / name, raster, 1, "uint8", None) as write:
             for top in range(0, raster.height, side):
                 rows = min(raster.height, top + side)

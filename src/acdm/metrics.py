@@ -129,10 +129,11 @@ def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
     return float(np.mean(shares)) if shares else np.nan
 
 
-def boxes_of(mask: Bools) -> list[Box]:
-    """The bounding box of every 8-connected part."""
+def boxes_of(mask: Bools, min_area: int = 1) -> list[Box]:
+    """The bounding box of every 8-connected part of at least `min_area` pixels."""
     parts, _ = label(mask, structure=np.ones((3, 3)))
-    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in find_objects(parts)]
+    found = zip(find_objects(parts), np.bincount(parts.ravel())[1:], strict=True)
+    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s, pixels in found if pixels >= min_area]
 
 
 def _largest_part(mask: Bools) -> Box | None:
@@ -168,7 +169,11 @@ def maxboxacc(scores: Sequence[Floats], boxes: Sequence[Sequence[Box]], delta: f
 
 
 def box_recall(
-    scores: Sequence[Floats], boxes: Sequence[Sequence[Box]], thresholds: Sequence[float], min_iou: float = 0.3
+    scores: Sequence[Floats],
+    boxes: Sequence[Sequence[Box]],
+    thresholds: Sequence[float],
+    min_iou: float = 0.3,
+    min_areas: Sequence[int] | None = None,
 ) -> float:
     """Share of true boxes found at IoU >= `min_iou`, at the best single threshold with at most one false box an image.
 
@@ -177,6 +182,7 @@ def box_recall(
         boxes: the truth of each image; empty where there is no object.
         thresholds: candidates.
         min_iou: from which on a true box counts as found.
+        min_areas: of each image, pixels that a part needs to count as a detection; None: one.
 
     Boxes cut by the border are ignored: not to be found, and no false alarm where found.
     """
@@ -184,11 +190,11 @@ def box_recall(
     true = sum(map(len, whole))
     if not true:
         return np.nan
-    best = 0
+    best, least = 0, min_areas or [1] * len(scores)
     for threshold in thresholds:
         found = false = 0
-        for score, truth, wanted in zip(scores, boxes, whole, strict=True):
-            detections = boxes_of(score >= threshold)
+        for score, truth, wanted, min_area in zip(scores, boxes, whole, least, strict=True):
+            detections = boxes_of(score >= threshold, min_area)
             found += sum(any(box_iou(b, d) >= min_iou for d in detections) for b in wanted)
             false += sum(not any(box_iou(b, d) >= min_iou for b in truth) for d in detections)
             if false > len(scores):

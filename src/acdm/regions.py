@@ -68,6 +68,8 @@ def regions_of(bands: Iterable[tuple[int, Mask, Scores]]) -> list[Region]:
 
 def tidied(regions: Sequence[Region], min_area: int) -> list[Region]:
     """Regions of at least `min_area` pixels, their holes of fewer closed."""
+    if min_area <= 1:
+        return list(regions)
     kept = [region for region in regions if region.area >= min_area]
     return [replace(region, mask=_without_small_holes(region.mask, min_area)) for region in kept]
 

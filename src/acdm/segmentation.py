@@ -8,7 +8,7 @@ from skimage.filters import sobel
 from skimage.segmentation import random_walker, watershed
 from torch import Tensor
 
-from acdm.calibration import Calibration, score
+from acdm.calibration import Calibration
 from acdm.metrics import Box
 from acdm.regions import Mask, Region, Scores, painted, regions_of, tidied
 
@@ -43,7 +43,7 @@ def segment(
     rule: str | float = "default",
     *,
     calibration: Calibration | None = None,
-    min_area: int = 0,
+    min_area: int | None = None,
     refine: Refine = "none",
     image: Tensor | None = None,
 ) -> Segmentation:
@@ -53,7 +53,8 @@ def segment(
         signed: (C, H, W); a map of a `Decomposition` knows its calibration.
         rule: default, negatives, otsu, two-means (all learned on training images, without masks), or a number.
         calibration: of the map, where it does not know its own.
-        min_area: in pixels; smaller parts are dropped and smaller holes closed.
+        min_area: in pixels; smaller parts are dropped and smaller holes closed.  None: those smaller than the
+            smoothing that the calibration found.
         refine: whether the border is moved to edges of the image, and how.
         image: (C, H, W), needed to refine.
 
@@ -65,16 +66,15 @@ def segment(
     if known is None:
         raise ValueError("got a map without a calibration, expected one of acdm.load(run).decompose(image)")
     threshold = known.at(rule)
-    scores = score(signed, known.polarity)
+    scores = known.scores(signed)
     mask = cut(scores, threshold)
     if refine != "none" and mask.any():
         if image is None:
             raise ValueError(f"got no image, expected the one to refine by ({refine})")
         mask = _refined(mask, scores, threshold, np.asarray(image).mean(axis=0), refine)
     regions = regions_of([(0, mask, scores)])
-    if min_area > 1:
-        regions = tidied(regions, min_area)
-        mask = painted(regions, 0, *mask.shape)
+    regions = tidied(regions, known.speck(*mask.shape) if min_area is None else min_area)
+    mask = painted(regions, 0, *mask.shape)
     return Segmentation(mask, scores, threshold, regions)
 
 

@@ -7,14 +7,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from acdm.config import MAPS
-from acdm.decompose import Decomposer
+from acdm.decompose import Decomposer, Decomposition
 from acdm.errors import DataError, WriteError
 from acdm.images.grid import GeoGrid, extra
 from acdm.images.raw import DEPTHS, Mask, Raw
@@ -65,7 +67,7 @@ class Raster:
     Attributes:
         height, width: in pixels.
         grid: where it lies on the earth; None where the file does not say.
-        bands: first row, the three maps (C, rows, W) and which pixels have data (rows, W), from the top.
+        bands: first row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top.
         labels: class of every window so far.
     """
 
@@ -92,15 +94,19 @@ def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None)
 
 @contextmanager
 def opened(
-    decomposer: Decomposer, path: Path, label: str | None, side: int, tell: Callable[[str], None]
+    decomposer: Decomposer,
+    path: Path,
+    draw: Callable[[Decomposition], dict[str, Floats]],
+    label: str | None,
+    side: int,
+    tell: Callable[[str], None],
 ) -> Iterator[Raster]:
     """A raster of any size, to be mapped window by window while its bands are taken.
-
-    Contrast is 0 in windows of the negative class, where it would show the object that the swap adds.
 
     Args:
         decomposer: of the run.
         path: a TIFF.
+        draw: what becomes of a window, (C, h, w) by name; 0 where there is no data.
         label: class of every window, or None for the judge's word on each.
         side: of the windows in pixels.
         tell: told how far it is.
@@ -118,12 +124,17 @@ def opened(
                 def apart(top: int, left: int, height: int, width: int) -> dict[str, Floats]:
                     raw = _window(rasterio, source, decomposer, (left, top, width, height))
                     if raw.valid is not None and not raw.valid.any():
-                        return {name: np.zeros_like(raw.values) for name in MAPS}
+                        return silence(raw.values.shape)
                     pixels = raw.scaled(path, decomposer.reading.range)
                     d = decomposer.take_apart(Picture(pixels, raw.valid, None), label, path)
                     labels.append(d.label)
-                    maps = {name: signed.numpy() for name, signed in d.maps().items()}
-                    return maps if d.positive else {**maps, "contrast": np.zeros_like(maps["contrast"])}
+                    return draw(d)
+
+                @cache
+                def silence(shape: tuple[int, int, int]) -> dict[str, Floats]:
+                    """What is drawn where there is no data at all: nothing."""
+                    blank = Picture(np.zeros(shape, np.float32), np.zeros(shape[1:], bool), None)
+                    return draw(decomposer.take_apart(blank, decomposer.classes[1]))
 
                 def bands() -> Iterator[tuple[int, dict[str, Floats], Mask]]:
                     try:
@@ -143,6 +154,12 @@ def opened(
             raise _damaged(path, error) from None
 
 
+def claimed(d: Decomposition) -> dict[str, Tensor]:
+    """Its maps; contrast is 0 in a window of the negative class, where it would show the object that the swap adds."""
+    maps = d.maps()
+    return maps if d.positive else {**maps, "contrast": maps["contrast"] * 0}
+
+
 def map_raster(
     decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
 ) -> str:
@@ -153,7 +170,11 @@ def map_raster(
         WriteError: when the disk refuses.
     """
     channels = decomposer.branches.channels
-    with opened(decomposer, path, label, side, tell) as raster, ExitStack() as stack:
+
+    def draw(d: Decomposition) -> dict[str, Floats]:
+        return {name: signed.numpy() for name, signed in claimed(d).items()}
+
+    with opened(decomposer, path, draw, label, side, tell) as raster, ExitStack() as stack:
         targets = {
             name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
             for name in MAPS

@@ -60,7 +60,7 @@ def segment(
     out: NeededOut,
     map: MapName = DEFAULT_MAP,
     threshold: str = "default",
-    min_area: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    min_area: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     refine: Literal["none", "watershed", "random-walker"] = "none",
     to: str = "coco",
     label: str = "auto",
@@ -82,7 +82,8 @@ def segment(
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area
-        In pixels; smaller parts are dropped and smaller holes closed.
+        In pixels; smaller parts are dropped and smaller holes closed. By default what is smaller than the smoothing
+        that the run was calibrated with.
     refine
         Move borders to edges of the image, and how.
     to
