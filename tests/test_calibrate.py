@@ -1,16 +1,17 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from acdm.calibrate import calibrate, network_maps
+from acdm.calibrate import _scale, calibrate, network_maps
 from acdm.calibration import load_calibration, save_calibration, score
 from acdm.decompose import Decomposition
 from acdm.run import Run
 
 
 def known(object_sign=1.0):
-    """A decomposer that knows the truth: a square of +-1 under class 1, nothing under class 0, the rest in branch 2."""
+    """A decomposer that knows the truth: a square of +-1 under class 1, nothing under class 0, dirt in branch 2."""
 
     def split(x, y, other):
         square = torch.zeros_like(x)
@@ -18,21 +19,27 @@ def known(object_sign=1.0):
         rest = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 0.01
 
         def under(k):
-            return torch.stack([square * k[:, None, None, None], x - rest], dim=1)
+            return torch.stack([square * k[:, None, None, None], -rest], dim=1)
 
         return under(y), under(other)
 
     return SimpleNamespace(split=split)
 
 
+def squares(sign):
+    x, y = torch.zeros(20, 1, 16, 16), torch.arange(20) % 2
+    x[y == 1, :, 4:8, 4:8] = sign
+    return x, y
+
+
 @pytest.fixture
 def images():
-    return torch.zeros(20, 1, 16, 16), torch.arange(20) % 2
+    return squares(1.0)
 
 
 @pytest.mark.parametrize(("sign", "polarity"), [(1.0, "positive"), (-1.0, "negative")])
-def test_the_sign_of_the_object_is_found_without_masks(images, sign, polarity):
-    calibration = calibrate(known(sign), *images)
+def test_the_sign_of_the_object_is_found_without_masks(sign, polarity):
+    calibration = calibrate(known(sign), *squares(sign))
     assert calibration["psi1"].polarity == calibration["contrast"].polarity == polarity
 
 
@@ -57,9 +64,30 @@ def test_contrast_takes_its_threshold_from_no_negative(images):
 def test_residual_is_what_the_negative_class_cannot_explain(images):
     x, y = images
     maps = network_maps(x, y, *known().split(x, y, 1 - y))
-    # under class 0 branch 1 is silent, so x - x_hat is what branch 2 left out, for both classes
-    assert maps["residual"].min() >= 0
-    assert maps["residual"].max() <= 0.01
+    # under class 0 branch 1 is silent, so x - x_hat is the square and what branch 2 left out, for both classes
+    left = maps["residual"] - x
+    assert 0 <= left.min() <= left.max() <= 0.01
+
+
+def dirty(size, draw):
+    """Residuals of positive images with an object under noise, and of negative ones with the noise alone."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    scores = np.abs(rng.normal(0, 0.3, (60, size, size)))
+    for k in np.flatnonzero(y):
+        draw(scores[k])
+    return scores, y
+
+
+def test_a_faint_large_object_asks_for_smoothing_and_a_thin_loud_one_for_none():
+    def blob(image):
+        image[20:36, 20:36] += 0.1
+
+    def line(image):
+        image[30, 5:60] += 1.5
+
+    assert _scale(*dirty(64, blob)) >= 0.02
+    assert _scale(*dirty(64, line)) == 0.0
 
 
 def test_calibration_survives_the_disk(images, tmp_path):
