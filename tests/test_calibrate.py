@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from acdm.calibrate import _scale, calibrate, network_maps
+from acdm.calibrate import _scale, calibrate
 from acdm.calibration import load_calibration, save_calibration, score
-from acdm.decompose import Decomposition
+from acdm.decomposition import Decomposition, network_maps
 from acdm.run import Run
 
 

@@ -7,8 +7,8 @@ from acdm.tiled import blended
 def whole(image, side, spoil=lambda values: values):
     height, width = image.shape[1:]
 
-    def apart(top, left, h, w):
-        return {"x": spoil(image[:, top : top + h, left : left + w])}
+    def apart(top, lefts, h, w):
+        return [{"x": spoil(image[:, top : top + h, left : left + w])} for left in lefts]
 
     bands = [(top, parts["x"]) for top, parts in blended(height, width, side, apart)]
     assert [top for top, _ in bands] == np.cumsum([0, *(band.shape[1] for _, band in bands)])[:-1].tolist()

@@ -19,9 +19,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.calibration import Calibration, score, smoothed
-from acdm.compose import compose, distinction
 from acdm.config import MAPS
 from acdm.decompose import Decomposer
+from acdm.decomposition import network_maps
 
 QUANTILE = 0.995
 SCALES = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the side
@@ -55,22 +55,6 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
             rule = f"otsu or negatives {QUANTILE:.1%}"
         result[name] = Calibration(polarity, scale, threshold, rule, thresholds)
     return result
-
-
-def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
-    """The three maps of a batch at network size, (n, C, S, S) each.
-
-    Args:
-        x: (n, C, S, S).
-        y: (n,) classes, 0 or 1.
-        own, other: branches under them and under the other class, (n, N, C, S, S).
-    """
-    negative = torch.where((y == 0)[:, None, None, None], compose(own), compose(other))
-    return {
-        "psi1": distinction(own),
-        "contrast": distinction(own) - distinction(other),
-        "residual": x - negative,
-    }
 
 
 def _scale(scores: np.ndarray, y: np.ndarray) -> float:

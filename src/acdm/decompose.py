@@ -4,7 +4,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from acdm.calibration import Calibration, load_calibration
-from acdm.compose import compose, distinction
-from acdm.config import MAPS, Config, Reading
+from acdm.compose import distinction
+from acdm.config import Config, Reading
+from acdm.decomposition import Decomposition, network_maps
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import DataError, RunError
 from acdm.images.frame import Frame
-from acdm.images.grid import Grid
-from acdm.images.raw import Array, Mask
+from acdm.images.raw import Array
 from acdm.images.read import AS_IS, Picture, read_picture
 from acdm.judge import Judge, load_judge
 from acdm.model.branches import Branches
@@ -26,75 +26,6 @@ from acdm.run import Run
 from acdm.training.state import load_module, newest, read_tensors
 
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
-
-
-@dataclass(frozen=True)
-class Decomposition:
-    """One image, taken apart under its own class and under another one.
-
-    Attributes:
-        image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
-        psi: (N, C, H, W), branches under the own class.
-        psi_other: (N, C, H, W), under the other class.
-        left: (C, H, W), the residual.
-        label, other: names of the two classes.
-        positive: whether the own class is the one with the object.
-        calibration: of each map; empty where the run has none yet.
-        valid: (H, W), false where the file has no data, and maps are 0; None where all pixels count.
-        grid: where the pixels lie in the world, if the file says.
-    """
-
-    image: Tensor
-    psi: Tensor
-    psi_other: Tensor
-    left: Tensor
-    label: str
-    other: str
-    positive: bool = True
-    calibration: Mapping[str, Calibration] = field(default_factory=dict)
-    valid: Mask | None = None
-    grid: Grid | None = None
-
-    @property
-    def psi1(self) -> Tensor:
-        """The paper's map: branch 1 under the image's own class.  (C, H, W), signed."""
-        return self._told("psi1", distinction(self.psi[None])[0])
-
-    @property
-    def contrast(self) -> Tensor:
-        """Branch 1 under the own class less branch 1 under the other: free of what both share.  (C, H, W), signed."""
-        return self._told("contrast", self.psi1 - distinction(self.psi_other[None])[0])
-
-    @property
-    def reconstruction(self) -> Tensor:
-        """x_hat under the own class, (C, H, W)."""
-        return compose(self.psi[None])[0]
-
-    @property
-    def counterfactual(self) -> Tensor:
-        """x_hat under the other class, (C, H, W)."""
-        return compose(self.psi_other[None])[0]
-
-    @property
-    def residual(self) -> Tensor:
-        """image - x_hat under the negative class: what must go to leave the positive class.  (C, H, W), signed."""
-        return self._told("residual", self.left)
-
-    def maps(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in MAPS}
-
-    def _told(self, name: str, signed: Tensor) -> Tensor:
-        """The map, 0 where there is no data, with its calibration as an attribute for `acdm.segmentation`.
-
-        Contrast of a negative image shows the object that the swap would add: there no named rule claims a pixel.
-        """
-        known = self.calibration.get(name)
-        if known and name == "contrast" and not self.positive:
-            known = known.silent()
-        if self.valid is not None:
-            signed = signed * torch.from_numpy(self.valid)
-        signed.calibration = known  # type: ignore[attr-defined]
-        return signed
 
 
 @dataclass(frozen=True)
@@ -174,27 +105,29 @@ class Decomposer:
 
     def take_apart(self, picture: Picture, label: str | None, name: Path | str = "image") -> Decomposition:
         """The same for an image that was read already; `name` is for messages."""
-        pixels = picture.pixels
-        self.insist_channels(pixels, name)
-        frame = Frame.of(pixels.shape, self.size)
-        square = frame.enter(torch.from_numpy(pixels))[None]  # (1, C, S, S)
-        y = self.classify(square)[0] if label is None else self.index(label)
+        return self.take_all_apart([picture], label, name)[0]
+
+    def take_all_apart(
+        self, pictures: Sequence[Picture], label: str | None, name: Path | str = "image"
+    ) -> list[Decomposition]:
+        """The same for several images in one batch; at least one."""
+        for picture in pictures:
+            self.insist_channels(picture.pixels, name)
+        x = squares([picture.pixels for picture in pictures], self.size)
+        y = torch.tensor(self.classify(x) if label is None else [self.index(label)] * len(x))
         other = (y + 1) % len(self.classes)
-        psi, psi_other = (p[0] for p in self.split(square, torch.tensor([y]), torch.tensor([other])))
-        negative = psi if y == 0 else psi_other
-        residual = square[0] - compose(negative[None])[0]
-        return Decomposition(
-            frame.leave(square)[0],
-            frame.leave(psi),
-            frame.leave(psi_other),
-            frame.leave(residual),
-            self.classes[y],
-            self.classes[other],
-            y == 1,
-            self.calibration,
-            picture.valid,
-            picture.grid,
-        )
+        own, swapped = self.split(x, y, other)
+        residual = network_maps(x, y, own, swapped)["residual"]
+        apart = []
+        for i, picture in enumerate(pictures):
+            frame = Frame.of(picture.pixels.shape, self.size)
+            image = frame.leave(x[i][None])[0]
+            psi, psi_other, left = (frame.leave(square) for square in (own[i], swapped[i], residual[i]))
+            names = self.classes[int(y[i])], self.classes[int(other[i])]
+            positive = int(y[i]) == 1
+            valid, grid = picture.valid, picture.grid
+            apart.append(Decomposition(image, psi, psi_other, left, *names, positive, self.calibration, valid, grid))
+        return apart
 
     def insist_channels(self, pixels: Array, name: Path | str) -> None:
         """Raises DataError, naming the image, when it has other channels than the run was trained on."""

@@ -14,15 +14,15 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm import metrics
-from acdm.calibrate import network_maps
 from acdm.calibration import Calibration, load_calibration, score
 from acdm.compose import common, compose
 from acdm.config import DEFAULT_MAP, MAPS
 from acdm.data.dataset import Dataset
 from acdm.decompose import Decomposer, load, squares
+from acdm.decomposition import network_maps
 from acdm.images.frame import Frame
 from acdm.run import Run
-from acdm.segmentation import segment
+from acdm.segmentation import Segmentation, segment
 from acdm.truth import Truth, trivial_scores
 
 BINS = 4096  # of the histograms that the bootstrap adds up
@@ -100,6 +100,7 @@ def _map_figures(
         "best_dice": metrics.dice_of_iou(highest),
         "iou": metrics.iou(predicted, true) if any(truth.known) else math.nan,
         "dice": metrics.dice(predicted, true) if any(truth.known) else math.nan,
+        "dice_by_group": _mean_over_groups(cuts, truth, positives),
         "threshold": calibration.threshold,
         "rule": calibration.rule,
         "ncc_mean": float(np.nanmean(correlations)) if correlations else math.nan,
@@ -112,6 +113,8 @@ def _map_figures(
             everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks
         ),
         "negative_area": math.nan if name == "contrast" else float(other.mean()),
+        # psi1 and contrast are drawn under the true class, so that their loudness tells it
+        "image_auroc": _told_by_the_highest(scores, truth, dataset.positive) if name == "residual" else math.nan,
         "polarity": calibration.polarity,
         "scale": calibration.scale,
         "ci": _intervals(
@@ -121,6 +124,22 @@ def _map_figures(
             [truth.items[i].group for i in positives],
         ),
     }
+
+
+def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int]) -> float:
+    """Dice of the mask-free masks of each group's images together, averaged over groups that have truth."""
+    dices = []
+    for group in {truth.items[i].group for i in images}:
+        own = [i for i in images if truth.items[i].group == group]
+        true = truth.pooled([truth.masks[i] for i in own], own)
+        if true.any():
+            dices.append(metrics.dice(truth.pooled([cuts[i].mask for i in own], own), true))
+    return float(np.mean(dices)) if dices else math.nan
+
+
+def _told_by_the_highest(scores: list[NDArray[np.floating]], truth: Truth, positive: str) -> float:
+    """AUROC of an image's highest score for its class."""
+    return float(roc_auc_score([item.label == positive for item in truth.items], [s.max() for s in scores]))
 
 
 def _intervals(

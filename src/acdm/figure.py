@@ -9,7 +9,7 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from acdm.compose import compose
-from acdm.decompose import Decomposition
+from acdm.decomposition import Decomposition
 from acdm.metrics import Box
 
 Pixels = NDArray[np.uint8]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdm.config import DEFAULT_MAP, MAPS
-from acdm.decompose import Decomposer, Decomposition
+from acdm.decompose import Decomposer
+from acdm.decomposition import Decomposition
 from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid

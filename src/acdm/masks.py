@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acdm.config import DEFAULT_MAP, MapName
-from acdm.decompose import Decomposer, Decomposition
+from acdm.decompose import Decomposer
+from acdm.decomposition import Decomposition
 from acdm.detect import Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.errors import ConfigError, DataError
 from acdm.figure import outlined

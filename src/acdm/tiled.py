@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acdm.config import MAPS
-from acdm.decompose import Decomposer, Decomposition
+from acdm.decompose import Decomposer
+from acdm.decomposition import Decomposition
 from acdm.errors import DataError, WriteError
 from acdm.images.grid import GeoGrid, extra
 from acdm.images.raw import DEPTHS, Mask, Raw
@@ -25,9 +26,11 @@ from acdm.images.tiff import tiff_size
 
 Floats = NDArray[np.floating]
 
+TOGETHER = 32  # windows that are taken apart at once
+
 
 def blended(
-    height: int, width: int, side: int, apart: Callable[[int, int, int, int], dict[str, Floats]]
+    height: int, width: int, side: int, apart: Callable[[int, list[int], int, int], list[dict[str, Floats]]]
 ) -> Iterator[tuple[int, dict[str, Floats]]]:
     """Windows of a large image put together again, band by band from the top.
 
@@ -37,7 +40,7 @@ def blended(
     Args:
         height, width: of the image.
         side: of the windows, in pixels; images smaller than that are one window.
-        apart: from top, left, height and width of a window to arrays (C, height, width) by name.
+        apart: from top, lefts, height and width of up to `TOGETHER` windows to arrays (C, height, width) by name.
 
     Yields:
         Row of the band's top, and its arrays (C, rows, width).
@@ -48,11 +51,12 @@ def blended(
     sums: dict[str, Floats] = {}
     total = np.zeros((h, width))
     for top, following in zip(tops, [*tops[1:], tops[-1] + h], strict=True):
-        for left in lefts:
-            for name, values in apart(top, left, h, w).items():
-                band = sums.setdefault(name, np.zeros((len(values), h, width)))
-                band[:, :, left : left + w] += values * weight
-            total[:, left : left + w] += weight
+        for some in (lefts[i : i + TOGETHER] for i in range(0, len(lefts), TOGETHER)):
+            for left, drawn in zip(some, apart(top, some, h, w), strict=True):
+                for name, values in drawn.items():
+                    band = sums.setdefault(name, np.zeros((len(values), h, width)))
+                    band[:, :, left : left + w] += values * weight
+                total[:, left : left + w] += weight
         rows = following - top
         yield top, {name: band[:, :rows] / total[:rows] for name, band in sums.items()}
         for band in (*sums.values(), total):
@@ -121,14 +125,20 @@ def opened(
         try:
             with rasterio.open(path) as source:
 
-                def apart(top: int, left: int, height: int, width: int) -> dict[str, Floats]:
-                    raw = _window(rasterio, source, decomposer, (left, top, width, height))
-                    if raw.valid is not None and not raw.valid.any():
-                        return silence(raw.values.shape)
-                    pixels = raw.scaled(path, decomposer.reading.range)
-                    d = decomposer.take_apart(Picture(pixels, raw.valid, None), label, path)
-                    labels.append(d.label)
-                    return draw(d)
+                def apart(top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
+                    windows = [_window(rasterio, source, decomposer, (left, top, width, height)) for left in lefts]
+                    some = [w for w in windows if w.valid is None or w.valid.any()]
+                    pictures = [Picture(w.scaled(path, decomposer.reading.range), w.valid, None) for w in some]
+                    found = iter(decomposer.take_all_apart(pictures, label, path) if pictures else [])
+                    drawn = []
+                    for window in windows:
+                        if window.valid is not None and not window.valid.any():
+                            drawn.append(silence(window.values.shape))
+                            continue
+                        d = next(found)
+                        labels.append(d.label)
+                        drawn.append(draw(d))
+                    return drawn
 
                 @cache
                 def silence(shape: tuple[int, int, int]) -> dict[str, Floats]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from acdm.decompose import Decomposer, Decomposition
+from acdm.decompose import Decomposer
+from acdm.decomposition import Decomposition
 from acdm.images.grid import VoxelGrid
 from acdm.images.medical import open_nifti
 from acdm.images.read import Picture, choose_bands

@@ -35,6 +35,7 @@ KEYS = {
 MAP_KEYS = {
     "auprc", "auroc", "best_iou", "best_dice", "iou", "dice", "threshold", "rule", "ncc_mean", "ncc_std", "pxap",
     "pointing_game", "relevance_mass", "maxboxacc", "box_recall", "negative_area", "polarity", "ci",
+    "auprc_unsmoothed", "scale", "dice_by_group", "image_auroc",
 }  # fmt: skip
 
 
