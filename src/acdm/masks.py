@@ -178,7 +178,7 @@ def _write_formats(
     if "yolo" in formats:
         write_text(out / "yolo" / "classes.txt", category + "\n")
         for d in found:
-            write_text((out / "yolo" / names[d.file]).with_suffix(".txt"), yolo(d))
+            write_text((out / "yolo" / "labels" / names[d.file]).with_suffix(".txt"), yolo(d))
     if "label-studio" in formats:
         write_json(out / "label-studio.json", label_studio(found, category))
         write_text(out / "label-studio-config.xml", label_config(category))

@@ -162,7 +162,10 @@ class TestCelebA:
         assert len(list((out / "test" / "Male").iterdir())) == 8
         assert groups_of(out)["train/Male/000001.jpg"] == "0"
         dataset = load_dataset([out], positive="Male")
-        assert dataset.part("dev")
+        dev, final = ({item.group for item in dataset.part(part)} for part in ("dev", "final"))
+        assert dev
+        assert final
+        assert not dev & final  # a person is in one half alone
 
     def test_an_unknown_attribute_lists_them(self, source, tmp_path, capsys):
         assert main(["data", "celeba", str(source), str(tmp_path / "out"), "--attribute", "Tall"]) == 2

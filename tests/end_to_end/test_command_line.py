@@ -129,7 +129,8 @@ def test_segment_writes_masks_at_the_images_size_and_files_for_other_tools(run, 
     coco = json.loads((out / "coco.json").read_text())
     assert coco["categories"] == [{"id": 1, "name": "with"}]
     assert sum(a["area"] for a in coco["annotations"] if a["image_id"] == 4) == (mask > 0).sum()
-    for name in ("label-studio.json", "label-studio-config.xml", "cvat.xml", "yolo/wide.txt", "yolo/classes.txt"):
+    others = ("label-studio.json", "label-studio-config.xml", "cvat.xml", "yolo/labels/wide.txt", "yolo/classes.txt")
+    for name in others:
         assert (out / name).is_file(), name
     lines = (out / "segment.csv").read_text().splitlines()
     assert sum("broken.png" in line and "not a PNG" in line for line in lines) == 1

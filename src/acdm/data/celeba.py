@@ -41,17 +41,20 @@ def write_celeba(
     people = source.rglob("identity_CelebA.txt")
     identity = _pairs(next(people, None))
     images = {path.name: path for path in source.rglob("*.jpg")}
+    in_dev: dict[str, bool] = {}  # every other person of the test images
     for training, most in ((True, each), (False, max(1, each // 10))):
         for label, sign in ((f"not_{attribute}", "-1"), (attribute, "1")):
             names = [n for n, s in signs.items() if s == sign and n in partition and (partition[n] != "2") == training]
             chosen = [names[i] for i in rng.permutation(len(names))[:most]]
-            for number, name in enumerate(chosen):
+            for name in chosen:
                 if name not in images:
                     folder.skip(name, "listed, but there is no such file")
                     continue
-                part = "train" if training else "dev" if number % 2 else "final"
-                content = images[name].read_bytes()
-                folder.add(part, label, name, content, identity.get(name, name))
+                person, content = identity.get(name, name), images[name].read_bytes()
+                part = "train"
+                if not training:
+                    part = "dev" if in_dev.setdefault(person, len(in_dev) % 2 == 1) else "final"
+                folder.add(part, label, name, content, person)
                 tick()
     if len(folder.counts()) < 4:
         raise DataError(f"{source}: no images of both classes in training and test; is img_align_celeba/ there?")
