@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from acdm.calibrate import _scale, calibrate
+from acdm.calibrate import _scale, _speck, calibrate
 from acdm.calibration import load_calibration, save_calibration, score
 from acdm.decomposition import Decomposition, network_maps
 from acdm.run import Run
@@ -67,6 +67,15 @@ def test_residual_is_what_the_negative_class_cannot_explain(images):
     # under class 0 branch 1 is silent, so x - x_hat is the square and what branch 2 left out, for both classes
     left = maps["residual"] - x
     assert 0 <= left.min() <= left.max() <= 0.01
+
+
+def test_a_speck_is_a_quarter_of_the_usual_part(images):
+    """Every image has a square of 16 pixels, and every other one a pixel beside it."""
+    x, y = images
+    scores = x[y == 1, 0].numpy().copy()
+    scores[::2, 12, 12] = 1
+    assert _speck(scores, 0.5) == pytest.approx(16 / 4 / 256)
+    assert _speck(scores, 2.0) == 0
 
 
 def dirty(size, draw):

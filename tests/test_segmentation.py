@@ -7,7 +7,7 @@ from acdm.calibration import Calibration
 from acdm.errors import ConfigError
 from acdm.segmentation import segment
 
-KNOWN = Calibration("positive", 0.0, 0.5, "otsu", {"negatives": 0.2, "otsu": 0.5, "two-means": 0.4})
+KNOWN = Calibration("positive", 0.0, 0.0, 0.5, "otsu", {"negatives": 0.2, "otsu": 0.5, "two-means": 0.4})
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def test_the_map_of_a_decomposition_knows_its_own(signed):
     assert acdm.segment(signed, rule=0.9).boxes == [(2, 2, 6, 6)]  # importing the module must not hide the function
 
 
-def test_specks_under_the_smoothing_are_dropped():
-    """A deviation of .05 of 20 pixels is one pixel: a speck has 13 pixels, and a lone pixel spreads to 1 / (2 pi)."""
-    smooth = Calibration("positive", 0.05, 0.1, "otsu", {})
-    assert smooth.speck(20, 10) == 13
+def test_scores_are_smoothed_and_specks_dropped():
+    """A deviation of .05 of 20 pixels is one pixel: a lone pixel spreads to 1 / (2 pi), on 5 pixels above .1 or so."""
+    smooth = Calibration("positive", 0.05, 0.03, 0.09, "otsu", {})
+    assert smooth.least(20, 10) == 12
     values = torch.zeros(1, 20, 20)
     values[0, 3, 3] = 1.0
     values[0, 10:16, 10:16] = 1.0

@@ -1,7 +1,9 @@
 """What is learned from training images without masks: which sign carries the object, how coarse it is, where to cut.
 
 Scale: the smoothing after which the highest score of an image tells the two classes' images apart best (AUROC), by the
-residual, for which an image's class need not be known; the least smoothing among equals.  Thin cracks ask for none.
+residual, for which an image's class need not be known; no more than is clearly better.  Thin cracks ask for none.
+Speck: a quarter of the area such that half of what the default threshold marks on images of the positive class lies in
+larger parts.
 
 Rules, all over the pooled training maps:
     otsu       Otsu's threshold over the positive class
@@ -22,9 +24,12 @@ from acdm.calibration import Calibration, score, smoothed
 from acdm.config import MAPS
 from acdm.decompose import Decomposer
 from acdm.decomposition import network_maps
+from acdm.regions import cut, regions_of
 
 QUANTILE = 0.995
 SCALES = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the side
+CLEARLY = 0.002  # of AUROC
+SPECK = 0.25  # of the usual part
 ONE_SIDED = 0.75  # of the maps' energy on one sign, and that sign alone is scored
 PIXELS = 100_000  # that k-means looks at
 IMAGES = 150  # of each class, the first of the training images
@@ -53,14 +58,24 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
         if name != "contrast":
             threshold = max(threshold, thresholds["negatives"])
             rule = f"otsu or negatives {QUANTILE:.1%}"
-        result[name] = Calibration(polarity, scale, threshold, rule, thresholds)
+        result[name] = Calibration(polarity, scale, _speck(scores, threshold), threshold, rule, thresholds)
     return result
 
 
 def _scale(scores: np.ndarray, y: np.ndarray) -> float:
-    """Of `SCALES` the one after which the highest of an image's scores (n, S, S) best tells its class (n,)."""
-    told = [roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in SCALES]
-    return SCALES[int(np.argmax(told))]
+    """Of `SCALES` the least after which the highest of an image's scores (n, S, S) tells its class (n,) about best."""
+    told = np.array([roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in SCALES])
+    return SCALES[int(np.argmax(told >= told.max() - CLEARLY))]
+
+
+def _speck(scores: np.ndarray, threshold: float) -> float:
+    """As a share of an image: `SPECK` of the area such that half of all marked pixels lie in larger parts."""
+    parts = [regions_of([(0, cut(image, threshold), image)]) for image in scores]
+    areas = np.sort([region.area for regions in parts for region in regions])
+    if not len(areas):
+        return 0.0
+    usual = areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)]
+    return float(SPECK * usual / scores[0].size)
 
 
 def _between_two_means(scores: np.ndarray) -> float:

@@ -20,6 +20,7 @@ class Calibration:
     Attributes:
         polarity: "positive", "negative" or "both".
         scale: standard deviation of the Gaussian that scores are smoothed by, as a share of the image's longer side.
+        speck: a part of a mask smaller than this share of the longer side's square is none.
         threshold: a pixel belongs to the object where its score is at least this.
         rule: how the threshold was found.
         thresholds: what each named rule would say.
@@ -27,6 +28,7 @@ class Calibration:
 
     polarity: str
     scale: float
+    speck: float
     threshold: float
     rule: str
     thresholds: dict[str, float]
@@ -35,9 +37,9 @@ class Calibration:
         """A signed map (..., C, H, W) as one smoothed number a pixel (..., H, W): higher means more of the object."""
         return smoothed(score(signed, self.polarity), self.scale)
 
-    def speck(self, height: int, width: int) -> int:
-        """Pixels of a part that is smaller than the smoothing, a disk of two deviations, in an image of that size."""
-        return round(np.pi * (2 * self.scale * max(height, width)) ** 2)
+    def least(self, height: int, width: int) -> int:
+        """Pixels that a part of a mask has at least, in an image of that size."""
+        return round(self.speck * max(height, width) ** 2)
 
     def silent(self) -> "Calibration":
         """The same where every named rule claims nothing."""
@@ -96,6 +98,7 @@ def load_calibration(run: Run) -> dict[str, Calibration]:
             name: Calibration(
                 str(c["polarity"]),
                 float(c["scale"]),
+                float(c["speck"]),
                 float(c["threshold"]),
                 str(c["rule"]),
                 {str(rule): float(value) for rule, value in c["thresholds"].items()},

@@ -93,7 +93,10 @@ class Augment(_Options):
     degrees: float = Field(10.0, ge=0, le=180)
     translate: float = Field(0.05, ge=0, le=0.5)  # share of the side
     scale: float = Field(0.1, ge=0, le=0.5)  # 1 - scale to 1 + scale
-    intensity: float = Field(0.0, ge=0, le=0.5)  # gamma and gain of values in [0, 1], each 1 - this to 1 + this
+    # gamma and gain of values in [0, 1], each 1 - this to 1 + this; None: .2 for colour pictures, else 0
+    intensity: float | None = Field(None, ge=0, le=0.5)
+    # gain of each channel, 1 - this to 1 + this; None: .1 for colour pictures, else 0
+    cast: float | None = Field(None, ge=0, le=0.5)
 
 
 class Reading(_Options):

@@ -91,7 +91,7 @@ def _map_figures(
     everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
     other = truth.pooled([cuts[i].mask for i in negatives], negatives)
-    specks = [calibration.speck(*s.shape) for s in scores]
+    specks = [calibration.least(*s.shape) for s in scores]
     return {
         "auprc": metrics.auprc(flat, true),
         "auprc_unsmoothed": metrics.auprc(truth.pooled(raw, positives), true),

@@ -37,6 +37,8 @@ SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
 DEFAULT_STEPS = 6000
 FLIPS = ("flip_horizontal", "flip_vertical")
+COLOUR = 3  # channels
+LIGHT = {"intensity": 0.2, "cast": 0.1}  # of colour pictures, whose light is no class: docs/results/choices.md
 LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: a quarter of the memory
 
 
@@ -101,7 +103,7 @@ def fit(
     else:
         insist_free(path)
     images = take_in(dataset, config.size)
-    config = _turned(config, images, watcher)
+    config = _settled(config, images, watcher)
     with lock(path):
         data = {
             "channels": images.channels,
@@ -144,9 +146,12 @@ def _pairs(batch: int) -> int:
     return batch // 2 if batch % 2 == 0 else batch
 
 
-def _turned(config: Config, images: Intake, watcher: Watcher) -> Config:
-    """Decide which flips leave the images' kind alone, where the configuration leaves it open."""
-    decided = {}
+def _settled(config: Config, images: Intake, watcher: Watcher) -> Config:
+    """Decide which changes leave the images' kind alone, where the configuration leaves it open."""
+    decided: dict[str, bool | float] = {}
+    for kind, strength in LIGHT.items():
+        if getattr(config.augment, kind) is None:
+            decided[kind] = strength if images.channels == COLOUR else 0.0
     for kind, words, told in zip(FLIPS, ("left-right", "upside-down"), images.told, strict=True):
         if getattr(config.augment, kind) is None:
             decided[kind] = told < ALIKE

@@ -21,8 +21,8 @@ from acdm.images.grid import GeoGrid
 from acdm.images.medical import nifti
 from acdm.images.read import suffix
 from acdm.images.write import png
-from acdm.regions import painted, regions_of, tidied
-from acdm.segmentation import Refine, Segmentation, cut, segment
+from acdm.regions import cut, painted, regions_of, tidied
+from acdm.segmentation import Refine, Segmentation, segment
 from acdm.sweep import Outcome, find_images, sweep
 from acdm.tables import csv_text
 from acdm.tiled import claimed, large_geotiff, opened, side_of_windows
@@ -36,7 +36,7 @@ class Recipe:
     Attributes:
         map: psi1, contrast or residual.
         rule: default, negatives, otsu, two-means, or a number.
-        min_area: in pixels; None takes what the run's smoothing leaves of a speck.
+        min_area: in pixels; None takes what the run takes for a speck.
         refine: by edges of the image, and how.
         axis: that volumes are cut along.
         tile: side of the windows that large TIFFs are taken in; None takes the training images' side.
@@ -138,7 +138,7 @@ def _segment_raster(
     with opened(decomposer, path, draw, label, side, tell) as raster:
         scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands)
         regions = regions_of((top, cut(scores, threshold) & valid, scores) for top, scores, valid in scored)
-        regions = tidied(regions, known.speck(side, side) if recipe.min_area is None else recipe.min_area)
+        regions = tidied(regions, known.least(side, side) if recipe.min_area is None else recipe.min_area)
         with large_geotiff(out / "masks" / name, raster, 1, "uint8", None) as write:
             for top in range(0, raster.height, side):
                 rows = min(raster.height, top + side)

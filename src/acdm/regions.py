@@ -38,6 +38,11 @@ class Region:
         return int(self.mask.sum())
 
 
+def cut(scores: Scores, threshold: float) -> Mask:
+    """True where a score reaches the threshold, and never where it is 0."""
+    return scores >= threshold if threshold > 0 else scores > 0
+
+
 def regions_of(bands: Iterable[tuple[int, Mask, Scores]]) -> list[Region]:
     """8-connected parts of a mask that comes in bands, the part with the highest mean score first.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from acdm.calibration import Calibration
 from acdm.metrics import Box
-from acdm.regions import Mask, Region, Scores, painted, regions_of, tidied
+from acdm.regions import Mask, Region, Scores, cut, painted, regions_of, tidied
 
 Refine = Literal["none", "watershed", "random-walker"]
 
@@ -53,8 +53,8 @@ def segment(
         signed: (C, H, W); a map of a `Decomposition` knows its calibration.
         rule: default, negatives, otsu, two-means (all learned on training images, without masks), or a number.
         calibration: of the map, where it does not know its own.
-        min_area: in pixels; smaller parts are dropped and smaller holes closed.  None: those smaller than the
-            smoothing that the calibration found.
+        min_area: in pixels; smaller parts are dropped and smaller holes closed.  None: what the calibration takes
+            for a speck.
         refine: whether the border is moved to edges of the image, and how.
         image: (C, H, W), needed to refine.
 
@@ -73,14 +73,9 @@ def segment(
             raise ValueError(f"got no image, expected the one to refine by ({refine})")
         mask = _refined(mask, scores, threshold, np.asarray(image).mean(axis=0), refine)
     regions = regions_of([(0, mask, scores)])
-    regions = tidied(regions, known.speck(*mask.shape) if min_area is None else min_area)
+    regions = tidied(regions, known.least(*mask.shape) if min_area is None else min_area)
     mask = painted(regions, 0, *mask.shape)
     return Segmentation(mask, scores, threshold, regions)
-
-
-def cut(scores: Scores, threshold: float) -> Mask:
-    """True where a score reaches the threshold, and never where it is 0."""
-    return scores >= threshold if threshold > 0 else scores > 0
 
 
 def _refined(mask: Mask, scores: Scores, threshold: float, grey: Scores, how: Refine) -> Mask:

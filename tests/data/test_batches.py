@@ -69,6 +69,17 @@ def test_changed_intensities_keep_black_and_the_order_of_grey_values():
     assert x.max() <= 1
 
 
+def test_a_cast_changes_channels_apart_and_keeps_black():
+    images = torch.linspace(-1, 0.5, 16).expand(4, 3, 16, 16)
+    cast = Augment(flip_horizontal=False, degrees=0, translate=0, scale=0, cast=0.2)
+    _, x, _ = Batches(images, torch.tensor([0, 1, 0, 1]), 4, cast, 0).at(0)
+    torch.testing.assert_close(x[..., 0], images[..., 0])
+    gains = (x[..., -1] + 1) / 1.5  # (4, 3, 16), the same in every row
+    assert 0.8 <= gains.min() < gains.max() <= 1.2
+    assert (gains.std(dim=-1) < 1e-6).all()
+    assert len(gains[..., 0].unique()) == 12
+
+
 def test_mixing_tells_seeds_apart():
     seeds = {mix(a, b, c) for a in range(8) for b in range(8) for c in range(50)}
     assert len(seeds) == 8 * 8 * 50

@@ -82,8 +82,8 @@ def segment(
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area
-        In pixels; smaller parts are dropped and smaller holes closed. By default what is smaller than the smoothing
-        that the run was calibrated with.
+        In pixels; smaller parts are dropped and smaller holes closed. By default what the run, calibrated on
+        training images, takes for a speck.
     refine
         Move borders to edges of the image, and how.
     to

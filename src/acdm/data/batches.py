@@ -25,7 +25,7 @@ class Batches:
         images: (n, C, S, S) in [-1, 1].
         labels: (n,) class indices 0..K-1; every class occurs.
         batch: images a batch; classes take turns, so each has its equal share.
-        augment: what may be changed; flips that are left open are not made.
+        augment: what may be changed; what is left open is not.
         seed: of everything drawn.
     """
 
@@ -35,6 +35,7 @@ class Batches:
         self.batch = batch
         self.seed = seed
         self.augment = _pipeline(augment)
+        self.cast = augment.cast or 0.0
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Batch of a step: indices (B,), augmented images (B, C, S, S), classes (B,)."""
@@ -45,7 +46,7 @@ class Batches:
         x = self.images[indices]
         with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
             torch.manual_seed(mix(self.seed, 1, step))
-            x = self.augment((x + 1) / 2) * 2 - 1  # kornia's intensities lie in [0, 1]
+            x = _cast(self.augment((x + 1) / 2), self.cast) * 2 - 1  # kornia's intensities lie in [0, 1]
         return indices, x, y
 
     def _member(self, k: int, position: int) -> Tensor:
@@ -68,7 +69,7 @@ def mix(*numbers: int) -> int:
 
 
 def _pipeline(augment: Augment) -> AugmentationSequential:
-    s, t, i = augment.scale, augment.translate, augment.intensity
+    s, t, i = augment.scale, augment.translate, augment.intensity or 0.0
     return AugmentationSequential(
         RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
         RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
@@ -76,3 +77,11 @@ def _pipeline(augment: Augment) -> AugmentationSequential:
         RandomGamma((1 - i, 1 + i), (1 - i, 1 + i), p=1.0 if i else 0.0),
         data_keys=["input"],
     )
+
+
+def _cast(x: Tensor, strength: float) -> Tensor:
+    """Images (B, C, S, S) in [0, 1] in another light: every channel times 1 - `strength` to 1 + `strength`."""
+    if not strength:
+        return x
+    gain = 1 + strength * (2 * torch.rand(*x.shape[:2], 1, 1) - 1)
+    return (x * gain).clamp(0, 1)
