@@ -2,7 +2,7 @@
 
 Scale: the smoothing after which the highest score of an image tells the two classes' images apart best (AUROC), by the
 residual, for which an image's class need not be known; no more than is clearly better.  Thin cracks ask for none.
-Speck: a quarter of the area such that half of what the default threshold marks on images of the positive class lies in
+Speck: an eighth of the area such that half of what the default threshold marks on images of the positive class lies in
 larger parts.
 
 Rules, all over the pooled training maps:
@@ -10,7 +10,8 @@ Rules, all over the pooled training maps:
     two-means  half-way between the centres of two clusters (k-means) of the positive class's scores
     negatives  the value that 99.5 % of the other class's pixels stay under; contrast, whose negatives show the object
                that the swap would add, takes that of psi1
-    default    otsu for contrast; for psi1 and residual the larger of otsu and negatives
+    default    otsu for contrast; the larger of otsu and negatives for psi1; their geometric mean for the residual, whose
+               loudness differs from patient to patient more than its noise does
 """
 
 import numpy as np
@@ -29,7 +30,7 @@ from acdm.regions import cut, regions_of
 QUANTILE = 0.995
 SCALES = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the side
 CLEARLY = 0.002  # of AUROC
-SPECK = 0.25  # of the usual part
+SPECK = 1 / 8  # of the usual part
 ONE_SIDED = 0.75  # of the maps' energy on one sign, and that sign alone is scored
 PIXELS = 100_000  # that k-means looks at
 IMAGES = 150  # of each class, the first of the training images
@@ -54,12 +55,19 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
             "otsu": float(threshold_otsu(scores)),
             "two-means": _between_two_means(scores),
         }
-        threshold, rule = thresholds["otsu"], "otsu"
-        if name != "contrast":
-            threshold = max(threshold, thresholds["negatives"])
-            rule = f"otsu or negatives {QUANTILE:.1%}"
+        threshold, rule = _default(name, thresholds)
         result[name] = Calibration(polarity, scale, _speck(scores, threshold), threshold, rule, thresholds)
     return result
+
+
+def _default(name: str, thresholds: dict[str, float]) -> tuple[float, str]:
+    """The threshold that is taken where none is asked for, and its name."""
+    otsu, negatives = thresholds["otsu"], thresholds["negatives"]
+    if name == "contrast":
+        return otsu, "otsu"
+    if name == "psi1":
+        return max(otsu, negatives), f"otsu or negatives {QUANTILE:.1%}"
+    return float(np.sqrt(otsu * negatives)), f"between otsu and negatives {QUANTILE:.1%}"
 
 
 def _scale(scores: np.ndarray, y: np.ndarray) -> float:
