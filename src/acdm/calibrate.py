@@ -10,8 +10,8 @@ Rules, all over the pooled training maps:
     two-means  half-way between the centres of two clusters (k-means) of the positive class's scores
     negatives  the value that 99.5 % of the other class's pixels stay under; contrast, whose negatives show the object
                that the swap would add, takes that of psi1
-    default    otsu for contrast; the larger of otsu and negatives for psi1; their geometric mean for the residual, whose
-               loudness differs from patient to patient more than its noise does
+    default    otsu for contrast; the larger of otsu and negatives for psi1; their geometric mean for the residual,
+               whose loudness differs from patient to patient more than its noise does
 """
 
 import numpy as np
