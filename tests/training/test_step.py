@@ -95,18 +95,19 @@ def test_turning_the_critics_gradient_is_descending_the_adversarial_term(judged)
     def logits(images, classes):
         return players.discriminator(images)[torch.arange(len(classes)), classes][classes.argsort(stable=True)]
 
-    genuine = logits((x_hat if judged == "paired" else x).detach(), y)
     if judged == "paired":
-        critic = losses.l_paired(genuine, logits(fake.detach(), fake_class))
-        adversarial = losses.l_paired(logits(fake, fake_class), genuine)
+        genuine, swapped = logits(x_hat.detach(), y), logits(fake.detach(), fake_class)
+        critic = losses.l_paired(genuine, swapped)
+        keeping = losses.l_paired(logits(x_hat, y), swapped)
+        adversarial = losses.l_paired(logits(fake, fake_class), genuine) + 0.5 * keeping
     else:
-        critic = losses.l_critic(genuine, logits(fake.detach(), fake_class))
+        critic = losses.l_critic(logits(x, y), logits(fake.detach(), fake_class))
         adversarial = losses.l_adv(logits(fake, fake_class))
     of_critic = torch.autograd.grad(critic, players.discriminator.parameters(), retain_graph=True)
     of_adversarial = torch.autograd.grad(adversarial, players.branches.parameters())
 
     silent = dict.fromkeys(("rec", "grad_rec", "sqc", "energy", "sparse", "share"), 0)
-    config = build("tiny", config.model_dump(), {"loss": {**silent, "adv": 1}})
+    config = build("tiny", config.model_dump(), {"loss": {**silent, "adv": 1, "keep": 0.5}})
     step(players, Images(x, y, other), Images(x[:0], y[:0], y[:0]), alpha, 1, config)
     got = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     torch.testing.assert_close(got, [*of_adversarial, *of_critic], rtol=1e-3, atol=1e-6)

@@ -128,12 +128,13 @@ def _accumulate(
     with autocast(x.device, config.precision):
         psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        genuine = (x_hat if config.judged == "paired" else x).detach()
+        genuine = x_hat if config.judged == "paired" else x
         fake, fake_class = x_st, other
         if config.judged == "both":
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
         turn = torch.empty(len(fake), 1, 1, 1, device=x.device)
-        shown = channels_last(torch.cat([genuine, _Turned.apply(fake, turn), lesson.x]))
+        kept = torch.full((len(y), 1, 1, 1), weights.keep, device=x.device)
+        shown = channels_last(torch.cat([_Turned.apply(genuine, kept), _Turned.apply(fake, turn), lesson.x]))
         genuine_logit, fake_logit, taught = players.discriminator(shown).split([len(y), len(fake), len(lesson.x)])
 
     critic_loss, adversarial = _contest(_in_turn(genuine_logit, y), _in_turn(fake_logit, fake_class), config.judged)
@@ -142,17 +143,19 @@ def _accumulate(
     if len(lesson.x):
         critic["mismatch"] = losses.l_paired(_in_turn(taught, lesson.y), _in_turn(taught, lesson.other))
     if index % config.optimiser.r1_every == 0:
-        real = channels_last(genuine).requires_grad_(True)
+        real = channels_last(genuine.detach()).requires_grad_(True)
         with autocast(x.device, config.precision):
             logit = _in_turn(players.discriminator(real), y)
         critic["r1"] = losses.r1(logit, real) * config.optimiser.r1_every
     critic_total = critic_loss + weights.mismatch * critic.get("mismatch", 0) + weights.r1 * critic.get("r1", 0)
 
     terms = _terms(x, x_hat, psi, psi_st)
-    plain = losses.objective(terms, weights)  # the adversarial term's gradient is the critic's, turned
+    plain = losses.objective(terms, weights)  # gradients of the adversarial and the keeping term come from the critic's
     of_both = [*players.branches.parameters(), *players.discriminator.parameters()]
     ((plain + critic_total) / config.parts).backward(inputs=of_both)
-    return {**terms, "adv": adversarial, **critic, "total": plain + weights.adv * adversarial}
+    kept_loss = critic_loss if config.judged == "paired" else 0.0
+    total = plain + weights.adv * adversarial + weights.keep * kept_loss
+    return {**terms, "adv": adversarial, **critic, "total": total}
 
 
 def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor) -> dict[str, Tensor]:
@@ -173,7 +176,8 @@ class _Turned(torch.autograd.Function):
     """The identity, whose gradient is multiplied image by image: one pass back through the discriminator serves both.
 
     Gradient reversal (Ganin and Lempitsky 2015), scaled: what reaches a swapped image from the critic's loss is the
-    derivative by its logit times the logit's gradient, and so is what should reach it from the adversarial term.
+    derivative by its logit times the logit's gradient, and so is what should reach it from the adversarial term.  A
+    reconstruction that is shown as genuine gets the critic's gradient as it is, times `keep`: it shall stay genuine.
     """
 
     @staticmethod
