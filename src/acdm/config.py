@@ -34,7 +34,7 @@ class Weights(_Options):
     sparse: Weight = 10.0
     share: Weight = 5.0  # ours
     adv: Weight = 2.0
-    keep: Weight = 2.0  # ours; in pairs alone
+    keep: Weight = 0.0  # ours; in pairs alone
     mismatch: Weight = 1.0  # ours; of the discriminator alone
     r1: Weight = 1.0  # StarGAN v2
 
