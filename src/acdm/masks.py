@@ -135,8 +135,8 @@ def _segment_raster(
     def draw(d: Decomposition) -> dict[str, NDArray[np.floating]]:
         return {"scores": known.scores(claimed(d)[recipe.map])[None]}
 
-    with opened(decomposer, path, draw, label, side, tell) as raster:
-        scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands)
+    with opened(decomposer, path, draw, label, side) as raster:
+        scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(tell))
         regions = regions_of((top, cut(scores, threshold) & valid, scores) for top, scores, valid in scored)
         regions = tidied(regions, known.least(side, side) if recipe.min_area is None else recipe.min_area)
         with large_geotiff(out / "masks" / name, raster, 1, "uint8", None) as write:

@@ -6,8 +6,6 @@ Memory grows with the width of the image times the height of one window, never w
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from acdm.images.read import Picture, suffix
 from acdm.images.tiff import tiff_size
 
 Floats = NDArray[np.floating]
+Draw = Callable[[Decomposition], dict[str, Floats]]
 
 TOGETHER = 32  # windows that are taken apart at once
 
@@ -64,27 +63,65 @@ def blended(
             band[..., h - rows :, :] = 0
 
 
-@dataclass
 class Raster:
-    """A raster that is being mapped.
+    """A raster that is mapped window by window while its bands are taken.
 
     Attributes:
         height, width: in pixels.
         grid: where it lies on the earth; None where the file does not say.
-        bands: first row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top.
-        labels: class of every window so far.
     """
 
-    height: int
-    width: int
-    grid: GeoGrid | None
-    bands: Iterator[tuple[int, dict[str, Floats], Mask]]
-    labels: list[str]
+    def __init__(self, source: Any, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
+        self.height, self.width = source.height, source.width
+        crs = source.crs.to_wkt() if source.crs else ""
+        placed = crs or not source.transform.is_identity
+        self.grid = GeoGrid(tuple(source.transform)[:6], crs) if placed else None
+        self._source, self._decomposer, self._draw, self._given, self._side = source, decomposer, draw, label, side
+        self._labels: list[str] = []  # of the windows so far
+        self._silence: dict[str, Floats] | None = None  # what is drawn where there is no data: nothing
 
     @property
     def label(self) -> str:
         """The class most windows are of; empty where no window had data."""
-        return max(set(self.labels), key=self.labels.count) if self.labels else ""
+        return max(set(self._labels), key=self._labels.count) if self._labels else ""
+
+    def bands(self, tell: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
+        """First row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top."""
+        path = Path(self._source.name)
+        try:
+            for top, drawn in blended(self.height, self.width, self._side, self._apart):
+                rows = next(iter(drawn.values())).shape[1]
+                yield top, drawn, self._source.dataset_mask(window=((top, top + rows), (0, self.width))) > 0
+                tell(f"{path.name} {(top + rows) / self.height:.0%}")
+        except OSError as error:  # rasterio's errors among them
+            raise _damaged(path, error) from None
+
+    def _apart(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
+        windows = [self._window(top, left, height, width) for left in lefts]
+        path, scale = self._source.name, self._decomposer.reading.range
+        pictures = [Picture(w.scaled(path, scale), w.valid, None) for w in windows if not _empty(w)]
+        apart = iter(self._decomposer.take_all_apart(pictures, self._given, path) if pictures else [])
+        return [self._silent(w) if _empty(w) else self._drawn(next(apart)) for w in windows]
+
+    def _drawn(self, d: Decomposition) -> dict[str, Floats]:
+        self._labels.append(d.label)
+        return self._draw(d)
+
+    def _silent(self, window: Raw) -> dict[str, Floats]:
+        if self._silence is None:  # windows are all of one size
+            blank = Picture(np.zeros_like(window.values), window.valid, None)
+            self._silence = self._draw(self._decomposer.take_apart(blank, self._decomposer.classes[1]))
+        return self._silence
+
+    def _window(self, top: int, left: int, height: int, width: int) -> Raw:
+        source, channels = self._source, self._decomposer.branches.channels
+        bands = list(self._decomposer.reading.bands or range(1, channels + 1))
+        if max(bands) > source.count:
+            raise DataError(f"{source.name}: has {source.count} bands, this run was trained on {len(bands)}")
+        place = ((top, top + height), (left, left + width))
+        stored = source.read(bands, window=place)
+        valid: Mask = source.dataset_mask(window=place) > 0
+        return Raw(stored.astype(np.float32), "GeoTIFF", DEPTHS.get(stored.dtype.name), None if valid.all() else valid)
 
 
 def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
@@ -97,15 +134,8 @@ def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None)
 
 
 @contextmanager
-def opened(
-    decomposer: Decomposer,
-    path: Path,
-    draw: Callable[[Decomposition], dict[str, Floats]],
-    label: str | None,
-    side: int,
-    tell: Callable[[str], None],
-) -> Iterator[Raster]:
-    """A raster of any size, to be mapped window by window while its bands are taken.
+def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, side: int) -> Iterator[Raster]:
+    """A raster of any size.
 
     Args:
         decomposer: of the run.
@@ -113,55 +143,18 @@ def opened(
         draw: what becomes of a window, (C, h, w) by name; 0 where there is no data.
         label: class of every window, or None for the judge's word on each.
         side: of the windows in pixels.
-        tell: told how far it is.
 
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
     """
     rasterio = extra("rasterio", "geo", f"{path}: an image of this size")
-    labels: list[str] = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
-            with rasterio.open(path) as source:
-
-                def apart(top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
-                    windows = [_window(rasterio, source, decomposer, (left, top, width, height)) for left in lefts]
-                    some = [w for w in windows if w.valid is None or w.valid.any()]
-                    pictures = [Picture(w.scaled(path, decomposer.reading.range), w.valid, None) for w in some]
-                    found = iter(decomposer.take_all_apart(pictures, label, path) if pictures else [])
-                    drawn = []
-                    for window in windows:
-                        if window.valid is not None and not window.valid.any():
-                            drawn.append(silence(window.values.shape))
-                            continue
-                        d = next(found)
-                        labels.append(d.label)
-                        drawn.append(draw(d))
-                    return drawn
-
-                @cache
-                def silence(shape: tuple[int, int, int]) -> dict[str, Floats]:
-                    """What is drawn where there is no data at all: nothing."""
-                    blank = Picture(np.zeros(shape, np.float32), np.zeros(shape[1:], bool), None)
-                    return draw(decomposer.take_apart(blank, decomposer.classes[1]))
-
-                def bands() -> Iterator[tuple[int, dict[str, Floats], Mask]]:
-                    try:
-                        for top, maps in blended(source.height, source.width, side, apart):
-                            rows = next(iter(maps.values())).shape[1]
-                            window = rasterio.windows.Window(0, top, source.width, rows)
-                            yield top, maps, source.dataset_mask(window=window) > 0
-                            tell(f"{path.name} {(top + rows) / source.height:.0%}")
-                    except rasterio.errors.RasterioIOError as error:
-                        raise _damaged(path, error) from None
-
-                crs = source.crs.to_wkt() if source.crs else ""
-                placed = crs or not source.transform.is_identity
-                grid = GeoGrid(tuple(source.transform)[:6], crs) if placed else None
-                yield Raster(source.height, source.width, grid, bands(), labels)
+            source = stack.enter_context(rasterio.open(path))
         except rasterio.errors.RasterioIOError as error:
             raise _damaged(path, error) from None
+        yield Raster(source, decomposer, draw, label, side)
 
 
 def claimed(d: Decomposition) -> dict[str, Tensor]:
@@ -184,12 +177,12 @@ def map_raster(
     def draw(d: Decomposition) -> dict[str, Floats]:
         return {name: signed.numpy() for name, signed in claimed(d).items()}
 
-    with opened(decomposer, path, draw, label, side, tell) as raster, ExitStack() as stack:
+    with opened(decomposer, path, draw, label, side) as raster, ExitStack() as stack:
         targets = {
             name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
             for name in MAPS
         }
-        for top, maps, valid in raster.bands:
+        for top, maps, valid in raster.bands(tell):
             for name, band in maps.items():
                 band[:, ~valid] = np.nan
                 targets[name](top, band)
@@ -235,14 +228,8 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: cannot be decoded ({error}); replace or remove it")
 
 
-def _window(rasterio: Any, source: Any, decomposer: Decomposer, place: tuple[int, int, int, int]) -> Raw:
-    window = rasterio.windows.Window(*place)
-    bands = list(decomposer.reading.bands or range(1, decomposer.branches.channels + 1))
-    if max(bands) > source.count:
-        raise DataError(f"{source.name}: has {source.count} bands, this run was trained on {len(bands)}")
-    stored = source.read(bands, window=window)
-    valid: Mask = source.dataset_mask(window=window) > 0
-    return Raw(stored.astype(np.float32), "GeoTIFF", DEPTHS.get(stored.dtype.name), None if valid.all() else valid)
+def _empty(window: Raw) -> bool:
+    return window.valid is not None and not window.valid.any()
 
 
 def _starts(length: int, side: int) -> list[int]:
