@@ -25,8 +25,8 @@ from acdm.config import Config, build
 from acdm.data.batches import Batches
 from acdm.decompose import Decomposer
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
-from acdm.fit import resolve
 from acdm.memory import keep_memory
+from acdm.resolve import resolve
 from acdm.training.step import Images, Players, assemble, step
 
 DEVICE = torch.device(automatic_device())

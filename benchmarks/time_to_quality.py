@@ -23,9 +23,9 @@ from acdm.config import Config, build
 from acdm.data.batches import Batches, mix
 from acdm.data.toy import draw
 from acdm.device import flush_denormals
-from acdm.fit import resolve
 from acdm.memory import keep_memory
 from acdm.metrics import best_iou, psnr
+from acdm.resolve import resolve
 from acdm.training.loop import rate, train
 from acdm.training.step import assemble
 

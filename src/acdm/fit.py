@@ -17,14 +17,14 @@ from acdm.config import Config
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.decompose import load
-from acdm.device import automatic_device, automatic_precision, flush_denormals
-from acdm.errors import ConfigError, DataError, InterruptedTrainingError
+from acdm.device import flush_denormals
+from acdm.errors import DataError, InterruptedTrainingError
 from acdm.figure import sheet
 from acdm.files import write_bytes
 from acdm.images.write import png
 from acdm.intake import Intake, take_in
 from acdm.judge import save_judge, train_judge
-from acdm.orientation import ALIKE
+from acdm.resolve import settle
 from acdm.run import Run, describe, insist_free, lock
 from acdm.shortcuts import WARN
 from acdm.training.loop import MEASURED, Record, steps_for, train, validation_psnr
@@ -35,11 +35,6 @@ from acdm.training.stop import Stop, listening
 VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
-DEFAULT_STEPS = 6000
-FLIPS = ("flip_horizontal", "flip_vertical")
-COLOUR = 3  # channels
-LIGHT = {"intensity": 0.2, "cast": 0.1}  # of colour pictures, whose light is no class: docs/results/choices.md
-LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: a quarter of the memory
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ def fit(
     else:
         insist_free(path)
     images = take_in(dataset, config.size)
-    config = _settled(config, images, watcher)
+    config = settle(config, images, watcher.say)
     with lock(path):
         data = {
             "channels": images.channels,
@@ -122,42 +117,6 @@ def fit(
         _train(session, start)
         _finish(session)
     return run
-
-
-def resolve(config: Config) -> Config:
-    """Decide what "auto" means on this machine.
-
-    Raises:
-        ConfigError: when a GPU is asked for and there is none.
-    """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU here; use --device cpu")
-    device = automatic_device() if config.device == "auto" else config.device
-    precision = automatic_precision(device) if config.precision == "auto" else config.precision
-    steps = config.steps or (None if config.minutes else DEFAULT_STEPS)
-    frugal = device == "cpu" and config.size >= LARGE  # a system short of memory kills before torch can notice
-    parts = config.accumulate or (_pairs(config.batch) if frugal else 1)
-    update = {"device": device, "precision": precision, "steps": steps, "accumulate": parts}
-    return config.model_copy(update=update)
-
-
-def _pairs(batch: int) -> int:
-    """Parts of a batch: two images each, so that they hold both classes, or one where the batch is odd."""
-    return batch // 2 if batch % 2 == 0 else batch
-
-
-def _settled(config: Config, images: Intake, watcher: Watcher) -> Config:
-    """Decide which changes leave the images' kind alone, where the configuration leaves it open."""
-    decided: dict[str, bool | float] = {}
-    for kind, strength in LIGHT.items():
-        if getattr(config.augment, kind) is None:
-            decided[kind] = strength if images.channels == COLOUR else 0.0
-    for kind, words, told in zip(FLIPS, ("left-right", "upside-down"), images.told, strict=True):
-        if getattr(config.augment, kind) is None:
-            decided[kind] = told < ALIKE
-            said = "are made for training" if decided[kind] else "are not made"
-            watcher.say(f"{told:.0%} of the images are told from {words} mirror images, which {said}")
-    return config.model_copy(update={"augment": config.augment.model_copy(update=decided)})
 
 
 def _insist_same_images(run: Run, dataset: Dataset) -> None:

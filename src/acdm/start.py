@@ -10,8 +10,9 @@ from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, settle_reading
 from acdm.device import automatic_device
 from acdm.errors import ConfigError
-from acdm.fit import Watcher, fit, resolve
+from acdm.fit import Watcher, fit
 from acdm.intake import automatic_size
+from acdm.resolve import resolve
 from acdm.run import Run, insist_free, next_folder
 
 

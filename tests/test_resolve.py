@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from acdm.config import build
-from acdm.fit import Watcher, _settled
+from acdm.resolve import settle
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from acdm.fit import Watcher, _settled
     ],
 )
 def test_what_is_left_open_follows_from_the_images(channels, told, flips, light):
-    augment = _settled(build("tiny"), SimpleNamespace(channels=channels, told=told), Watcher()).augment
+    augment = settle(build("tiny"), SimpleNamespace(channels=channels, told=told), print).augment
     assert (augment.flip_horizontal, augment.flip_vertical) == flips
     assert (augment.intensity, augment.cast) == light
 
@@ -23,5 +23,5 @@ def test_what_is_left_open_follows_from_the_images(channels, told, flips, light)
 def test_what_was_asked_for_is_done():
     asked = {"flip_horizontal": False, "flip_vertical": True, "intensity": 0.0, "cast": 0.3}
     config = build("tiny", {"augment": asked})
-    augment = _settled(config, SimpleNamespace(channels=3, told=(0.5, 1.0)), Watcher()).augment
+    augment = settle(config, SimpleNamespace(channels=3, told=(0.5, 1.0)), print).augment
     assert {key: getattr(augment, key) for key in asked} == asked
