@@ -43,20 +43,19 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
     quiet = {name: np.asarray(maps[name][y == 0]) for name in MAPS}
     quiet["contrast"] = quiet["psi1"]
-    scale = _scale(score(maps["residual"], _polarity(maps["residual"][y == 1].numpy())), y.numpy())
+    loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
+    polarity = {name: _polarity(loud[name]) for name in MAPS}
+    scale = _scale(score(maps["residual"], polarity["residual"]), y.numpy())
     result = {}
     for name in MAPS:
-        positives = maps[name][y == 1].numpy()
-        polarity = _polarity(positives)
-        scores = smoothed(score(positives, polarity), scale)
-        others = smoothed(score(quiet[name], polarity), scale)
+        scores, others = (smoothed(score(part[name], polarity[name]), scale) for part in (loud, quiet))
         thresholds = {
             "negatives": float(np.quantile(others, QUANTILE)),
             "otsu": float(threshold_otsu(scores)),
             "two-means": _between_two_means(scores),
         }
         threshold, rule = _default(name, thresholds)
-        result[name] = Calibration(polarity, scale, _speck(scores, threshold), threshold, rule, thresholds)
+        result[name] = Calibration(polarity[name], scale, _speck(scores, threshold), threshold, rule, thresholds)
     return result
 
 

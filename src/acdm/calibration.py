@@ -10,8 +10,6 @@ from acdm.errors import ConfigError, RunError
 from acdm.files import write_json
 from acdm.run import Run
 
-RULES = ("default", "negatives", "otsu", "two-means")
-
 
 @dataclass(frozen=True)
 class Calibration:

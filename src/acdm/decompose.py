@@ -134,10 +134,12 @@ class Decomposer:
         if len(pixels) != self.branches.channels:
             raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
 
-    def insist_finished(self) -> None:
-        """Raises RunError when the run was stopped before it was calibrated."""
+    def insist_ready(self, label: str | None) -> None:
+        """Raises RunError when the run was stopped before it was calibrated, DataError when there is no such class."""
         if not self.calibration:
             raise RunError("this run has no calibration yet; finish it with 'acdm train … --resume'")
+        if label is not None:
+            self.index(label)
 
     def classify(self, x: Tensor) -> list[int]:
         """The judge's class of each image (B, C, S, S).

@@ -41,9 +41,9 @@ class Detections:
     slice: int | None = None
 
     @property
-    def placed(self) -> bool:
-        """Whether the image says where on the earth it lies."""
-        return isinstance(self.grid, GeoGrid) and bool(self.grid.crs)
+    def on_earth(self) -> GeoGrid | None:
+        """The grid, where the image says where on the earth it lies."""
+        return self.grid if isinstance(self.grid, GeoGrid) and self.grid.crs else None
 
 
 def coco(found: Sequence[Detections], category: str) -> dict[str, Any]:

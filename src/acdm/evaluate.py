@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm import metrics
-from acdm.calibration import Calibration, load_calibration, score
+from acdm.calibration import Calibration, score
 from acdm.compose import common, compose
 from acdm.config import DEFAULT_MAP, MAPS
 from acdm.data.dataset import Dataset
@@ -37,7 +37,8 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
         truth: test images of the part named `split`.
         split: for the record.
     """
-    decomposer, calibration = load(run.path), load_calibration(run)
+    decomposer = load(run.path)
+    decomposer.insist_ready(None)
     decomposer.insist_channels(truth.images[0], truth.items[0].path)
     x = squares(truth.images, decomposer.size)
     y = torch.tensor([decomposer.classes.index(item.label) for item in truth.items])
@@ -57,7 +58,7 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
         "positive": dataset.positive,
         "reconstruction": _reconstruction(x, own, truth, decomposer.size),
         "branches": _branches(own, other),
-        "maps": {name: _map_figures(name, maps[name], truth, dataset, calibration[name]) for name in MAPS},
+        "maps": {name: _map_figures(name, maps[name], truth, dataset, decomposer.calibration[name]) for name in MAPS},
         "default_map": DEFAULT_MAP,
         "trivial": trivial_scores(truth, dataset.positive),
         "classes": classes,

@@ -19,7 +19,7 @@ def geojson(found: Sequence[Detections], category: str) -> dict[str, Any]:
     Raises:
         DataError: when the geo extra is not installed.
     """
-    features = [_feature(region, d, category) for d in found if d.placed for region in d.regions]
+    features = [_feature(region, d.file, grid, category) for d in found if (grid := d.on_earth) for region in d.regions]
     return {"type": "FeatureCollection", "features": features}
 
 
@@ -39,16 +39,15 @@ def square_metres(region: Region, grid: GeoGrid) -> float:
     return region.area * abs(across[0] * down[1] - across[1] * down[0])
 
 
-def _feature(region: Region, d: Detections, category: str) -> dict[str, Any]:
-    assert isinstance(d.grid, GeoGrid)
+def _feature(region: Region, file: str, grid: GeoGrid, category: str) -> dict[str, Any]:
     about = {
-        "file": d.file,
+        "file": file,
         "category": category,
         "score": region.score,
         "area_px": region.area,
-        "area_m2": square_metres(region, d.grid),
+        "area_m2": square_metres(region, grid),
     }
-    return {"type": "Feature", "geometry": _outline(region, d.grid), "properties": about}
+    return {"type": "Feature", "geometry": _outline(region, grid), "properties": about}
 
 
 def _outline(region: Region, grid: GeoGrid) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import mode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,11 @@ from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid
 from acdm.images.medical import nifti
-from acdm.images.read import suffix
 from acdm.images.write import geotiff, npy, png
 from acdm.sweep import Outcome, sweep
 from acdm.tables import csv_text
 from acdm.tiled import map_raster, side_of_windows
-from acdm.volumes import decomposed
+from acdm.volumes import decomposed, is_volume
 
 
 def map_folder(
@@ -39,12 +39,10 @@ def map_folder(
     Raises:
         DataError: when there is no image or none that can be mapped, no such class, or `out` lies within `images`.
     """
-    decomposer.insist_finished()
-    if label is not None:
-        decomposer.index(label)
+    decomposer.insist_ready(label)
 
     def job(path: Path, name: str) -> str:
-        if suffix(path) in (".nii", ".nii.gz"):
+        if is_volume(path):
             return _map_volume(decomposer, path, out / name, label, axis)
         if side := side_of_windows(decomposer, path, tile):
             return map_raster(decomposer, path, out / name, label, side, tell)
@@ -73,7 +71,7 @@ def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | N
     write_text(folder / "slices.csv", csv_text(rows))
     assert shown is not None  # a volume has at least one slice
     write_bytes(folder / "strip.png", png(strip(shown)))
-    return max(set(labels), key=labels.count)
+    return mode(labels)
 
 
 def write_decomposition(folder: Path, d: Decomposition) -> None:

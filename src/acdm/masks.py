@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from statistics import mode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from acdm.errors import ConfigError, DataError
 from acdm.figure import outlined
 from acdm.files import write_bytes, write_json, write_text
 from acdm.geojson import geojson, square_metres
-from acdm.images.grid import GeoGrid
 from acdm.images.medical import nifti
 from acdm.images.read import suffix
 from acdm.images.write import png
@@ -26,7 +26,7 @@ from acdm.segmentation import Refine, Segmentation, segment
 from acdm.sweep import Outcome, find_images, sweep
 from acdm.tables import csv_text
 from acdm.tiled import claimed, large_geotiff, opened, side_of_windows
-from acdm.volumes import decomposed
+from acdm.volumes import decomposed, is_volume
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,14 @@ def segment_folder(
         DataError: as `sweep`, and when there is no such class.
         ConfigError: when there is no such rule, or GeoJSON is asked for and no image lies on the earth.
     """
-    decomposer.insist_finished()
-    if label is not None:
-        decomposer.index(label)
+    decomposer.insist_ready(label)
     decomposer.calibration[recipe.map].at(recipe.rule)
     root, paths = find_images(images)
     names = _mask_names([path.relative_to(root).as_posix() for path in paths])
     found: list[Detections] = []
 
     def job(path: Path, name: str) -> str:
-        if suffix(path) in (".nii", ".nii.gz"):
+        if is_volume(path):
             detections, decided = _segment_volume(decomposer, path, name, out, label, recipe)
         elif side := side_of_windows(decomposer, path, recipe.tile):
             detections, decided = _segment_raster(decomposer, path, name, out, label, recipe, side, tell)
@@ -113,7 +111,7 @@ def _segment_volume(
         height, width = segmented.mask.shape
         found.append(Detections(name, height, width, segmented.regions, grid, number))
     write_bytes(out / "masks" / f"{name.removesuffix(suffix(path))}.nii.gz", nifti(np.stack(masks), grid))
-    return found, max(set(labels), key=labels.count)
+    return found, mode(labels)
 
 
 def _segment_raster(
@@ -163,7 +161,7 @@ def _write_regions(out: Path, found: list[Detections]) -> None:
     rows = []
     for d in found:
         for region in d.regions:
-            metres = f"{square_metres(region, d.grid):.6g}" if isinstance(d.grid, GeoGrid) and d.placed else ""
+            metres = f"{square_metres(region, d.on_earth):.6g}" if d.on_earth else ""
             place = "" if d.slice is None else d.slice
             values = (d.file, place, *region.box, region.area, metres, f"{region.score:.6g}")
             rows.append(dict(zip(head, values, strict=True)))
@@ -185,6 +183,6 @@ def _write_formats(
     if "cvat" in formats:
         write_text(out / "cvat.xml", cvat(found, category))
     if "geojson" in formats:
-        if not any(d.placed for d in found):
+        if not any(d.on_earth for d in found):
             raise ConfigError("--to geojson: no image says where on the earth it lies; the other files are written")
         write_json(out / "regions.geojson", geojson(found, category))

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from acdm.decompose import Decomposer
 from acdm.decomposition import Decomposition
 from acdm.errors import DataError, WriteError
 from acdm.images.grid import GeoGrid, extra
-from acdm.images.raw import DEPTHS, Mask, Raw
+from acdm.images.raw import DEPTHS, Mask, Raw, undecodable
 from acdm.images.read import Picture, suffix
 from acdm.images.tiff import tiff_size
 
@@ -73,9 +74,7 @@ class Raster:
 
     def __init__(self, source: Any, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
         self.height, self.width = source.height, source.width
-        crs = source.crs.to_wkt() if source.crs else ""
-        placed = crs or not source.transform.is_identity
-        self.grid = GeoGrid(tuple(source.transform)[:6], crs) if placed else None
+        self.grid = GeoGrid.of(source) if source.crs or not source.transform.is_identity else None
         self._source, self._decomposer, self._draw, self._given, self._side = source, decomposer, draw, label, side
         self._labels: list[str] = []  # of the windows so far
         self._silence: dict[str, Floats] | None = None  # what is drawn where there is no data: nothing
@@ -83,7 +82,7 @@ class Raster:
     @property
     def label(self) -> str:
         """The class most windows are of; empty where no window had data."""
-        return max(set(self._labels), key=self._labels.count) if self._labels else ""
+        return mode(self._labels) if self._labels else ""
 
     def bands(self, tell: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
         """First row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top."""
@@ -94,7 +93,7 @@ class Raster:
                 yield top, drawn, self._source.dataset_mask(window=((top, top + rows), (0, self.width))) > 0
                 tell(f"{path.name} {(top + rows) / self.height:.0%}")
         except OSError as error:  # rasterio's errors among them
-            raise _damaged(path, error) from None
+            raise undecodable(path, error) from None
 
     def _apart(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
         windows = [self._window(top, left, height, width) for left in lefts]
@@ -153,7 +152,7 @@ def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, si
         try:
             source = stack.enter_context(rasterio.open(path))
         except rasterio.errors.RasterioIOError as error:
-            raise _damaged(path, error) from None
+            raise undecodable(path, error) from None
         yield Raster(source, decomposer, draw, label, side)
 
 
@@ -222,10 +221,6 @@ def large_geotiff(
         raise WriteError(f"{path}: cannot be written ({error.strerror or error}); free space") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: cannot be decoded ({error}); replace or remove it")
 
 
 def _empty(window: Raw) -> bool:

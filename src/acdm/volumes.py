@@ -7,7 +7,12 @@ from acdm.decompose import Decomposer
 from acdm.decomposition import Decomposition
 from acdm.images.grid import VoxelGrid
 from acdm.images.medical import open_nifti
-from acdm.images.read import Picture, choose_bands
+from acdm.images.read import Picture, choose_bands, suffix
+
+
+def is_volume(path: Path) -> bool:
+    """Told by its name: NIfTI files may hold many slices, all others hold one image."""
+    return suffix(path) in (".nii", ".nii.gz")
 
 
 def decomposed(

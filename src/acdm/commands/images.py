@@ -15,34 +15,35 @@ if TYPE_CHECKING:
 
     from acdm.sweep import Outcome
 
+RunFolder = Annotated[Path, Parameter(help="Run folder.")]
+Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
 NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
+Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's judge decide.")]
+Axis = Annotated[Literal[0, 1, 2], Parameter(help="Along which NIfTI volumes are cut into slices.")]
+Tile = Annotated[
+    int | None,
+    Parameter(
+        validator=Number(gte=8),
+        help="Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.",
+    ),
+]
 
 
 def map_(
-    run: Path,
-    images: Path,
+    run: RunFolder,
+    images: Images,
     *,
     out: NeededOut,
-    label: str = "auto",
-    axis: Literal[0, 1, 2] = 2,
-    tile: Annotated[int | None, Parameter(validator=Number(gte=8))] = None,
+    label: Label = "auto",
+    axis: Axis = 2,
+    tile: Tile = None,
 ) -> None:
     """Write psi1, contrast, residual and all branches of every image, at its own size.
 
     Parameters
     ----------
-    run
-        Run folder.
-    images
-        A folder, searched through, or one file.
     out
         Where the maps go; one folder an image.
-    label
-        Class of the images; auto lets the run's judge decide.
-    axis
-        Along which NIfTI volumes are cut into slices.
-    tile
-        Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.
     """
     from acdm.maps import map_folder
 
@@ -54,8 +55,8 @@ def map_(
 
 
 def segment(
-    run: Path,
-    images: Path,
+    run: RunFolder,
+    images: Images,
     *,
     out: NeededOut,
     map: MapName = DEFAULT_MAP,
@@ -63,18 +64,14 @@ def segment(
     min_area: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     refine: Literal["none", "watershed", "random-walker"] = "none",
     to: str = "coco",
-    label: str = "auto",
-    axis: Literal[0, 1, 2] = 2,
-    tile: Annotated[int | None, Parameter(validator=Number(gte=8))] = None,
+    label: Label = "auto",
+    axis: Axis = 2,
+    tile: Tile = None,
 ) -> None:
     """Write masks, boxes and their files for other tools, at the images' own size.
 
     Parameters
     ----------
-    run
-        Run folder.
-    images
-        A folder, searched through, or one file.
     out
         Where everything goes.
     map
@@ -88,12 +85,6 @@ def segment(
         Move borders to edges of the image, and how.
     to
         Comma-separated: coco, yolo, label-studio, cvat, geojson.
-    label
-        Class of the images; auto lets the run's judge decide.
-    axis
-        Along which NIfTI volumes are cut into slices.
-    tile
-        Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.
     """
     from acdm.detect import FORMATS
     from acdm.masks import Recipe, segment_folder

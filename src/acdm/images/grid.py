@@ -6,6 +6,7 @@ Only geometry is kept; nothing else of a header, least of all who the patient is
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,12 @@ class GeoGrid:
 
     transform: tuple[float, float, float, float, float, float]
     crs: str
+
+    @classmethod
+    def of(cls, raster: Any) -> "GeoGrid":
+        """Of an open rasterio dataset."""
+        a, b, c, d, e, f = tuple(raster.transform)[:6]
+        return cls((a, b, c, d, e, f), raster.crs.to_wkt() if raster.crs else "")
 
 
 @dataclass(frozen=True)

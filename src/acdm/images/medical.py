@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acdm.errors import DataError
 from acdm.images.grid import VoxelGrid, extra
-from acdm.images.raw import DEPTHS, MAX_VALUES, Raw, insist_size
+from acdm.images.raw import DEPTHS, MAX_VALUES, Raw, insist_size, undecodable
 
 MAX_VOXELS = 4 * MAX_VALUES  # of a volume, which is read slice by slice
 
@@ -47,7 +47,7 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
         plain = image.header.get_slope_inter()[0] in (None, 1)
         depth = DEPTHS.get(image.get_data_dtype().name) if plain else None
     except Exception as error:  # nibabel raises whatever its many readers raise
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
     if not 2 <= len(shape) <= 4 or 0 in shape:
         raise DataError(f"{path}: has the shape {shape}, expected 2 to 4 dimensions")
     whole = (*shape, 1, 1)[: max(3, len(shape))]
@@ -74,7 +74,7 @@ def _decoded(path: Path, stored: Any, place: Any) -> NDArray[np.float32]:
     try:
         return np.asarray(stored[place], np.float32)
     except (OSError, EOFError, ValueError, TypeError, zlib.error, MemoryError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
 
 
 def nifti(slices: NDArray[np.float32], grid: VoxelGrid) -> bytes:
@@ -109,7 +109,7 @@ def read_dicom(path: Path) -> Raw:
     except DataError:
         raise
     except Exception as error:  # pydicom raises whatever its many decoders raise
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
     values = pixels.astype(np.float32) * slope + intercept
     values = np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
     return Raw(np.ascontiguousarray(values), f"DICOM, {len(values)} channels, {data.BitsStored} bits")

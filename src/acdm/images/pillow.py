@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from acdm.errors import DataError
-from acdm.images.raw import MAX_PIXELS, Raw, insist_size
+from acdm.images.raw import MAX_PIXELS, Raw, insist_size, undecodable
 
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
 _WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": "palette"}
@@ -36,7 +36,7 @@ def read_png_or_jpeg(path: Path) -> Raw:
     except Image.DecompressionBombError:  # Pillow's own limit, met before ours can be looked at
         raise DataError(f"{path}: has more than {MAX_PIXELS // 10**6} million pixels; cut it into tiles") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
     pixels = np.asarray(upright, dtype=np.float32)
     values = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return Raw(np.ascontiguousarray(values), words, _DEPTH[upright.mode])

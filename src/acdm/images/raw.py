@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ MIN_SIDE = 8
 MAX_CHANNELS = 64
 DEPTHS = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # highest value of types that have their own range
 SAMPLE = 20_000  # values of a channel that a range is found from, an image
+
+
+def undecodable(path: Path | str, reason: object) -> DataError:
+    """The error for a file that is damaged or not what its name says."""
+    return DataError(f"{path}: cannot be decoded ({reason}); replace or remove it")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from acdm.errors import DataError
 from acdm.images.grid import Grid
 from acdm.images.medical import read_dicom, read_nifti
 from acdm.images.pillow import read_png_or_jpeg
-from acdm.images.raw import DEPTHS, Array, Mask, Raw, insist_size
+from acdm.images.raw import DEPTHS, Array, Mask, Raw, insist_size, undecodable
 from acdm.images.tiff import read_tiff
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".nii", ".nii.gz", ".dcm")
@@ -105,7 +105,7 @@ def _read_npy(path: Path) -> Raw:
     except DataError:
         raise
     except (OSError, ValueError, EOFError, TypeError, MemoryError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
     depth = DEPTHS.get(stored.dtype.name)
     values = values if values.ndim == 3 else values[None]
     return Raw(values, f"npy, {len(values)} channels, {stored.dtype}", depth)

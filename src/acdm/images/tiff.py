@@ -11,7 +11,7 @@ from tifffile import PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
 from acdm.errors import DataError
 from acdm.images.grid import GeoGrid, extra
-from acdm.images.raw import Mask, Raw, insist_size
+from acdm.images.raw import Mask, Raw, insist_size, undecodable
 
 _NODATA, _SCALE, _MATRIX = 42113, 33550, 34264  # GDAL_NODATA, ModelPixelScale, ModelTransformation
 _DAMAGED = (
@@ -50,7 +50,7 @@ def read_tiff(path: Path, bands: tuple[int, ...] | None, pages_are_channels: boo
     except _DAMAGED as error:
         if "imagecodecs" in str(error):
             raise DataError(f"{path}: its compression needs imagecodecs: pip install 'acdm[geo]'") from None
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
 
 
 def tiff_size(path: Path) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def tiff_size(path: Path) -> tuple[int, int]:
             page = file.pages.first
             return page.imagelength, page.imagewidth
     except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); replace or remove it") from None
+        raise undecodable(path, error) from None
 
 
 def _channels(stored: NDArray[Any], page: TiffPage) -> NDArray[Any]:
@@ -115,5 +115,4 @@ def _grid(path: Path, page: TiffPage) -> GeoGrid | None:
         return None
     rasterio = extra("rasterio", "geo", f"{path}: keeping its place on the earth")
     with rasterio.open(path) as raster:
-        a, b, c, d, e, f = tuple(raster.transform)[:6]
-        return GeoGrid((a, b, c, d, e, f), raster.crs.to_wkt() if raster.crs else "")
+        return GeoGrid.of(raster)

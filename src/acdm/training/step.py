@@ -134,7 +134,8 @@ def _accumulate(
             fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
         turn = torch.empty(len(fake), 1, 1, 1, device=x.device)
         kept = torch.full((len(y), 1, 1, 1), weights.keep, device=x.device)
-        shown = channels_last(torch.cat([_Turned.apply(genuine, kept), _Turned.apply(fake, turn), lesson.x]))
+        believed = _Turned.apply(genuine, kept) if weights.keep else genuine.detach()
+        shown = channels_last(torch.cat([believed, _Turned.apply(fake, turn), lesson.x]))
         genuine_logit, fake_logit, taught = players.discriminator(shown).split([len(y), len(fake), len(lesson.x)])
 
     critic_loss, adversarial = _contest(_in_turn(genuine_logit, y), _in_turn(fake_logit, fake_class), config.judged)
