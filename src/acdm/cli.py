@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import acdm
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
+from acdm.commands.studies import bench
 from acdm.config import (
     Augment,
     Judged,
@@ -37,6 +38,7 @@ app = App(
 app.command(data)
 app.command(map_, name="map")
 app.command(segment)
+app.command(bench)
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 
@@ -65,30 +67,42 @@ def demo(out: Out = None, *, minutes: float = 3.0, seed: int = 0) -> None:
 
 @app.command
 def toy(
-    out: Path, *, set: Literal["1", "2"] = "1", size: int = 64, train: int = 6000, test: int = 400, seed: int = 0
+    out: Path,
+    *,
+    set: Literal["1", "2", "tint", "vagan"] = "1",
+    size: int | None = None,
+    train: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
 ) -> None:
-    """Write the paper's toy images (section 4.1) as a data folder.
+    """Write the paper's toy images (section 4.1), or other synthetic ones, as a data folder.
 
     Parameters
     ----------
     out
         Folder to write; must not exist.
     set
-        1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle.
+        1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle; tint: every
+        pixel is tinted or not; vagan: the synthetic benchmark of VA-GAN.
     size
-        Side in pixels.
+        Side in pixels; by default 64, of vagan 112.
     train
-        Training images, both classes together.
+        Training images, both classes together; by default 6000, of vagan 8000.
     test
-        Test images, both classes together.
+        Test images, both classes together; by default 400, of vagan 2000.
     seed
         Of everything drawn.
     """
-    from acdm.data.toy import write_toy
+    from acdm.data.synthetic import SCENES, write_synthetic
     from acdm.screen import bar
 
+    scene = SCENES[set]
+    size, train, test = (
+        usual if given is None else given
+        for given, usual in ((size, scene.size), (train, scene.train), (test, scene.test))
+    )
     with bar("images", train + test) as tick:
-        write_toy(out, set, size, train, test, seed, tick)
+        write_synthetic(out, set, size, train, test, seed, tick)
     print(f"{train} training and {test} test images in {out}")
 
 

@@ -19,11 +19,13 @@ Judged = Literal["paired", "swapped", "both"]
 swapped images and reconstructions with real images ("both", the paper)."""
 
 
-class _Options(BaseModel):
+class Options(BaseModel):
+    """Values that are checked once and never change; an unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Weights(_Options):
+class Weights(Options):
     """The lambdas of eq. (10).  The paper prints none; these are ours, chosen in docs/results/choices.md."""
 
     rec: Weight = 10.0
@@ -39,7 +41,7 @@ class Weights(_Options):
     r1: Weight = 1.0  # StarGAN v2
 
 
-class Network(_Options):
+class Network(Options):
     """Widths and depths; all widths are those of one branch."""
 
     branches: int = Field(5, ge=1, le=64)  # N, section 4.5
@@ -48,6 +50,7 @@ class Network(_Options):
     downs: int = Field(2, ge=1, le=8)
     stem: int = Field(2, ge=1, le=4)  # 1, 2 or 4: side of the pixel blocks that the first convolution sees as channels
     bottleneck: int = Field(1, ge=0, le=8)
+    skips: bool = True  # U-Net connections at every resolution; off only to show what they are good for
     style_dim: int = Field(64, ge=1, le=1024)  # StarGAN v2
     mapping_hidden: int = Field(128, ge=1, le=4096)
     critic_width: int = Field(32, ge=1, le=1024)
@@ -72,7 +75,7 @@ class Network(_Options):
         return int(self.stem * 2**self.downs)
 
 
-class Optimiser(_Options):
+class Optimiser(Options):
     """Adam for both players."""
 
     lr: float = Field(1e-3, gt=0, le=1)
@@ -85,7 +88,7 @@ class Optimiser(_Options):
     r1_every: int = Field(4, ge=1, le=64)  # R1 on every n-th step, n times as strong
 
 
-class Augment(_Options):
+class Augment(Options):
     """Small changes that leave the class alone; all of them drawn anew at every step."""
 
     # None: where a simple model cannot tell training images from such mirror images (`acdm.orientation`)
@@ -100,7 +103,7 @@ class Augment(_Options):
     cast: float | None = Field(None, ge=0, le=0.5)
 
 
-class Reading(_Options):
+class Reading(Options):
     """How files become arrays; kept with the run and applied the same way ever after."""
 
     # of all channels or of each; None: 8 bits are taken whole, else what 99.8 % of the training values lie between
@@ -134,7 +137,7 @@ class Reading(_Options):
         return value
 
 
-class Config(_Options):
+class Config(Options):
     """Everything that decides what a training does."""
 
     size: int = Field(64, ge=16, le=2048)  # side of the square the network sees, in pixels
@@ -144,6 +147,7 @@ class Config(_Options):
     minutes: float | None = Field(None, gt=0, le=100_000)
     seed: int = Field(0, ge=0, lt=2**31)
     judged: Judged = "paired"
+    blend: bool = True  # eq. (4); off only to show what it is good for
     lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from acdm.assess import assess
 from acdm.config import build
-from acdm.data.toy import write_toy
+from acdm.data.synthetic import write_synthetic
 from acdm.errors import RunError
 from acdm.fit import Watcher
 from acdm.report.build import build_report
@@ -35,7 +35,7 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, watcher:
         raise RunError(f"{folder}: already exists; choose another folder with -o")
     toy = folder / "toy"
     watcher.say(f"drawing {TRAIN + TEST} toy images into {toy}")
-    write_toy(toy, "1", SIZE, TRAIN, TEST, seed)
+    write_synthetic(toy, "1", SIZE, TRAIN, TEST, seed)
     run = start([toy], folder / "run", "tiny", options, command, positive="with", watcher=watcher)
     watcher.say("evaluating")
     results = assess(run, [toy])

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from acdm.data.toy import DARK, WHITE, draw, write_toy
-from acdm.errors import DataError
+from acdm.data.toy import DARK, TINT, WHITE, draw
 
 
 @pytest.mark.parametrize("size", [16, 64, 100])
@@ -49,25 +47,9 @@ def test_the_dark_shape_is_dark_and_the_background_is_not(rng):
     assert np.abs(image.pixels).max() <= 1
 
 
-def test_the_same_seed_writes_the_same_files(tmp_path):
-    for name in "ab":
-        write_toy(tmp_path / name, "1", 32, train=8, test=8, seed=3)
-    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(files) == 8 + 8 + 4 + 1  # images, masks of the positive class, toy.json
-    for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_masks_lie_where_the_contract_says(tmp_path):
-    write_toy(tmp_path / "toy", "1", 32, train=8, test=8, seed=0)
-    names = {p.name for p in (tmp_path / "toy/test/with").iterdir()}
-    assert names == {p.name for p in (tmp_path / "toy/test/masks").iterdir()}
-    values = np.unique(np.asarray(Image.open(tmp_path / "toy/test/masks" / min(names))))
-    assert values.tolist() == [0, 255]
-
-
-def test_nothing_is_written_over(tmp_path):
-    (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="already exists"):
-        write_toy(tmp_path, "1", 32, 8, 8, 0)
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+def test_a_tint_shifts_every_pixel_alike(rng):
+    plain, tinted = (draw("tint", y, 32, np.random.default_rng(5)) for y in (0, 1))
+    difference = (tinted.pixels - plain.pixels)[np.abs(tinted.pixels).max(axis=2) < 1]
+    np.testing.assert_allclose(difference, np.broadcast_to(TINT, difference.shape), atol=1e-6)
+    assert tinted.mask.all()
+    assert not plain.mask.any()

@@ -58,6 +58,15 @@ def test_encoding_once_equals_encoding_for_each_class():
         torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("skips", [True, False])
+def test_without_skips_the_decoder_sees_the_coarsest_features_alone(skips):
+    branches = awake(Branches(Network(skips=skips, **SMALL), 1, 2))
+    features, s = branches.encoder(torch.randn(2, 1, 16, 16)), branches.mapping(torch.tensor([0, 1]))
+    blinded = [torch.zeros_like(f) for f in features[:-1]] + features[-1:]
+    same = torch.equal(branches.decoder(features, s), branches.decoder(blinded, s))
+    assert same != skips
+
+
 def test_every_parameter_has_a_gradient():
     branches = awake(Branches(Network(**SMALL), 1, 2))
     own, other = branches(torch.randn(2, 1, 16, 16), torch.tensor([0, 1]), torch.tensor([1, 0]))

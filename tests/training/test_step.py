@@ -162,6 +162,20 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(judged, most):
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("blend", [True, False])
+def test_without_blending_every_step_is_one_with_alpha_1(blend, monkeypatch):
+    config, seen = build("tiny", SMALL, {"blend": blend}), []
+
+    def watched(players, batch, lesson, alpha, index, config):
+        seen.append(alpha)
+        return step(players, batch, lesson, alpha, index, config)
+
+    monkeypatch.setattr("acdm.training.loop.step", watched)
+    list(train(assemble(config, 1, 2, CPU), batches(config), config, 2))
+    assert all((alpha == 1).all() for alpha in seen) != blend
+    assert {len(alpha) for alpha in seen} == {config.network.branches - 1}
+
+
 def test_short_memory_halves_the_parts_until_one_image_is_too_much(monkeypatch):
     config = build("tiny", SMALL)
 

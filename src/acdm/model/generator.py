@@ -46,7 +46,7 @@ class Decoder(nn.Module):
         self.recompute = network.recompute
         self.bottleneck = nn.ModuleList(Styled(n, widths[-1], style_dim) for _ in range(network.bottleneck))
         self.narrow = nn.ModuleList(conv(n, b, a, kernel=1) for b, a in pairwise([widths[-1], *finer]))
-        self.skips = nn.ModuleList(conv(n, w, w, kernel=1) for w in finer)
+        self.skips = nn.ModuleList(conv(n, w, w, kernel=1) if network.skips else _Silent() for w in finer)
         self.blocks = nn.ModuleList(Styled(n, w, style_dim) for w in finer)
         self.norm = AdaIN(n * widths[0], style_dim)
         self.head = conv(n, widths[0], channels * network.stem**2)
@@ -64,6 +64,13 @@ class Decoder(nn.Module):
             h = (coarse + skip(feature)).flatten(0, 1)
             h = _run(block, h, s, recompute=self.recompute)
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
+
+
+class _Silent(nn.Module):
+    """In place of a skip connection: adds nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(())
 
 
 def _run(block: nn.Module, *inputs: Tensor, recompute: bool) -> Tensor:

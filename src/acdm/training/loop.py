@@ -51,7 +51,7 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         _set_rate(players, index, steps, config.optimiser)
         indices, images = _images(batches, index, device)
         batch, lesson = images.split(config.batch)
-        alpha = torch.rand(config.network.branches - 1, generator=_generator(config.seed, 0, index)).to(device)
+        alpha = _alpha(config, index).to(device)
         try:
             losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config)
         except DivergedError as error:
@@ -132,6 +132,12 @@ def _set_rate(players: Players, index: int, steps: int, options: Optimiser) -> N
     ):
         for group in optimiser.param_groups:
             group["lr"] = lr * share
+
+
+def _alpha(config: Config, index: int) -> Tensor:
+    """(N-1,) of eq. (4), drawn anew at every step; ones, with which nothing is mixed, where blending is off."""
+    n = config.network.branches - 1
+    return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.blend else torch.ones(n)
 
 
 def _shift(classes: int, seed: int, index: int) -> int:
