@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from acdm.errors import ConfigError
@@ -52,3 +54,8 @@ def test_cells_are_data_times_variants_times_seeds_but_where_a_variant_says_less
 def test_a_mistake_is_found_before_anything_runs_and_named(read, old, new, complaint):
     with pytest.raises(ConfigError, match=complaint):
         read(GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("file", sorted(Path("benchmarks/paper").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_papers_own_studies_are_sound(file):
+    assert cells(read_study(file), Path("out"))

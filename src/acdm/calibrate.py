@@ -38,7 +38,7 @@ IMAGES = 150  # of each class, the first of the training images
 
 def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibration]:
     """Calibrate every map on training images (n, C, S, S) of classes (n,)."""
-    chosen = torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])
+    chosen = some_of_each(y)
     x, y = x[chosen], y[chosen]
     maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
     quiet = {name: np.asarray(maps[name][y == 0]) for name in MAPS}
@@ -46,17 +46,34 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
     polarity = {name: _polarity(loud[name]) for name in MAPS}
     scale = _scale(score(maps["residual"], polarity["residual"]), y.numpy())
-    result = {}
-    for name in MAPS:
-        scores, others = (smoothed(score(part[name], polarity[name]), scale) for part in (loud, quiet))
-        thresholds = {
-            "negatives": float(np.quantile(others, QUANTILE)),
-            "otsu": float(threshold_otsu(scores)),
-            "two-means": _between_two_means(scores),
-        }
-        threshold, rule = _default(name, thresholds)
-        result[name] = Calibration(polarity[name], scale, _speck(scores, threshold), threshold, rule, thresholds)
-    return result
+    return {name: _cut(name, loud[name], quiet[name], polarity[name], scale) for name in MAPS}
+
+
+def calibrate_like_residual(signed: Tensor, y: Tensor) -> Calibration:
+    """The same for another method's maps (n, C, S, S) of images of classes (n,), which are defined for both classes.
+
+    So that methods are compared by what they see, not by how their maps are smoothed and cut.
+    """
+    loud, quiet = (np.asarray(signed[y == k]) for k in (1, 0))
+    polarity = _polarity(loud)
+    scale = _scale(score(signed, polarity), y.numpy())
+    return _cut("residual", loud, quiet, polarity, scale)
+
+
+def some_of_each(y: Tensor) -> Tensor:
+    """Which training images a calibration looks at, by their classes (n,): the first of each class."""
+    return torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])
+
+
+def _cut(name: str, loud: np.ndarray, quiet: np.ndarray, polarity: str, scale: float) -> Calibration:
+    scores, others = (smoothed(score(part, polarity), scale) for part in (loud, quiet))
+    thresholds = {
+        "negatives": float(np.quantile(others, QUANTILE)),
+        "otsu": float(threshold_otsu(scores)),
+        "two-means": _between_two_means(scores),
+    }
+    threshold, rule = _default(name, thresholds)
+    return Calibration(polarity, scale, _speck(scores, threshold), threshold, rule, thresholds)
 
 
 def _default(name: str, thresholds: dict[str, float]) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 import acdm
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
-from acdm.commands.studies import bench
+from acdm.commands.studies import bench, compare
 from acdm.config import (
     Augment,
     Judged,
@@ -39,6 +39,7 @@ app.command(data)
 app.command(map_, name="map")
 app.command(segment)
 app.command(bench)
+app.command(compare)
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 

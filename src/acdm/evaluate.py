@@ -25,6 +25,7 @@ from acdm.run import Run
 from acdm.segmentation import Segmentation, segment
 from acdm.truth import Truth, trivial_scores
 
+DRAWN_FOR_A_CLASS = ("psi1", "contrast")  # the true one, so that their loudness tells it
 BINS = 4096  # of the histograms that the bootstrap adds up
 
 
@@ -45,7 +46,7 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     began = time.perf_counter()
     own, other = decomposer.split(x, y, 1 - y)
     seconds = time.perf_counter() - began
-    maps = _own_size(network_maps(x, y, own, other), truth, decomposer.size)
+    maps = own_size(network_maps(x, y, own, other), truth, decomposer.size)
     classes = _classes(decomposer, x, y, own, other)
     results = {
         "schema": 1,
@@ -58,25 +59,27 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
         "positive": dataset.positive,
         "reconstruction": _reconstruction(x, own, truth, decomposer.size),
         "branches": _branches(own, other),
-        "maps": {name: _map_figures(name, maps[name], truth, dataset, decomposer.calibration[name]) for name in MAPS},
+        "maps": {name: map_figures(name, maps[name], truth, dataset, decomposer.calibration[name]) for name in MAPS},
         "default_map": DEFAULT_MAP,
         "trivial": trivial_scores(truth, dataset.positive),
         "classes": classes,
         "timing": {"map_images_per_second": len(x) / seconds},
     }
-    return _nan_to_none(results)
+    return nan_to_none(results)
 
 
-def _own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
+def own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
+    """Maps (n, C, S, S) of all test images as (C, H, W) each, at the images' own size."""
     frames = [Frame.of(image.shape, size) for image in truth.images]
     return {
         name: [frame.leave(m).numpy() for frame, m in zip(frames, stack, strict=True)] for name, stack in maps.items()
     }
 
 
-def _map_figures(
+def map_figures(
     name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
 ) -> dict[str, Any]:
+    """Every figure of one map of all test images, (C, H, W) each; the map's name tells what its negatives mean."""
     cuts = [segment(torch.from_numpy(m), calibration=calibration) for m in maps]
     scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
@@ -114,8 +117,7 @@ def _map_figures(
             everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks
         ),
         "negative_area": math.nan if name == "contrast" else float(other.mean()),
-        # psi1 and contrast are drawn under the true class, so that their loudness tells it
-        "image_auroc": _told_by_the_highest(scores, truth, dataset.positive) if name == "residual" else math.nan,
+        "image_auroc": math.nan if name in DRAWN_FOR_A_CLASS else _told_by_the_highest(scores, truth, dataset.positive),
         "polarity": calibration.polarity,
         "scale": calibration.scale,
         "ci": _intervals(
@@ -215,11 +217,12 @@ def _classes(decomposer: Decomposer, x: Tensor, y: Tensor, own: Tensor, other: T
     }
 
 
-def _nan_to_none(value: Any) -> Any:
+def nan_to_none(value: Any) -> Any:
+    """Undefined figures as JSON has them."""
     if isinstance(value, dict):
-        return {key: _nan_to_none(v) for key, v in value.items()}
+        return {key: nan_to_none(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_nan_to_none(v) for v in value]
+        return [nan_to_none(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

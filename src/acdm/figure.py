@@ -1,15 +1,18 @@
 """The paper's figures as pictures: one signed scale for all, zero at mid-grey, no rescaling image by image."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from acdm.compose import compose
 from acdm.decomposition import Decomposition
+from acdm.images.raw import Array
 from acdm.metrics import Box
 
 Pixels = NDArray[np.uint8]
@@ -17,6 +20,7 @@ Pixels = NDArray[np.uint8]
 GAP = 2  # white pixels between two tiles
 FRAME = 2  # thickness of the red frame around branch 1
 RED, ORANGE = (200, 30, 30), (255, 140, 0)
+TITLE_LINES = 2
 SHEET_SIDE = 128  # tiles of a sheet are enlarged to at least this many pixels
 
 
@@ -77,6 +81,30 @@ def strip(d: Decomposition) -> Pixels:
     return beside([_enlarge(tile) for tile in [*tiles, to_pixels(d.contrast), to_pixels(d.residual)]])
 
 
+def compared(
+    images: Sequence[Array], masks: Sequence[NDArray[np.bool_]], columns: Mapping[str, Sequence[NDArray[np.floating]]]
+) -> Pixels:
+    """A row an image: itself, the truth outlined, and what each method scores, white from its loudest thousandth on.
+
+    Args:
+        images: (C, H, W) each, in [-1, 1].
+        masks: (H, W) each.
+        columns: by method, scores (H, W) of each image; a method's pictures share one scale.
+    """
+    side = max(SHEET_SIDE, *(max(image.shape[1:]) for image in images))
+    titles = [_words(words, side) for words in ("image", "truth", *columns)]
+    loudest = {name: np.quantile(np.concatenate([s.ravel() for s in c]), 0.999) for name, c in columns.items()}
+    strips = [beside(titles)]
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        whole = torch.from_numpy(image)
+        tiles = [to_pixels(whole), outlined(whole, mask, [])]
+        for name, scores in columns.items():
+            share = np.clip(scores[number] / max(loudest[name], 1e-12), 0, 1)
+            tiles.append(np.repeat((share * 255).round().astype(np.uint8)[:, :, None], 3, axis=2))
+        strips.append(beside([_onto(_enlarge(tile), side) for tile in tiles]))
+    return stack(strips)
+
+
 def pick(labels: Tensor, classes: int, each: int) -> Tensor:
     """Indices of the first `each` images of every class, class by class."""
     return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
@@ -85,6 +113,22 @@ def pick(labels: Tensor, classes: int, each: int) -> Tensor:
 def _enlarge(tile: Pixels) -> Pixels:
     factor = max(1, SHEET_SIDE // max(tile.shape[:2]))
     return tile.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _onto(tile: Pixels, side: int) -> Pixels:
+    """A tile in the middle of a white square."""
+    square = np.full((side, side, 3), 255, np.uint8)
+    top, left = ((side - length) // 2 for length in tile.shape[:2])
+    square[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return square
+
+
+def _words(words: str, width: int) -> Pixels:
+    """A title over a column, broken into lines where it is too wide."""
+    lines = textwrap.wrap(words, max(8, width // 6))[:TITLE_LINES]
+    picture = Image.new("RGB", (width, 12 * TITLE_LINES), "white")
+    ImageDraw.Draw(picture).multiline_text((1, 0), "\n".join(lines), fill="black", font=ImageFont.load_default(10))
+    return np.asarray(picture)
 
 
 def _framed(tile: Pixels) -> Pixels:

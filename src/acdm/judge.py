@@ -20,7 +20,7 @@ from acdm.training.state import load_module, read_tensors, write_tensors
 BATCH = 32
 ROUND = 40  # steps between two looks at the validation images
 NOISE = 0.2  # standard deviation, of pixels in [-1, 1]
-PATIENCE = 4  # rounds without improvement before it stops
+PATIENCE = 4  # rounds without improvement
 
 
 _BLUR = RandomGaussianBlur((5, 5), (0.3, 1.0))
@@ -46,7 +46,12 @@ class Judge:
 
 
 def train_judge(
-    train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], augment: Augment, seed: int, steps: int = 600
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    augment: Augment,
+    seed: int,
+    steps: int = 600,
+    patience: int = PATIENCE,
 ) -> Judge:
     """Fit the judge, keeping the weights that did best on validation images.
 
@@ -55,6 +60,7 @@ def train_judge(
         augment: as for the generators.
         seed: of weights and batches.
         steps: at most.
+        patience: rounds without improvement before it stops.
     """
     images, labels = train
     classes = int(labels.max()) + 1
@@ -80,7 +86,7 @@ def train_judge(
                     kept = {name: value.clone() for name, value in network.state_dict().items()}
                 else:
                     stale += 1
-                if stale == PATIENCE:
+                if stale == patience:
                     break
     network.load_state_dict(kept)
     return Judge(network.eval(), best[0])

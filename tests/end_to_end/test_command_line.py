@@ -1,5 +1,6 @@
 """The commands as a user types them, each in a process of its own or through `main`."""
 
+import csv
 import json
 import shutil
 import signal
@@ -431,3 +432,26 @@ def test_deep_images_are_scaled_by_the_training_images_and_ever_after(tmp_path, 
     assert main(["train", *folders, "-o", str(tmp_path / "other"), *TINY, *options]) == 0
     images = read_yaml(tmp_path / "other" / "config.yaml")["images"]
     assert (images["range"], images["bands"]) == ([[0.0, 2000.0]], [2])
+
+
+def test_a_run_beside_baselines_has_the_figures_that_evaluate_gives(toy, run, tmp_path, capsys):
+    def compare(out, *options):
+        return main(["compare", str(toy), str(run), "-o", str(tmp_path / out), *options])
+
+    assert compare("out", "--baselines", "trivial,normals") == 0
+    with (tmp_path / "out/compare.csv").open(newline="") as file:
+        rows = {(row["method"], row["map"]): row for row in csv.DictReader(file)}
+    maps = json.loads((run / "results.json").read_text())["maps"]
+    for name, figures in maps.items():
+        assert float(rows["run", name]["auprc"]) == pytest.approx(figures["auprc"])
+    assert {method for method, _ in rows} == {"run", "trivial", "normals"}
+    assert Image.open(tmp_path / "out/pictures.png").size[1] > 8 * 128
+    assert "brightness" in capsys.readouterr().out
+
+    measured = (tmp_path / "out/methods/trivial.json").stat().st_mtime_ns
+    assert compare("out", "--baselines", "trivial") == 0
+    assert (tmp_path / "out/methods/trivial.json").stat().st_mtime_ns == measured
+    assert compare("out", "--seed", "1") == 2
+    assert "another comparison" in capsys.readouterr().err
+    assert compare("new", "--baselines", "trivials") == 2
+    assert "one-branch" in capsys.readouterr().err

@@ -1,19 +1,23 @@
-"""acdm bench: many trainings, compared."""
+"""acdm bench, acdm compare: many trainings, side by side."""
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
+from acdm.config import Preset
 from acdm.errors import PartialError
+
+OUT = Parameter(name=["--out", "-o"])
 
 
 def bench(
     file: Path,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Annotated[Path | None, OUT] = None,
     root: Path = Path(),
 ) -> None:
     """Run a grid of trainings; the same command goes on where it was cut off.
@@ -34,7 +38,7 @@ def bench(
     study, folder = read_study(file), out or Path("runs") / f"bench-{file.stem}"
     reasons: dict[str, str] = {}
     with watching() as watcher:
-        for cell, reason in run_study(study, root, folder, shlex.join(["acdm", *sys.argv[1:]]), watcher):
+        for cell, reason in run_study(study, root, folder, _command(), watcher):
             if reason:
                 reasons[str(cell)] = reason
             table = write_tables(study, folder, reasons)
@@ -43,3 +47,59 @@ def bench(
     if reasons:
         name, reason = next(iter(reasons.items()))
         raise PartialError(f"{len(reasons)} cells failed, first {name}: {reason}; all are in {folder / 'bench.csv'}")
+
+
+def compare(
+    data: Path,
+    runs: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    /,
+    *,
+    out: Annotated[Path, OUT],
+    baselines: str | None = None,
+    minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    split: Literal["all", "dev", "final"] = "all",
+    preset: Preset | None = None,
+    size: int | None = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+) -> None:
+    """Measure acdm beside what one would do instead, on the same images in the same time.
+
+    Parameters
+    ----------
+    data
+        Data folder with test images and their truth.
+    runs
+        Finished runs of it; where there are none, acdm is trained in the same time as all others.
+    out
+        Folder for tables, pictures and runs; the same command goes on where it was cut off.
+    baselines
+        Comma-separated: one-branch, two-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
+        default all.
+    minutes
+        That each may take to learn.
+    split
+        all test images, the dev half (test/dev.txt), or the final rest.
+    preset
+        As for train.
+    size
+        As for train.
+    seed
+        Of everything that learns.
+    """
+    from acdm.compare import METHODS, enter
+    from acdm.compare import compare as measure
+    from acdm.screen import watching
+
+    wanted = METHODS[1:] if baselines is None else baselines.split(",")
+    methods = [name for name in (*(() if runs else METHODS[:1]), *wanted) if name]
+    options = {key: value for key, value in (("size", size), ("seed", seed)) if value is not None}
+    with watching() as watcher:
+        field = enter([data], split, preset, options, minutes, watcher)
+        for name in measure(field, runs or [], methods, out, _command(), watcher):
+            watcher.say(f"{name}: done")
+    print((out / "table.md").read_text(encoding="utf-8").rstrip())
+    print(f"written to {out}: compare.csv, table.md, pictures.png")
+
+
+def _command() -> str:
+    return shlex.join(["acdm", *sys.argv[1:]])

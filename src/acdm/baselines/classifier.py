@@ -1,0 +1,66 @@
+"""A classifier and three ways to ask it where it looked: Grad-CAM, integrated gradients, occlusion (Captum).
+
+The classifier is the judge's small ResNet with its early stopping (`acdm.judge`), given more steps.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acdm.baselines.interface import Fitted, Images, Maps
+from acdm.images.grid import extra
+from acdm.judge import Judge, train_judge
+
+STEPS = 2400  # at most; early stopping ends it sooner
+PATIENCE = 12  # rounds
+POINTS = 32  # of the path that gradients are integrated along
+PATCH, STRIDE = 1 / 8, 1 / 32  # shares of the side, of what occlusion covers
+
+
+def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
+    """Raises DataError where Captum is not installed."""
+    attr = extra("captum.attr", "xai", "explaining a classifier")
+    judge = train_judge(images.train, images.validation, images.augment, seed, STEPS, PATIENCE)
+    x, y = images.validation
+    accuracy = float((judge.probabilities(x).argmax(dim=1) == y).float().mean())
+    evidence = _Evidence(judge).eval()
+    integrated, occlusion = attr.IntegratedGradients(evidence), attr.Occlusion(evidence)
+    cam = attr.LayerGradCam(evidence, judge.network.layer3)
+
+    def grad_cam(part: Tensor) -> Tensor:
+        coarse = cam.attribute(part, relu_attributions=True).detach()
+        return F.interpolate(coarse, part.shape[-2:], mode="bilinear")
+
+    def covered(part: Tensor) -> Tensor:
+        side = part.shape[-1]
+        window, stride = max(2, round(PATCH * side)), max(1, round(STRIDE * side))
+        shape = (part.shape[1], window, window)
+        told: Tensor = occlusion.attribute(part, shape, (part.shape[1], stride, stride), baselines=0.0)
+        return told.detach()
+
+    return Fitted(
+        {
+            "Grad-CAM": _in_parts(grad_cam),
+            "integrated gradients": _in_parts(
+                lambda part: integrated.attribute(part, n_steps=POINTS, internal_batch_size=64).detach()
+            ),
+            "occlusion": _in_parts(covered),
+        },
+        {"validation_accuracy": accuracy, "validation_auroc": judge.auroc},
+    )
+
+
+class _Evidence(nn.Module):
+    """The classifier as one number: by how much the positive class's logit is above the other's."""
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__()
+        self.network = judge.network
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, S, S) -> (B,)
+        logits: Tensor = self.network(x)
+        return logits[:, 1] - logits[:, 0]
+
+
+def _in_parts(maps: Maps) -> Maps:
+    return lambda x: torch.cat([maps(part).float() for part in x.split(32)])
