@@ -5,7 +5,7 @@ import pytest
 from acdm import bench
 from acdm.bench import Point, at, points_of, run_study, write_tables
 from acdm.errors import ConfigError
-from acdm.fit import Watcher
+from acdm.session import Watcher
 from acdm.study import Study
 
 

@@ -20,7 +20,7 @@ from acdm.config import MAPS
 from acdm.data.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.files import write_json, write_text
-from acdm.fit import Watcher
+from acdm.session import Watcher
 from acdm.start import start
 from acdm.study import Cell, Drawn, Study, cells
 from acdm.tables import csv_text, markdown

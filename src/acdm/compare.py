@@ -33,11 +33,11 @@ from acdm.errors import ConfigError
 from acdm.evaluate import map_figures, nan_to_none, own_size
 from acdm.figure import compared
 from acdm.files import write_bytes, write_json, write_text
-from acdm.fit import Watcher
 from acdm.images.write import png
 from acdm.intake import take_in
 from acdm.resolve import settle
 from acdm.run import Run
+from acdm.session import Watcher
 from acdm.start import choose, start
 from acdm.tables import csv_text, markdown
 from acdm.truth import Truth, read_truth

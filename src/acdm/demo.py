@@ -6,10 +6,10 @@ from acdm.assess import assess
 from acdm.config import build
 from acdm.data.synthetic import write_synthetic
 from acdm.errors import RunError
-from acdm.fit import Watcher
 from acdm.report.build import build_report
 from acdm.run import next_folder
 from acdm.screen import table
+from acdm.session import Watcher
 from acdm.start import start
 
 SIZE, TRAIN, TEST = 64, 4000, 400

@@ -1,5 +1,7 @@
 """What the command line prints as one sentence, without a traceback, and the exit code that goes with it."""
 
+from collections.abc import Sequence
+
 
 class AcdmError(Exception):
     """A failure whose message says what went wrong, where, and what to do."""
@@ -30,9 +32,16 @@ class PartialError(AcdmError):
 
 
 class DivergedError(AcdmError):
-    """A loss left the finite numbers, and training stopped before it reached the weights."""
+    """A loss left the finite numbers, and training stopped before it reached the weights.
+
+    `images` are the training images of the step, by their place.
+    """
 
     exit_code = 11
+
+    def __init__(self, message: str, images: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.images = tuple(images)
 
 
 class OutOfMemoryError(AcdmError):

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from acdm.fit import Progress as Training
-from acdm.fit import Watcher
+from acdm.session import Progress as Training
+from acdm.session import Watcher
 
 PLAIN_EVERY = 100  # steps between two lines of a log file
 

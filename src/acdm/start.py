@@ -10,10 +10,11 @@ from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, settle_reading
 from acdm.device import automatic_device
 from acdm.errors import ConfigError
-from acdm.fit import Watcher, fit
+from acdm.fit import fit
 from acdm.intake import automatic_size
 from acdm.resolve import resolve
 from acdm.run import Run, insist_free, next_folder
+from acdm.session import Watcher
 
 
 def start(

@@ -445,7 +445,8 @@ def test_a_run_beside_baselines_has_the_figures_that_evaluate_gives(toy, run, tm
     for name, figures in maps.items():
         assert float(rows["run", name]["auprc"]) == pytest.approx(figures["auprc"])
     assert {method for method, _ in rows} == {"run", "trivial", "normals"}
-    assert Image.open(tmp_path / "out/pictures.png").size[1] > 8 * 128
+    with Image.open(tmp_path / "out/pictures.png") as picture:
+        assert picture.size[1] > 8 * 128, "a row an image"
     assert "brightness" in capsys.readouterr().out
 
     measured = (tmp_path / "out/methods/trivial.json").stat().st_mtime_ns

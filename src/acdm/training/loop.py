@@ -13,6 +13,7 @@ from acdm.data.batches import Batches, mix
 from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
+from acdm.training.health import Look
 from acdm.training.step import Images, Players, step
 
 MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
@@ -55,10 +56,7 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         try:
             losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config)
         except DivergedError as error:
-            raise DivergedError(
-                f"{error} at step {index + 1} (images {indices.tolist()}); go on from the last checkpoint with"
-                " --resume and --optimiser.lr at half, or --precision fp32"
-            ) from None
+            raise DivergedError(f"{error} at step {index + 1}", indices.tolist()) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
         yield Record(index + 1, time.perf_counter() - began, values, config.parts)
 
@@ -106,16 +104,17 @@ def rate(index: int, steps: int, options: Optimiser) -> float:
 
 
 @torch.no_grad()
-def validation_psnr(players: Players, x: Tensor, y: Tensor, config: Config) -> float:
-    """Mean PSNR in dB of the averaged branches on images (n, C, S, S) they never trained on, own class."""
+def look(players: Players, x: Tensor, y: Tensor, config: Config) -> Look:
+    """What the averaged branches make of images (n, C, S, S) they never trained on, own class."""
     device = next(players.branches.parameters()).device
-    values = []
+    parts = []
     for images, labels in zip(x.split(32), y.split(32), strict=True):
-        images = images.to(device)
         with autocast(device, config.precision):
-            (psi,) = players.average(images, labels.to(device))
-        values.append(psnr(images, compose(psi)))
-    return float(torch.cat(values).mean())
+            (psi,) = players.average(images.to(device), labels.to(device))
+        parts.append(compose(psi).cpu())
+    x_hat = torch.cat(parts)
+    spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
+    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9))
 
 
 def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:

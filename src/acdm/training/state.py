@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from acdm.errors import CheckpointError
+from acdm.errors import CheckpointError, DivergedError
 from acdm.files import write_bytes
 from acdm.training.step import Players
 
@@ -25,9 +25,17 @@ _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
 def save_players(folder: Path, players: Players, step: int) -> Path:
-    """Write `step-<n>.safetensors` and drop all but the newest two."""
-    path = folder / f"step-{step}.safetensors"
-    write_tensors(path, _tensors(players), {"kind": "training", "step": step})
+    """Write `step-<n>.safetensors` and drop all but the newest two.
+
+    Raises:
+        DivergedError: when a weight or a moment is not finite; nothing is written.
+        WriteError: when the disk refuses.
+    """
+    path, tensors = folder / f"step-{step}.safetensors", _tensors(players)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise DivergedError(f"'{name}' is not finite after step {step}")
+    write_tensors(path, tensors, {"kind": "training", "step": step})
     for old in checkpoints(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path

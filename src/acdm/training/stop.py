@@ -1,4 +1,4 @@
-"""Stopping between two steps: a signal only raises a flag, so that what is saved is never half a step."""
+"""Stopping and saving between two steps: a signal only raises a flag, so that what is saved is never half a step."""
 
 import signal
 from collections.abc import Iterator
@@ -9,15 +9,17 @@ from types import FrameType
 
 @dataclass
 class Stop:
-    """Whether training was asked to stop, and by which signal."""
+    """What training was asked for: to stop, by which signal, or to save and go on."""
 
     signum: int | None = None
+    save: bool = False
 
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM while inside; a second one acts as if nobody listened.
+    """Catch SIGINT and SIGTERM, and SIGUSR1 (save and go on), while inside.
 
+    After the first that stops, a second one acts as if nobody listened.
     Outside the main thread Python delivers no signals, so nothing is caught there.
     """
     stop = Stop()
@@ -27,6 +29,9 @@ def listening() -> Iterator[Stop]:
         stop.signum = signum
         restore()
 
+    def remember(signum: int, frame: FrameType | None) -> None:
+        stop.save = True
+
     def restore() -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -34,6 +39,7 @@ def listening() -> Iterator[Stop]:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, note)  # type: ignore[assignment]
+        previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, remember)  # type: ignore[assignment]
     except ValueError:
         previous.clear()
     try:
