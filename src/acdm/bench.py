@@ -4,7 +4,6 @@ OUT/ data/<name>/ (drawn images)   cells/<data>/<variant>/<seed>/{cell.json, run
      bench.csv (a line a cell)   curves.csv (a line a look at validation images)   table.md   curves.html
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from acdm.assess import assess
 from acdm.config import MAPS
 from acdm.data.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
-from acdm.files import write_json, write_text
+from acdm.files import parse_json, write_json, write_text
 from acdm.session import Watcher
 from acdm.start import start
 from acdm.study import Cell, Drawn, Study, cells
@@ -136,7 +135,7 @@ def _run_cell(cell: Cell, folder: Path, study: Study, command: str, watcher: Wat
 def _insist_same(cell: Cell, split: str) -> None:
     file = cell.folder / "cell.json"
     try:
-        same = json.loads(file.read_text(encoding="utf-8")) == cell.asked(split)
+        same = parse_json(file.read_text(encoding="utf-8")) == cell.asked(split)
     except FileNotFoundError:
         return
     except ValueError:

@@ -4,7 +4,6 @@ OUT/ asked.json   methods/<name>.json, <name>.npz (figures, and scores of the im
      compare.csv   table.md   pictures.png
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from acdm.decomposition import network_maps
 from acdm.errors import ConfigError
 from acdm.evaluate import map_figures, nan_to_none, own_size
 from acdm.figure import compared
-from acdm.files import write_bytes, write_json, write_text
+from acdm.files import parse_json, write_bytes, write_json, write_text
 from acdm.images.write import png
 from acdm.intake import take_in
 from acdm.resolve import settle
@@ -208,7 +207,7 @@ def _outcome(
 def _insist_same(out: Path, asked: dict[str, Any]) -> None:
     file = out / "asked.json"
     try:
-        same = json.loads(file.read_text(encoding="utf-8")) == asked
+        same = parse_json(file.read_text(encoding="utf-8")) == asked
     except FileNotFoundError:
         write_json(file, asked)
         return
@@ -234,7 +233,7 @@ def _write_tables(out: Path, names: Sequence[str], truth: Truth, shown: Sequence
         file = out / "methods" / f"{method}.json"
         if not file.is_file():
             continue
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
         with np.load(file.with_suffix(".npz"), allow_pickle=False) as scores:
             for name, figures in content["maps"].items():
                 values = {key: figures[key] for key in FIGURES}

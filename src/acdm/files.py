@@ -44,6 +44,18 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def parse_json(text: str) -> Any:
+    """What a JSON document says.
+
+    Raises:
+        ValueError: when it is none, or nested so deep that it is meant to do harm.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 def append_line(path: Path, line: str) -> None:
     """Add one line to a log; a log may lose its last line in a crash, never an earlier one."""
     try:

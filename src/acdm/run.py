@@ -6,7 +6,6 @@ RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
 """
 
 import csv
-import json
 import os
 import platform
 import socket
@@ -20,7 +19,7 @@ from typing import Any
 from acdm.config import Config, build, read_yaml, to_yaml
 from acdm.data.dataset import Dataset, Item
 from acdm.errors import RunError, RunLockedError, WriteError
-from acdm.files import append_line, write_json, write_text
+from acdm.files import append_line, parse_json, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Run:
         """
         path = self.path / name
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{path}: missing; {remedy}") from None
         except (OSError, ValueError) as error:

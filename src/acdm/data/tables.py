@@ -1,11 +1,11 @@
 """The small text files beside images: manifest.csv, lists of images, boxes.json, dev.txt."""
 
 import csv
-import json
 from pathlib import Path
 
 from acdm.data.dataset import Item
 from acdm.errors import DataError
+from acdm.files import parse_json
 from acdm.metrics import Box
 
 
@@ -42,7 +42,7 @@ def read_boxes(path: Path, items: list[Item]) -> dict[str, list[Box]]:
     if not path.is_file():
         return {}
     try:
-        coco = json.loads(path.read_text(encoding="utf-8-sig"))
+        coco = parse_json(path.read_text(encoding="utf-8-sig"))
         names = {image["id"]: _match(image["file_name"], items) for image in coco["images"]}
         boxes: dict[str, list[Box]] = {name: [] for name in names.values() if name}
         for annotation in coco["annotations"]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from acdm.errors import CheckpointError, DivergedError
-from acdm.files import write_bytes
+from acdm.files import parse_json, write_bytes
 from acdm.training.step import Players
 
 KEEP = 2
@@ -94,7 +94,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     """
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["acdm"])
+            about = parse_json((file.metadata() or {})["acdm"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         expected = about.pop("sha256")
         sound = expected == _digest(tensors, about) and about["kind"] == kind
