@@ -55,6 +55,7 @@ def verdict(results: dict[str, Any]) -> list[str]:
         sentences.append(
             f"The swap {word}: a classifier trained apart takes {share:.0%} of the counterfactuals for the other class"
             f" (it is right about {real:.0%} of the real images)."
+            + ("" if share >= 0.5 else " Branch 1 may have died: a run with --loss.keep 1 may bring it to life.")
         )
     best = max(results["maps"], key=lambda name: results["maps"][name]["auprc"] or 0)
     found = results["maps"][best]["auprc"]
