@@ -23,7 +23,7 @@ from acdm.images.read import AS_IS, Picture, read_picture
 from acdm.judge import Judge, load_judge
 from acdm.model.branches import Branches
 from acdm.run import Run
-from acdm.training.state import load_module, newest, read_tensors
+from acdm.training.state import checksum, load_module, newest, read_tensors
 
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
@@ -42,6 +42,7 @@ class Decomposer:
         calibration: of each map, where the run has it already.
         reading: how files become arrays, as in training.
         side: median longer side of the training images in pixels; 0 where unknown.
+        origin: checksum of the weights.
     """
 
     branches: Branches
@@ -53,6 +54,7 @@ class Decomposer:
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     reading: Reading = AS_IS
     side: int = 0
+    origin: str = ""
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,8 +189,10 @@ def load(path: Path | str) -> Decomposer:
     precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
     calibration = load_calibration(run) if run.calibration.exists() else {}
     side = int(data.get("side", 0))
-    mirrors = _mirrors(config)
-    return Decomposer(branches, judge, classes, config.size, mirrors, precision, calibration, config.images, side)
+    return Decomposer(
+        branches, judge, classes, config.size, _mirrors(config), precision, calibration, config.images, side,
+        checksum(own, {}),
+    )  # fmt: skip
 
 
 def _mirrors(config: Config) -> tuple[tuple[int, ...], ...]:

@@ -35,6 +35,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from None
 
 
+def drop_parts(folder: Path) -> None:
+    """Remove temporaries that a killed process left in a folder."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 

@@ -34,7 +34,8 @@ def map_folder(
 
     NIfTI volumes are taken slice by slice along `axis`; TIFFs more than twice as wide or high as training images in
     windows of `tile` pixels, by default of the training images' size, and `tell` hears how far it is.  A file that
-    cannot be read is told of and passed over; `out/maps.csv` lists all.
+    cannot be read is told of and passed over; `out/maps.csv` lists all.  Images that the same run has mapped into `out`
+    before, as they are now, are not mapped again.
 
     Raises:
         DataError: when there is no image or none that can be mapped, no such class, or `out` lies within `images`.
@@ -50,7 +51,8 @@ def map_folder(
         write_decomposition(out / name, d)
         return d.label
 
-    return sweep(images, out, "maps.csv", job)
+    request = {"run": decomposer.origin, "label": label, "axis": axis, "tile": tile}
+    return sweep(images, out, "maps.csv", job, request)
 
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | None, axis: int) -> str:

@@ -10,7 +10,7 @@ import torch
 from acdm.config import Config
 from acdm.errors import DivergedError
 from acdm.figure import sheet
-from acdm.files import write_bytes
+from acdm.files import drop_parts, write_bytes
 from acdm.images.write import png
 from acdm.intake import Intake
 from acdm.run import Run
@@ -76,6 +76,8 @@ class Session:
 
     def restore(self) -> int:
         """Put the newest checkpoint that verifies into the players; the step it was saved after."""
+        for folder in (self.run.path, self.run.checkpoints, self.run.samples):
+            drop_parts(folder)
         self.run.save_config(self.config)
         if not checkpoints(self.run.checkpoints):
             self.run.forget_after(0)

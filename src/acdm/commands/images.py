@@ -40,6 +40,8 @@ def map_(
 ) -> None:
     """Write psi1, contrast, residual and all branches of every image, at its own size.
 
+    The same command goes on where it was cut off: images that are mapped already are passed over.
+
     Parameters
     ----------
     out

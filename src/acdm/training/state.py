@@ -82,7 +82,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     """A safetensors file whose metadata is JSON with a checksum over everything."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {"format": 1, **about}
-    text = json.dumps({**about, "sha256": _digest(plain, about)}, sort_keys=True)
+    text = json.dumps({**about, "sha256": checksum(plain, about)}, sort_keys=True)
     write_bytes(path, save(plain, metadata={"acdm": text}))
 
 
@@ -97,7 +97,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             about = parse_json((file.metadata() or {})["acdm"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         expected = about.pop("sha256")
-        sound = expected == _digest(tensors, about) and about["kind"] == kind
+        sound = expected == checksum(tensors, about) and about["kind"] == kind
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError, struct.error) as error:
         raise CheckpointError(f"{path}: not an acdm checkpoint, or damaged ({error})") from None
     if not sound:
@@ -150,7 +150,8 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _digest(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
+def checksum(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
+    """SHA-256 of names, types, shapes and values, and of what is said about them."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
