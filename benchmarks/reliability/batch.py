@@ -7,6 +7,7 @@ how many temporaries are left, and how many images were mapped more than once.
 """
 
 import csv
+import json
 import subprocess
 import sys
 import time
@@ -32,16 +33,8 @@ def main(run: Path, count: int = 1000, kills: int = 10) -> None:
             Image.fromarray(rng.integers(0, 256, (size, size), np.uint8)).save(file)
             if number % BAD == 0:
                 file.write_bytes(file.read_bytes()[:200])
-        command = [
-            sys.executable,
-            "-c",
-            "from acdm.cli import entry; entry()",
-            "map",
-            str(run),
-            str(images),
-            "-o",
-            str(out),
-        ]
+        acdm_ = [sys.executable, "-c", "from acdm.cli import entry; entry()"]
+        command = [*acdm_, "map", str(run), str(images), "-o", str(out)]
         for _ in range(kills):
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             before = len(list(out.glob("*"))) if out.exists() else 0
@@ -54,12 +47,10 @@ def main(run: Path, count: int = 1000, kills: int = 10) -> None:
         with (out / "maps.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         whole = sum(all((out / row["file"] / f).is_file() for f in FILES) for row in rows if not row["reason"])
-        times = {line.split('", "')[0] for line in (out / ".maps.csv.done").read_text().splitlines()[1:]}
-        lines = len((out / ".maps.csv.done").read_text().splitlines()) - 1
-        print(
-            f"exit code {code}; {whole} of {count} images have all maps; {sum(bool(r['reason']) for r in rows)} reasons"
-        )
-        print(f"{len(list(out.rglob('.*.part')))} temporaries left; {lines - len(times)} mapped more than once")
+        done = [json.loads(line)[0] for line in (out / ".maps.csv.done").read_text().splitlines()[1:]]
+        reasons = sum(bool(row["reason"]) for row in rows)
+        print(f"exit code {code}; {whole} of {count} images have all maps; {reasons} reasons")
+        print(f"{len(list(out.rglob('.*.part')))} temporaries left; {len(done) - len(set(done))} mapped more than once")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class Watch:
 
     def __str__(self) -> str:
         slope = np.polyfit(self.at, self.bytes, 1)[0]
-        return f"{slope:.0f} bytes a step; {self.open[0]} descriptors, {self.open[-1]} at the end; {self.bytes[-1] >> 20} MB"
+        files = f"{self.open[0]} descriptors, {self.open[-1]} at the end"
+        return f"{slope:.0f} bytes a step; {files}; {self.bytes[-1] >> 20} MB"
 
 
 def main(steps: int = 10_000, images: int = 10_000) -> None:

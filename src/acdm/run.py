@@ -134,7 +134,10 @@ class Run:
 
 
 def insist_free(path: Path) -> None:
-    """Raises RunError when a run folder would be laid over something."""
+    """Raises RunError when a run folder would be laid over something, RunLockedError when another makes it just now."""
+    if (path / ".lock").is_file():
+        with lock(path):
+            pass
     if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
         raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
 
