@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import acdm
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
+from acdm.commands.runs import env, evaluate, export, info, report
 from acdm.commands.studies import bench, compare
 from acdm.config import (
     Augment,
@@ -37,9 +38,8 @@ app = App(
 )
 app.command(data)
 app.command(map_, name="map")
-app.command(segment)
-app.command(bench)
-app.command(compare)
+for command in (segment, evaluate, report, export, info, env, bench, compare):
+    app.command(command)
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 
@@ -237,62 +237,6 @@ def train(
         run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))
     print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
-
-
-@app.command
-def evaluate(
-    run: Path,
-    data: list[Path],
-    /,
-    *,
-    split: Literal["all", "dev", "final"] = "all",
-    json: Path | None = None,
-) -> None:
-    """Measure a run on test images with truth; writes results.json.
-
-    Parameters
-    ----------
-    run
-        Run folder.
-    data
-        As it was given to train.
-    split
-        all test images, the dev half (test/dev.txt), or the final rest.
-    json
-        Another place for results.json.
-    """
-    from acdm.assess import assess
-    from acdm.run import Run
-    from acdm.screen import table
-
-    results = assess(Run.open(run), data, split, json)
-    print(table(results))
-    print(f"written to {json or Run.open(run).results}")
-
-
-@app.command
-def report(run: Path) -> None:
-    """Write report/index.html: verdict, curves, gallery, figures; opens offline.
-
-    Parameters
-    ----------
-    run
-        Run folder, evaluated before.
-    """
-    from acdm.report.build import build_report
-    from acdm.run import Run
-
-    print(f"look at {build_report(Run.open(run))}")
-
-
-@app.command
-def env() -> None:
-    """What this machine offers."""
-    import json
-
-    from acdm.run import environment
-
-    print(json.dumps(environment("acdm env"), indent=1))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -456,3 +456,17 @@ def test_a_run_beside_baselines_has_the_figures_that_evaluate_gives(toy, run, tm
     assert "another comparison" in capsys.readouterr().err
     assert compare("new", "--baselines", "trivials") == 2
     assert "one-branch" in capsys.readouterr().err
+
+
+def test_a_run_says_what_it_is(run, tmp_path, capsys):
+    assert main(["info", str(run)]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["step"], about["of"], about["ready"], about["classes"]) == (12, 12, True, ["without", "with"])
+    assert about["parameters"]["generators"] > about["parameters"]["discriminator"] > 0
+    results = json.loads((run / "results.json").read_text())
+    assert about["figures"]["auprc"]["residual"] == results["maps"]["residual"]["auprc"]
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy/checkpoints/step-12.safetensors").write_bytes(b"damaged")
+    assert main(["info", str(tmp_path / "copy")]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["step"], len(about["complaints"])) == (0, 1)

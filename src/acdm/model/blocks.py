@@ -51,6 +51,14 @@ def _like(x: Tensor, small: Tensor) -> Tensor:
     return small.to(x.dtype).contiguous(memory_format=torch.channels_last)
 
 
+def _norm_modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Instance norm of (B, C, H, W), times and plus (B, C, 1, 1), then leaky ReLU; in plain operations for export."""
+    if torch.compiler.is_exporting():
+        return F.leaky_relu(F.instance_norm(x, eps=EPS) * scale + shift, SLOPE)
+    out: Tensor = _NormModulate.apply(x, scale, shift)
+    return out
+
+
 class InstanceNormAct(nn.Module):
     """Instance norm with a learned scale and shift, then leaky ReLU: the encoder, which never sees a style."""
 
@@ -60,9 +68,8 @@ class InstanceNormAct(nn.Module):
         self.shift = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
-        size = (len(x), -1, 1, 1)
-        out: Tensor = _NormModulate.apply(x, self.scale.expand(size), self.shift.expand(size))
-        return out
+        size = (x.shape[0], -1, 1, 1)
+        return _norm_modulate(x, self.scale.expand(size), self.shift.expand(size))
 
 
 class AdaIN(nn.Module):
@@ -75,8 +82,7 @@ class AdaIN(nn.Module):
     def forward(self, x: Tensor, s: Tensor) -> Tensor:  # (B, C, H, W), (B, style_dim) -> (B, C, H, W)
         with torch.autocast(x.device.type, enabled=False):  # so small that casting takes longer than multiplying
             gamma, beta = self.affine(s.float())[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
-        out: Tensor = _NormModulate.apply(x, 1 + gamma, beta)
-        return out
+        return _norm_modulate(x, 1 + gamma, beta)
 
 
 class Down(nn.Module):

@@ -53,7 +53,7 @@ class Decoder(nn.Module):
 
     def forward(self, features: list[Tensor], s: Tensor) -> Tensor:
         """Features of B images and (K*B, style_dim) styles, class by class -> (K*B, N*C, H, W)."""
-        copies = len(s) // len(features[0])
+        copies = s.shape[0] // features[0].shape[0]
         h = torch.cat([features[-1]] * copies)  # Tensor.repeat would leave the channels-last layout
         for block in self.bottleneck:
             h = _run(block, h, s, recompute=self.recompute)

@@ -1,0 +1,24 @@
+"""Maps of one grey image with onnxruntime and numpy alone, after `acdm export RUN --to onnx -o FOLDER`.
+
+python examples/onnx_with_numpy.py FOLDER IMAGE OUT.png
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+folder, image, out = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+about = json.loads((folder / "model.json").read_text())
+session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+
+picture = Image.open(image).convert("L").resize((about["size"], about["size"]), Image.Resampling.BILINEAR)
+x = np.asarray(picture, np.float32)[None, None] / 127.5 - 1  # (1, 1, S, S) in [-1, 1]
+y = np.array([1])  # of about["classes"], the positive one
+psi, psi_other, residual = session.run(None, {"x": x, "y": y})
+contrast = psi[:, 0] - psi_other[:, 0]
+print(f"{about['classes'][1]}: contrast up to {contrast.max():.2f}, residual up to {residual.max():.2f}")
+Image.fromarray(np.clip(residual[0, 0] * 127 + 128, 0, 255).astype(np.uint8)).save(out)

@@ -1,0 +1,99 @@
+"""acdm evaluate, report, export, info, env: one finished run, and this machine."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def evaluate(
+    run: Path,
+    data: list[Path],
+    /,
+    *,
+    split: Literal["all", "dev", "final"] = "all",
+    json: Path | None = None,
+) -> None:
+    """Measure a run on test images with truth; writes results.json.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    data
+        As it was given to train.
+    split
+        all test images, the dev half (test/dev.txt), or the final rest.
+    json
+        Another place for results.json.
+    """
+    from acdm.assess import assess
+    from acdm.run import Run
+    from acdm.screen import table
+
+    results = assess(Run.open(run), data, split, json)
+    print(table(results))
+    print(f"written to {json or Run.open(run).results}")
+
+
+def report(run: Path) -> None:
+    """Write report/index.html: verdict, curves, gallery, figures; opens offline.
+
+    Parameters
+    ----------
+    run
+        Run folder, evaluated before.
+    """
+    from acdm.report.build import build_report
+    from acdm.run import Run
+
+    print(f"look at {build_report(Run.open(run))}")
+
+
+def env() -> None:
+    """What this machine offers."""
+    import json
+
+    from acdm.run import environment
+
+    print(json.dumps(environment("acdm env"), indent=1))
+
+
+def export(
+    run: Path,
+    *,
+    to: Literal["onnx", "torch"] = "onnx",
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Write the networks for other runtimes, with model.json beside them.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    to
+        onnx: model.onnx, for onnxruntime and others; torch: model.pt2, a program of torch.export.
+    out
+        Folder; by default export/ in the run folder.
+    """
+    from acdm.decompose import load
+    from acdm.export import export as write
+
+    path = write(load(run), out or run / "export", to)
+    print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
+
+
+def info(run: Path) -> None:
+    """What a run is: data, settings, size, how far it is, and its figures.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    """
+    import json
+
+    from acdm.info import about
+    from acdm.run import Run
+
+    print(json.dumps(about(Run.open(run)), indent=1, ensure_ascii=False))
