@@ -80,7 +80,7 @@ class Run:
         Raises:
             RunError: when something is there already.
         """
-        insist_free(path)
+        _insist_empty(path)
         run = cls(path)
         run.save_config(config)
         write_json(path / "data.json", {**data, **describe(dataset)})
@@ -138,6 +138,10 @@ def insist_free(path: Path) -> None:
     if (path / ".lock").is_file():
         with lock(path):
             pass
+    _insist_empty(path)
+
+
+def _insist_empty(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
         raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
 

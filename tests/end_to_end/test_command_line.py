@@ -19,12 +19,7 @@ from acdm.cli import main
 from acdm.config import read_yaml
 from acdm.run import lock
 from acdm.training.state import read_tensors
-
-SMALL = [
-    "--size", "16", "--batch", "4", "--precision", "fp32", "--network.width", "4", "--network.max-width", "8",
-    "--network.critic-width", "4", "--network.critic-max-width", "8", "--branches", "3",
-]  # fmt: skip
-TINY = [*SMALL, "--steps", "12"]
+from end_to_end.small import SMALL, TINY
 
 ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
 
@@ -38,22 +33,6 @@ MAP_KEYS = {
     "pointing_game", "relevance_mass", "maxboxacc", "box_recall", "negative_area", "polarity", "ci",
     "auprc_unsmoothed", "scale", "dice_by_group", "image_auroc",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "toy"
-    assert main(["toy", str(folder), "--size", "16", "--train", "40", "--test", "12"]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(toy, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["train", str(toy), "-o", str(folder), *TINY]) == 0
-    assert main(["evaluate", str(folder), str(toy)]) == 0
-    assert main(["report", str(folder)]) == 0
-    return folder
 
 
 def test_the_run_folder_holds_what_the_contract_says(run):

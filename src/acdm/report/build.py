@@ -1,6 +1,9 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
+from importlib import resources
+from json import dumps
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,6 +12,7 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from acdm.files import write_bytes, write_text
+from acdm.report.explorer import encoded
 from acdm.run import Run
 
 CURVES = ("rec", "sparse", "adv", "critic")
@@ -28,12 +32,17 @@ def build_report(run: Run) -> Path:
     if samples:
         write_bytes(run.report / "sheet.png", samples[-1].read_bytes())
     write_text(run.report / "plotly.min.js", get_plotlyjs())
+    write_text(
+        run.report / "explorer.js", (resources.files("acdm.report") / "templates/explorer.js").read_text("utf-8")
+    )
+    shown = encoded(run, gallery, results["default_map"])
+    write_text(run.report / "data.js", f"const GALLERY = {dumps(shown)};\nconst CURVES = {_curves(run)};\n")
     page = _template().render(
+        nonce=token_urlsafe(16),
         results=results,
         verdict=verdict(results),
         gallery=gallery,
         has_sheet=bool(samples),
-        curves=_curves(run),
         env=run.read_json("env.json"),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
         data=run.read_json("data.json"),
@@ -71,6 +80,7 @@ def verdict(results: dict[str, Any]) -> list[str]:
 
 
 def _curves(run: Run) -> str:
+    """What Plotly draws, as JSON."""
     rows = run.metric_rows()
     steps = [int(row["step"]) for row in rows]
     figure = make_subplots(rows=1, cols=2, subplot_titles=("losses, unweighted", "validation PSNR, dB"))
@@ -80,7 +90,7 @@ def _curves(run: Run) -> str:
     figure.add_scatter(x=[s for s, _ in known], y=[v for _, v in known], name="PSNR", row=1, col=2)
     figure.update_yaxes(type="log", row=1, col=1)
     figure.update_layout(height=360, margin={"l": 40, "r": 20, "t": 40, "b": 40}, template=go.layout.Template())
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+    return str(figure.to_json())
 
 
 def _template() -> Template:
