@@ -40,6 +40,7 @@ app.command(data)
 app.command(map_, name="map")
 for command in (segment, evaluate, report, export, info, env, bench, compare):
     app.command(command)
+app.register_install_completion_command(help="Have the shell complete commands and options.")
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 

@@ -1,0 +1,49 @@
+"""What the documentation says exists: commands with their options, files behind links, tests that are named."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from acdm.cli import app
+
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("SECURITY.md"), *sorted(Path("docs").rglob("*.md"))]
+
+
+def commands(page):
+    """Lines `acdm …` of shell blocks that are meant to be typed as they stand."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["acdm"]:
+                yield words[1:]
+
+
+ALL = [(page, words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "words"), ALL, ids=[f"{p.stem}: {' '.join(w)}" for p, w in ALL])
+def test_every_command_can_be_typed(page, words):
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    assert callable(command)
+    assert bound.arguments or words[0] in ("env", "demo")
+
+
+def test_the_documentation_has_commands():
+    assert len(ALL) > 15
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http", "mailto")):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_test_that_the_paper_page_names_is_there():
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in Path("tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", Path("docs/paper.md").read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert {name for name in named if f"def {name}(" not in tests} == set()
