@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,14 @@ def test_every_test_that_the_paper_page_names_is_there():
     named = set(re.findall(r"`(test_\w+)`", Path("docs/paper.md").read_text(encoding="utf-8")))
     assert len(named) > 10
     assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+def test_the_reference_says_what_the_code_says(monkeypatch):
+    """`scripts/fix` writes it anew."""
+    monkeypatch.setattr("sys.argv", ["acdm"])
+    spec = spec_from_file_location("reference", "scripts/reference.py")
+    reference = module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    for name in ("commands", "python"):
+        written = Path(f"docs/reference/{name}.md").read_text(encoding="utf-8")
+        assert written == getattr(reference, name)(), name
