@@ -2,30 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from acdm import metrics
 from acdm.config import DEFAULT_MAP
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset, read_all
 from acdm.decompose import load
-from acdm.decomposition import Decomposition
 from acdm.evaluate import evaluate
+from acdm.explored import explored
 from acdm.figure import strip
 from acdm.files import write_bytes, write_json
 from acdm.images.read import digest
-from acdm.images.write import png
+from acdm.images.write import npz, png
 from acdm.run import Run
 from acdm.truth import Truth, read_truth
 
-EXPLORED = 128  # pixels
 GALLERY = 4  # random images a class beside the best, the median and the worst
 
 
@@ -77,7 +72,7 @@ def _write_gallery(run: Run, truth: Truth) -> None:
         item = truth.items[i]
         d = decomposer.decompose(truth.images[i], item.label)
         write_bytes(run.gallery / f"{number}.png", png(strip(d)))
-        write_bytes(run.gallery / f"{number}.npz", _for_explorer(d, truth.masks[i]))
+        write_bytes(run.gallery / f"{number}.npz", npz(explored(d, truth.masks[i])))
         entries.append(
             {
                 "picture": f"{number}.png",
@@ -88,21 +83,3 @@ def _write_gallery(run: Run, truth: Truth) -> None:
             }
         )
     write_json(run.gallery / "gallery.json", {"images": entries})
-
-
-def _for_explorer(d: Decomposition, mask: NDArray[np.bool_]) -> bytes:
-    """Arrays of one image that the report's explorer needs, at most `EXPLORED` pixels a side."""
-    arrays = {"image": d.image, "common": d.reconstruction - d.psi1, "psi1": d.psi1}
-    thresholds: dict[str, Any] = {}
-    for name, signed in d.maps().items():
-        known = signed.calibration  # type: ignore[attr-defined]
-        arrays[f"scores_{name}"] = torch.from_numpy(known.scores(signed))[None]
-        thresholds[f"threshold_{name}"] = np.float64(known.threshold)
-    factor = min(1.0, EXPLORED / max(mask.shape))
-    size = tuple(max(1, round(factor * length)) for length in mask.shape)
-    small = {name: interpolate(a[None].float(), size, mode="bilinear", antialias=True)[0] for name, a in arrays.items()}
-    truth = interpolate(torch.from_numpy(mask)[None, None].float(), size, mode="nearest")[0, 0] > 0
-    stored: dict[str, Any] = {name: a.numpy().astype(np.float16) for name, a in small.items()}
-    buffer = BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, truth=truth.numpy(), **stored, **thresholds)
-    return buffer.getvalue()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 import acdm
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
-from acdm.commands.runs import env, evaluate, export, info, report
+from acdm.commands.runs import env, evaluate, export, info, report, ui
 from acdm.commands.studies import bench, compare
 from acdm.config import (
     Augment,
@@ -38,7 +38,7 @@ app = App(
 )
 app.command(data)
 app.command(map_, name="map")
-for command in (segment, evaluate, report, export, info, env, bench, compare):
+for command in (segment, evaluate, report, ui, export, info, env, bench, compare):
     app.command(command)
 app.register_install_completion_command(help="Have the shell complete commands and options.")
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]

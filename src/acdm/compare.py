@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +31,7 @@ from acdm.errors import ConfigError
 from acdm.evaluate import map_figures, nan_to_none, own_size
 from acdm.figure import compared
 from acdm.files import parse_json, write_bytes, write_json, write_text
-from acdm.images.write import png
+from acdm.images.write import npz, png
 from acdm.intake import take_in
 from acdm.resolve import settle
 from acdm.run import Run
@@ -219,10 +218,8 @@ def _insist_same(out: Path, asked: dict[str, Any]) -> None:
 
 def _save(folder: Path, name: str, outcome: Outcome) -> None:
     """The scores first, so that a method with figures has pictures."""
-    buffer = BytesIO()
     arrays = {f"{m}/{i}": s.astype(np.float16) for m, scores in outcome.scores.items() for i, s in enumerate(scores)}
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(folder / f"{name}.npz", buffer.getvalue())
+    write_bytes(folder / f"{name}.npz", npz(arrays))
     write_json(folder / f"{name}.json", {"facts": dict(outcome.facts), "maps": dict(outcome.figures)})
 
 

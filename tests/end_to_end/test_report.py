@@ -3,69 +3,36 @@
 import shutil
 
 import pytest
-from extras import installed
+from browser import MISSING, opened
 
 from acdm.cli import main
 from end_to_end.small import TINY
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    installed("playwright") is None or CHROMIUM is None, reason="needs playwright and Chromium"
-)
-
-
-class Seen:
-    """What a page did while it was open."""
-
-    def __init__(self, page):
-        self.page, self.errors, self.requests, self.dialogs = page, [], [], []
-        page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+pytestmark = pytest.mark.skipif(MISSING, reason="needs playwright and Chromium")
 
 
 @pytest.fixture
 def seen():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield Seen(browser.new_page())
-        browser.close()
-
-
-def pixels(page, canvas):
-    return page.evaluate(f"document.getElementById('{canvas}').toDataURL()")
-
-
-def move(page, slider, value):
-    page.evaluate(
-        f"""async () => {{
-            const slider = document.getElementById('{slider}');
-            slider.value = {value};
-            slider.dispatchEvent(new Event('input'));
-            for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
-        }}"""
-    )
+    with opened() as page:
+        yield page
 
 
 def test_sliders_move_pixels_and_nothing_leaves_the_machine(run, seen):
     page = seen.page
     page.goto((run / "report/index.html").resolve().as_uri())
     page.wait_for_selector("#curves .main-svg")
-    first = {name: pixels(page, name) for name in ("original", "changed", "marked")}
-    move(page, "strength", 2)
-    assert pixels(page, "changed") != first["changed"]
+    first = {name: seen.pixels(name) for name in ("original", "changed", "marked")}
+    seen.move("strength", 2)
+    assert seen.pixels("changed") != first["changed"]
     assert page.inner_text("#strength-said") == "2.00"
-    move(page, "threshold", 0)
-    assert pixels(page, "marked") != first["marked"]
-    assert pixels(page, "original") == first["original"]
+    seen.move("threshold", 0)
+    assert seen.pixels("marked") != first["marked"]
+    assert seen.pixels("original") == first["original"]
     page.click("#reset")
-    assert {name: pixels(page, name) for name in first} == first
+    assert {name: seen.pixels(name) for name in first} == first
     page.select_option("#which", index=3)
-    move(page, "strength", 1)
-    assert pixels(page, "original") != first["original"]
+    seen.move("strength", 1)
+    assert seen.pixels("original") != first["original"]
     page.focus("#strength")
     page.keyboard.press("ArrowRight")
     assert page.input_value("#strength") == "1.05", "the keyboard moves sliders, too"

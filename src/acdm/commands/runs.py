@@ -1,9 +1,10 @@
-"""acdm evaluate, report, export, info, env: one finished run, and this machine."""
+"""acdm evaluate, report, ui, export, info, env: one finished run, and this machine."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 
 def evaluate(
@@ -97,3 +98,31 @@ def info(run: Path) -> None:
     from acdm.run import Run
 
     print(json.dumps(about(Run.open(run)), indent=1, ensure_ascii=False))
+
+
+def ui(
+    run: Path, *, port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0, open: bool = True
+) -> None:
+    """A page on this machine to drop an image on: branches, maps, mask, boxes, and branch 1 turned up and down.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    port
+        Of 127.0.0.1; 0 takes a free one.
+    open
+        Open it in the browser.
+    """
+    import webbrowser
+
+    from acdm.decompose import load
+    from acdm.ui.server import Page, serve
+
+    decomposer = load(run)
+    decomposer.insist_ready(None)
+    page = Page(decomposer, run.resolve().name, port)
+    print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
+    if open:
+        webbrowser.open(page.address)
+    serve(page)

@@ -1,6 +1,8 @@
 """Encoding arrays as PNG, npy, GeoTIFF and NIfTI bytes; `acdm.files` puts them on the disk."""
 
+from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -21,6 +23,13 @@ def npy(array: NDArray[np.float32]) -> bytes:
     """An array as an .npy file, never pickled."""
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Named arrays as a compressed .npz file, never pickled."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

@@ -1,18 +1,18 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
-from importlib import resources
 from json import dumps
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from acdm.explored import SCALE, as_text
 from acdm.files import write_bytes, write_text
-from acdm.report.explorer import encoded
+from acdm.report.page import script, template
 from acdm.run import Run
 
 CURVES = ("rec", "sparse", "adv", "critic")
@@ -32,12 +32,13 @@ def build_report(run: Run) -> Path:
     if samples:
         write_bytes(run.report / "sheet.png", samples[-1].read_bytes())
     write_text(run.report / "plotly.min.js", get_plotlyjs())
+    write_bytes(run.report / "explorer.js", script("explorer.js"))
+    shown = {"scale": SCALE, "map": results["default_map"], "images": [_image(run, entry) for entry in gallery]}
+    begin = 'Plotly.newPlot("curves", CURVES.data, CURVES.layout, {displaylogo: false, responsive: true});'
     write_text(
-        run.report / "explorer.js", (resources.files("acdm.report") / "templates/explorer.js").read_text("utf-8")
+        run.report / "data.js", f"const CURVES = {_curves(run)};\n{begin}\nexplore({dumps(shown, allow_nan=False)});\n"
     )
-    shown = encoded(run, gallery, results["default_map"])
-    write_text(run.report / "data.js", f"const GALLERY = {dumps(shown)};\nconst CURVES = {_curves(run)};\n")
-    page = _template().render(
+    page = template("acdm.report", "index.html").render(
         nonce=token_urlsafe(16),
         results=results,
         verdict=verdict(results),
@@ -49,6 +50,12 @@ def build_report(run: Run) -> Path:
     )
     write_text(run.report / "index.html", page)
     return run.report / "index.html"
+
+
+def _image(run: Run, entry: dict[str, Any]) -> dict[str, Any]:
+    """An image of the gallery as the page's script reads it."""
+    with np.load((run.gallery / entry["picture"]).with_suffix(".npz"), allow_pickle=False) as arrays:
+        return {**{key: entry[key] for key in ("why", "file", "label")}, **as_text(arrays)}
 
 
 def verdict(results: dict[str, Any]) -> list[str]:
@@ -91,9 +98,3 @@ def _curves(run: Run) -> str:
     figure.update_yaxes(type="log", row=1, col=1)
     figure.update_layout(height=360, margin={"l": 40, "r": 20, "t": 40, "b": 40}, template=go.layout.Template())
     return str(figure.to_json())
-
-
-def _template() -> Template:
-    environment = Environment(loader=PackageLoader("acdm.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["figure"] = lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}"
-    return environment.get_template("index.html")

@@ -1,14 +1,16 @@
 "use strict";
-// The explorer of report/index.html.  GALLERY comes from gallery.js: images as base64 arrays, channel after channel.
-(() => {
+// Turns branch 1 of images up and down, and lays maps over them: in the report and in the local page.
+// explore(gallery) shows images whose arrays are base64 of 16-bit integers, channel after channel.
+const explore = (() => {
   const element = (id) => document.getElementById(id);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const numbers = (text) => Float32Array.from(new Int16Array(bytes(text).buffer), (v) => v / GALLERY.scale);
+  const numbers = (text) => Float32Array.from(new Int16Array(bytes(text).buffer), (v) => v / gallery.scale);
   const decoded = new Map();
+  let gallery = null;
 
   function entryOf(index) {
     if (!decoded.has(index)) {
-      const { image, common, psi1, maps, truth, ...rest } = GALLERY.images[index];
+      const { image, common, psi1, maps, truth, ...rest } = gallery.images[index];
       const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: numbers(m.values) }]));
       decoded.set(index, {
         ...rest, image: numbers(image), common: numbers(common), psi1: numbers(psi1), maps: scores,
@@ -40,9 +42,9 @@
   function draw() {
     const entry = entryOf(element("which").selectedIndex), map = entry.maps[element("map").value];
     const t = Number(element("strength").value), opacity = Number(element("opacity").value);
-    const cut = Number(element("threshold").value) * map.threshold;
+    const cut = Number(element("threshold").value) * (map.threshold ?? Infinity);
     element("strength-said").textContent = t.toFixed(2);
-    element("threshold-said").textContent = cut.toPrecision(3);
+    element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
     const over = (p) => map.values[p] > 0 && map.values[p] >= cut;
     let marked = 0;
@@ -61,33 +63,39 @@
     element("truth-label").hidden = !entry.truth;
   }
 
-  function begin() {
-    GALLERY.images.forEach((image) => {
-      const option = document.createElement("option");
-      option.textContent = `${image.why}: ${image.file}, class ${image.label}`;
-      element("which").append(option);
-    });
-    Object.keys(GALLERY.images[0].maps).forEach((name) => {
-      const option = document.createElement("option");
-      option.textContent = option.value = name;
-      option.selected = name === GALLERY.map;
-      element("map").append(option);
-    });
-    let asked = false;  // at most one drawing a frame
-    const ask = () => {
-      if (asked) return;
-      asked = true;
-      requestAnimationFrame(() => { asked = false; draw(); });
-    };
-    ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
-    element("reset").addEventListener("click", () => {
-      element("strength").value = element("threshold").value = 1;
-      element("opacity").value = 0.6;
-      draw();
-    });
+  function option(text, value, selected) {
+    const made = document.createElement("option");
+    made.textContent = text;
+    made.value = value;
+    made.selected = selected;
+    return made;
+  }
+
+  let asked = false;  // at most one drawing a frame
+  const ask = () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; draw(); });
+  };
+
+  function reset() {
+    element("strength").value = element("threshold").value = 1;
+    element("opacity").value = 0.6;
     draw();
   }
 
-  if (GALLERY.images.length) begin();
-  Plotly.newPlot("curves", CURVES.data, CURVES.layout, { displaylogo: false, responsive: true });
+  return (shown) => {
+    if (!shown.images.length) return;
+    if (gallery === null) {
+      ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
+      element("reset").addEventListener("click", reset);
+    }
+    gallery = shown;
+    decoded.clear();
+    element("which").replaceChildren(
+      ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === 0)));
+    element("map").replaceChildren(
+      ...Object.keys(gallery.images[0].maps).map((name) => option(name, name, name === gallery.map)));
+    draw();
+  };
 })();

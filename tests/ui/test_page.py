@@ -1,0 +1,34 @@
+"""The local page in a real browser, end to end."""
+
+import numpy as np
+import pytest
+from browser import MISSING, opened
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(MISSING, reason="needs playwright and Chromium")
+
+
+def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (40, 30), np.uint8)).save(tmp_path / "scan.png")
+    (tmp_path / "notes.png").write_text("no image")
+    with opened() as seen:
+        seen.page.goto(page.address)
+        seen.page.set_input_files("#file", tmp_path / "scan.png")
+        seen.page.wait_for_selector("#shown:not([hidden])", timeout=60_000)
+        assert "class" in seen.page.inner_text("#said")
+        first = seen.pixels("changed")
+        seen.move("strength", -1)
+        assert seen.pixels("changed") != first
+        with seen.page.expect_response("**/take-apart") as answer:
+            seen.page.select_option("#label", "<b>yes")
+        assert answer.value.request.headers["label"] == "<b>yes"
+        seen.page.wait_for_function("document.getElementById('said').textContent.includes('class <b>yes')")
+        with seen.page.expect_download() as saved:
+            seen.page.click("#save")
+        assert saved.value.suggested_filename.startswith("scan-")
+        assert (seen.errors, seen.dialogs) == ([], [])
+        seen.page.set_input_files("#file", tmp_path / "notes.png")
+        seen.page.wait_for_selector("#said.wrong")
+        assert "not a PNG or JPEG" in seen.page.inner_text("#said")
+        names = (f"http://127.0.0.1:{page.port}/", "data:", "blob:")
+        assert [url for url in seen.requests if not url.startswith(names)] == []
