@@ -26,7 +26,7 @@ from acdm.config import (
     read_yaml,
     sentence,
 )
-from acdm.errors import AcdmError, DataError
+from acdm.errors import AcdmError, ConfigError, DataError
 from acdm.memory import keep_memory
 
 app = App(
@@ -176,6 +176,8 @@ def train(
     judged: Judged | None = None,
     positive: str | None = None,
     resume: bool = False,
+    devices: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    nodes: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
     config: Path | None = None,
     loss: Weights | None = None,
     network: Network | None = None,
@@ -216,11 +218,22 @@ def train(
         The class that carries the object; by default the one with masks or boxes, else the second.
     resume
         Go on with the run of -o from its newest checkpoint.
+    devices
+        Processes on this machine that share each batch, one a GPU where there are any.
+    nodes
+        Machines, each with as many devices; NODE_RANK and MASTER_ADDR say which one this is.
     config
         YAML file of options; the command line wins over it.
     """
+    from acdm.launch import launch, launched
+
+    if devices * nodes > 1 and not launched():
+        if out is None:
+            raise ConfigError("several processes train one run: name its folder with -o")
+        sys.exit(launch(sys.argv[1:], devices, nodes))
     from acdm.screen import watching
     from acdm.start import start
+    from acdm.world import leads
 
     nested = {"loss": loss, "network": network, "optimiser": optimiser, "augment": augment, "images": images}
     options: dict[str, Any] = read_yaml(config) if config else {}
@@ -237,7 +250,8 @@ def train(
     with watching() as watcher:
         run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))
-    print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
+    if leads():
+        print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
 
 
 def main(arguments: list[str] | None = None) -> int:

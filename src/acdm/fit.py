@@ -4,8 +4,10 @@ The loop of `acdm.training` only tells what happened, a `Session` measures and s
 """
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from acdm.calibrate import calibrate
 from acdm.calibration import save_calibration
@@ -14,8 +16,8 @@ from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.decompose import load
 from acdm.device import flush_denormals
-from acdm.errors import DataError, DivergedError, InterruptedTrainingError
-from acdm.intake import take_in
+from acdm.errors import ConfigError, DataError, DivergedError, InterruptedTrainingError
+from acdm.intake import Intake, take_in
 from acdm.judge import save_judge, train_judge
 from acdm.resolve import settle
 from acdm.run import Run, describe, insist_free, lock
@@ -23,6 +25,7 @@ from acdm.session import Session, Watcher
 from acdm.shortcuts import WARN
 from acdm.training.loop import MEASURED, steps_for, train
 from acdm.training.stop import Stop, listening
+from acdm.world import World, joined
 
 
 def fit(
@@ -43,29 +46,47 @@ def fit(
     """
     flush_denormals()
     watcher = watcher or Watcher()
-    if resume:
-        _insist_same_images(Run.open(path), dataset)
-    else:
-        insist_free(path)
-    images = take_in(dataset, config.size)
-    config = settle(config, images, watcher.say)
-    with lock(path):
-        data = {
-            "channels": images.channels,
-            "size": config.size,
-            "side": images.side,
-            "digests": images.digests,
-            "shortcuts": [vars(s) for s in images.shortcuts],
-        }
-        run = Run.open(path) if resume else Run.create(path, config, dataset, data, command)
-        session = Session.begin(run, config, images, watcher)
-        for shortcut in images.shortcuts:
-            if shortcut.auroc >= WARN:
-                session.tell(f"⚠ {shortcut.sentence}")
-        start = session.restore() if resume else 0
-        _train(session, start, [item.path.name for item in dataset.train])
-        _finish(session)
-    return run
+    with joined() as world:
+        _insist_equal_shares(config, world)
+        if resume:
+            _insist_same_images(Run.open(path), dataset)
+        elif world.leads:
+            insist_free(path)
+        images = take_in(dataset, config.size)
+        config = settle(config, images, watcher.say if world.leads else lambda line: None)
+        with lock(path) if world.leads else nullcontext():
+            if world.leads and not resume:
+                Run.create(path, config, dataset, _about(images, config), command)
+            world.wait()
+            session = Session.begin(Run.open(path), config, images, watcher, world)
+            for shortcut in images.shortcuts:
+                if shortcut.auroc >= WARN:
+                    session.tell(f"⚠ {shortcut.sentence}")
+            start = session.restore() if resume else 0
+            _train(session, start, [item.path.name for item in dataset.train])
+            if world.leads:
+                _finish(session)
+            world.wait()
+    return Run.open(path)
+
+
+def _about(images: Intake, config: Config) -> dict[str, Any]:
+    """What data.json holds beside the files."""
+    return {
+        "channels": images.channels,
+        "size": config.size,
+        "side": images.side,
+        "digests": images.digests,
+        "shortcuts": [vars(s) for s in images.shortcuts],
+    }
+
+
+def _insist_equal_shares(config: Config, world: World) -> None:
+    if config.batch % (config.parts * world.size):
+        raise ConfigError(
+            f"batch: {config.batch} images do not fall into {config.parts} parts on each of {world.size} processes;"
+            f" give --batch {config.parts * world.size * max(1, config.batch // (config.parts * world.size))}"
+        )
 
 
 def _insist_same_images(run: Run, dataset: Dataset) -> None:
@@ -83,7 +104,7 @@ def _train(session: Session, start: int, files: list[str]) -> None:
             try:
                 if session.config.steps is None:
                     done = _measure(session, batches, done, stop)
-                if stop.signum is None:
+                if not session.world.any(stop.signum is not None):
                     done = _to_the_end(session, batches, done, stop)
                 if done > start:
                     session.save(done)
@@ -91,11 +112,12 @@ def _train(session: Session, start: int, files: list[str]) -> None:
                 break
             except DivergedError as error:
                 done = session.roll_back(error, files)
-    if stop.signum is not None:
+    if session.world.any(stop.signum is not None):
+        signum = int(session.world.leaders(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {stop.signum}; saved after step {done}, go on with"
+            f"stopped by signal {signum}; saved after step {done}, go on with"
             f" 'acdm train … -o {session.run.path} --resume'",
-            stop.signum,
+            signum,
         )
 
 
@@ -107,18 +129,18 @@ def _measure(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     first, last = MEASURED
     horizon = max(10_000, 4 * session.config.optimiser.warmup)
     seconds, done = [], start
-    for record in train(session.players, batches, session.config, horizon, start):
+    for record in train(session.players, batches, session.config, horizon, start, session.world):
         done = record.step
         session.observe(record, None)
         if done > first:
             seconds.append(record.seconds)
-        if stop.signum is not None:
+        if session.world.any(stop.signum is not None):
             return done
         if done >= last:
             break
     minutes = session.config.minutes
     assert minutes is not None
-    steps = steps_for(minutes, time.perf_counter() - session.began, done, fmean(seconds))
+    steps = int(session.world.leaders(steps_for(minutes, time.perf_counter() - session.began, done, fmean(seconds))))
     session.change(steps=steps)
     session.tell(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {minutes:g} minutes")
     return done
@@ -128,16 +150,17 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
     """Train until the steps are done, the minutes are over or a signal comes; the step it ended at."""
     steps, minutes, done = session.config.steps, session.config.minutes, start
     assert steps is not None
-    for record in train(session.players, batches, session.config, steps, start):
+    for record in train(session.players, batches, session.config, steps, start, session.world):
         done = record.step
         session.observe(record, steps)
         if stop.save:
             stop.save = False
             session.save(done)
             session.tell(f"saved after step {done}, as signal SIGUSR1 asked for")
-        if stop.signum is not None:
+        over = minutes is not None and time.perf_counter() - session.began > 60 * minutes
+        if session.world.any(stop.signum is not None):
             break
-        if minutes and time.perf_counter() - session.began > 60 * minutes:
+        if session.world.any(over):
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
             break
     return done

@@ -16,8 +16,9 @@ from acdm.intake import Intake
 from acdm.run import Run
 from acdm.training.health import Health
 from acdm.training.loop import Record, look
-from acdm.training.state import checkpoints, load_players, newest, save_players
+from acdm.training.state import checkpoints, insist_finite, load_players, newest, save_players
 from acdm.training.step import Players, assemble
+from acdm.world import World
 
 VALIDATION_IMAGES = 64  # whose PSNR is followed
 SHEET_IMAGES = 8
@@ -55,40 +56,45 @@ class Session:
     images: Intake
     watcher: Watcher
     began: float
+    world: World
     window: list[Record] = field(default_factory=list)
     psnr: float | None = None
     health: Health = field(default_factory=Health)
     rollbacks: int = 0
 
     @classmethod
-    def begin(cls, run: Run, config: Config, images: Intake, watcher: Watcher) -> "Session":
-        return cls(run, config, fresh(config, images), images, watcher, time.perf_counter())
+    def begin(cls, run: Run, config: Config, images: Intake, watcher: Watcher, world: World) -> "Session":
+        return cls(run, config, fresh(config, images), images, watcher, time.perf_counter(), world)
 
     def tell(self, line: str) -> None:
         """Say it to the watcher and write it into the run's log."""
-        self.run.log(line)
-        self.watcher.say(line)
+        if self.world.leads:
+            self.run.log(line)
+            self.watcher.say(line)
 
     def change(self, **values: object) -> None:
         """Other options from now on, kept with the run, so that it resumes with them."""
         self.config = self.config.model_copy(update=values)
-        self.run.save_config(self.config)
+        if self.world.leads:
+            self.run.save_config(self.config)
 
     def restore(self) -> int:
         """Put the newest checkpoint that verifies into the players; the step it was saved after."""
-        for folder in (self.run.path, self.run.checkpoints, self.run.samples):
-            drop_parts(folder)
-        self.run.save_config(self.config)
         if not checkpoints(self.run.checkpoints):
-            self.run.forget_after(0)
-            self.tell("no checkpoint was saved yet: from the first step on")
-            return 0
-        path, complaints = newest(self.run.checkpoints)
-        for complaint in complaints:
-            self.tell(f"passed over: {complaint}")
-        start = load_players(path, self.players)
-        self.run.forget_after(start)
-        self.tell(f"gone on from {path.name} after step {start}")
+            start, words = 0, "no checkpoint was saved yet: from the first step on"
+        else:
+            path, complaints = newest(self.run.checkpoints)
+            for complaint in complaints:
+                self.tell(f"passed over: {complaint}")
+            start = load_players(path, self.players)
+            words = f"gone on from {path.name} after step {start}"
+        self.world.wait()  # all have read before anything changes
+        if self.world.leads:
+            for folder in (self.run.path, self.run.checkpoints, self.run.samples):
+                drop_parts(folder)
+            self.run.save_config(self.config)
+            self.run.forget_after(start)
+        self.tell(words)
         return start
 
     def roll_back(self, error: DivergedError, files: list[str]) -> int:
@@ -117,6 +123,12 @@ class Session:
         if record.parts != self.config.parts:
             self.change(accumulate=record.parts)
             self.tell(f"memory ran short: from step {record.step} on a batch is computed in {record.parts} parts")
+        if self.world.leads:
+            self._measure(record, steps)
+        if record.step % self.config.save_every == 0:
+            self.save(record.step)
+
+    def _measure(self, record: Record, steps: int | None) -> None:
         config, run, step = self.config, self.run, record.step
         self.window.append(record)
         signs = self.health.step(step, record.losses)
@@ -136,14 +148,17 @@ class Session:
             self.window.clear()
         if step % config.sample_every == 0:
             self.draw(step)
-        if step % config.save_every == 0:
-            self.save(step)
 
     def save(self, step: int) -> None:
-        save_players(self.run.checkpoints, self.players, step)
+        """A checkpoint; raises DivergedError, in every process, where a weight is not finite."""
+        insist_finite(self.players, step)
+        if self.world.leads:
+            save_players(self.run.checkpoints, self.players, step)
 
     def draw(self, step: int) -> None:
         """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
+        if not self.world.leads:
+            return
         x, y = self.images.head(SHEET_IMAGES)
         with torch.no_grad():
             (psi,) = self.players.average(x.to(self.config.device), y.to(self.config.device))

@@ -12,9 +12,11 @@ from acdm.device import automatic_device
 from acdm.errors import ConfigError
 from acdm.fit import fit
 from acdm.intake import automatic_size
+from acdm.launch import launched
 from acdm.resolve import resolve
 from acdm.run import Run, insist_free, next_folder
 from acdm.session import Watcher
+from acdm.world import leads
 
 
 def start(
@@ -40,7 +42,7 @@ def start(
         resume: go on with `out`.
         watcher: of progress.
     """
-    watcher = watcher or Watcher()
+    watcher = (watcher or Watcher()) if leads() else Watcher()
     seed = build("tiny", {key: options[key] for key in ("seed", "size") if key in options}).seed
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
@@ -49,7 +51,9 @@ def start(
             raise ConfigError("--resume: name the run folder with -o")
         begun = Run.open(out)
         seed, positive = begun.config().seed, begun.read_json("data.json")["positive"]
-    elif out is not None:
+    elif out is None and launched():
+        raise ConfigError("several processes train one run: name its folder with -o")
+    elif out is not None and leads():
         insist_free(out)
     dataset = load_dataset(folders, positive, seed)
     path = out or next_folder(dataset.root.resolve().name)

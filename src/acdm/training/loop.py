@@ -15,6 +15,7 @@ from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.metrics import psnr
 from acdm.training.health import Look
 from acdm.training.step import Images, Players, step
+from acdm.world import ALONE, World
 
 MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
 MARGIN = 0.88  # of the minutes are planned for; the rest is for pictures, checkpoints and a machine that slows down
@@ -37,8 +38,10 @@ class Record:
     parts: int
 
 
-def train(players: Players, batches: Batches, config: Config, steps: int, start: int = 0) -> Iterator[Record]:
-    """Train from step `start` to `steps`, a record a step.
+def train(
+    players: Players, batches: Batches, config: Config, steps: int, start: int = 0, world: World = ALONE
+) -> Iterator[Record]:
+    """Train from step `start` to `steps`, a record a step; processes of one `world` go in step.
 
     Where memory does not suffice, batches are computed in twice as many parts from then on.
 
@@ -54,7 +57,7 @@ def train(players: Players, batches: Batches, config: Config, steps: int, start:
         batch, lesson = images.split(config.batch)
         alpha = _alpha(config, index).to(device)
         try:
-            losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config)
+            losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config, world)
         except DivergedError as error:
             raise DivergedError(f"{error} at step {index + 1}", indices.tolist()) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
@@ -70,14 +73,14 @@ def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor,
 
 
 def _step_that_fits(
-    players: Players, images: tuple[Images, Images, Tensor], index: int, config: Config
+    players: Players, images: tuple[Images, Images, Tensor], index: int, config: Config, world: World
 ) -> tuple[dict[str, Tensor], Config]:
     """One step, in as many parts as memory asks for, and the configuration with that many."""
     while True:
         try:
-            return step(players, *images, index, config), config
+            return step(players, *images, index, config, world), config
         except (RuntimeError, MemoryError) as error:
-            if not _lacks_memory(error):
+            if not _lacks_memory(error) or world.size > 1:
                 raise
         parts = 2 * config.parts
         if config.batch % parts:

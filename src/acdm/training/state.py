@@ -25,20 +25,19 @@ _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
 def save_players(folder: Path, players: Players, step: int) -> Path:
-    """Write `step-<n>.safetensors` and drop all but the newest two.
-
-    Raises:
-        DivergedError: when a weight or a moment is not finite; nothing is written.
-        WriteError: when the disk refuses.
-    """
-    path, tensors = folder / f"step-{step}.safetensors", _tensors(players)
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise DivergedError(f"'{name}' is not finite after step {step}")
-    write_tensors(path, tensors, {"kind": "training", "step": step})
+    """Write `step-<n>.safetensors` and drop all but the newest two."""
+    path = folder / f"step-{step}.safetensors"
+    write_tensors(path, _tensors(players), {"kind": "training", "step": step})
     for old in checkpoints(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
+
+
+def insist_finite(players: Players, step: int) -> None:
+    """Raises DivergedError when a weight or a moment is not finite: such a state is never saved."""
+    for name, tensor in _tensors(players).items():
+        if not torch.isfinite(tensor).all():
+            raise DivergedError(f"'{name}' is not finite after step {step}")
 
 
 def load_players(path: Path, players: Players) -> int:

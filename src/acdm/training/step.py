@@ -19,6 +19,7 @@ from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError
 from acdm.model.branches import Branches
 from acdm.model.discriminator import Discriminator
+from acdm.world import ALONE, World
 
 GRADIENT_LIMIT = 10.0  # norm; far above what healthy steps show, it only tames rare spikes
 
@@ -76,7 +77,7 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
 
 
 def step(
-    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config
+    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config, world: World = ALONE
 ) -> dict[str, Tensor]:
     """Train both players on one batch; one pass there and back through branches and discriminator serves both.
 
@@ -89,6 +90,7 @@ def step(
         alpha: (N-1,) of eq. (4).
         index: of the step, from 0.
         config: weights, what the discriminator compares, and in how many parts the batch is computed.
+        world: processes that share the batch; each computes its parts of it.
 
     Returns:
         Each loss as a scalar, unweighted, without a graph.
@@ -98,11 +100,13 @@ def step(
     """
     for optimiser in (players.critic_optimiser, players.generator_optimiser):
         optimiser.zero_grad(set_to_none=True)
-    parts = config.parts
+    parts = config.parts * world.size
+    own = slice(world.rank * config.parts, (world.rank + 1) * config.parts)
     terms: dict[str, Tensor] = {}
-    for piece in zip(batch.chunk(parts), lesson.chunk(parts), strict=True):
-        for name, term in _accumulate(players, *piece, alpha, index, config).items():
+    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], strict=True):
+        for name, term in _accumulate(players, *piece, alpha, index, config, parts).items():
             terms[name] = terms.get(name, 0) + term.detach() / parts
+    _share(players, terms, world)
     _insist_finite(terms)
     for optimiser, name in ((players.critic_optimiser, "critic"), (players.generator_optimiser, "total")):
         for group in optimiser.param_groups:
@@ -117,10 +121,19 @@ def step(
     return terms
 
 
+def _share(players: Players, terms: dict[str, Tensor], world: World) -> None:
+    """Sum gradients and losses over all processes."""
+    both = (*players.branches.parameters(), *players.discriminator.parameters())
+    names = sorted(terms)
+    values = [terms[name].reshape(1).clone() for name in names]
+    world.add([*(p.grad for p in both if p.grad is not None), *values])
+    terms.update({name: value[0] for name, value in zip(names, values, strict=True)})
+
+
 def _accumulate(
-    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config
+    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config, parts: int
 ) -> dict[str, Tensor]:
-    """Add both players' gradients of one part of a batch.
+    """Add both players' gradients of one of the `parts` of a batch.
 
     R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
     """
@@ -153,7 +166,7 @@ def _accumulate(
     terms = _terms(x, x_hat, psi, psi_st)
     plain = losses.objective(terms, weights)  # gradients of the adversarial and the keeping term come from the critic's
     of_both = [*players.branches.parameters(), *players.discriminator.parameters()]
-    ((plain + critic_total) / config.parts).backward(inputs=of_both)
+    ((plain + critic_total) / parts).backward(inputs=of_both)
     kept_loss = critic_loss if config.judged == "paired" else 0.0
     total = plain + weights.adv * adversarial + weights.keep * kept_loss
     return {**terms, "adv": adversarial, **critic, "total": total}

@@ -1,0 +1,88 @@
+"""One training as several processes of this machine, or of several that torchrun's variables describe.
+
+The same environment as torchrun's, so that `torchrun … -m acdm train …` does the same; here exit codes and signals keep
+their meaning.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from acdm.errors import ConfigError
+
+PORT = 29500  # of the first machine, where MASTER_PORT names no other
+GRACE = 30.0  # seconds that the others have to end by themselves when one has failed
+
+
+def launched() -> bool:
+    """Whether this process is one of several already."""
+    return "WORLD_SIZE" in os.environ
+
+
+def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
+    """Run `acdm` with those arguments in `devices` processes on this machine, of `nodes`; the first one's exit code.
+
+    Raises:
+        ConfigError: when there are several machines and the environment does not say which one this is.
+    """
+    node, address, port = 0, "127.0.0.1", _free_port()
+    if nodes > 1:
+        try:
+            node, address = int(os.environ["NODE_RANK"]), os.environ["MASTER_ADDR"]
+        except (KeyError, ValueError):
+            raise ConfigError(
+                f"--nodes {nodes}: set NODE_RANK (0 to {nodes - 1}, this machine's number) and MASTER_ADDR (the first"
+                " machine's address) on each of them"
+            ) from None
+        port = int(os.environ.get("MASTER_PORT", PORT))
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    processes = []
+    for place in range(devices):
+        own = {
+            "RANK": node * devices + place, "LOCAL_RANK": place, "WORLD_SIZE": nodes * devices, "MASTER_ADDR": address,
+            "MASTER_PORT": port, "OMP_NUM_THREADS": threads,
+        }  # fmt: skip
+        environment = {**os.environ, **{name: str(value) for name, value in own.items()}}
+        processes.append(subprocess.Popen([sys.executable, "-m", "acdm", *arguments], env=environment))
+    return _watched(processes)
+
+
+def _watched(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
+    """Wait for all; pass signals on; end the others where one failed."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal sends Ctrl-C to all, a scheduler perhaps to this one
+        signal.signal(number, lambda received, frame: _pass_on(processes, received))
+    while any(process.poll() is None for process in processes):
+        codes = [process.poll() for process in processes]
+        if any(codes):  # not None and not 0
+            _end(processes)
+        time.sleep(0.1)
+    failed = [code for code in (process.returncode for process in processes) if code]
+    first = processes[0].returncode or (failed[0] if failed else 0)
+    return first if first >= 0 else 128 - first
+
+
+def _pass_on(processes: Sequence["subprocess.Popen[bytes]"], number: int) -> None:
+    if number == signal.SIGTERM:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """The others wait for one that will not come; they have nothing to save that the first one has not."""
+    deadline = time.monotonic() + GRACE
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

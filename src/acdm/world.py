@@ -1,0 +1,89 @@
+"""Several processes that train one model, as torchrun starts them; a process alone touches nothing of it.
+
+Every process draws the same global batch, computes its share, and all take the same step: what is saved does not depend
+on how many there are.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all.
+
+    Attributes:
+        rank: from 0; the first one leads: it alone writes.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one message."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([t.reshape(-1).float() for t in tensors])
+        dist.all_reduce(flat)
+        for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            t.copy_(part.view(t.shape))
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process."""
+        if self.size == 1:
+            return flag
+        count = torch.tensor(float(flag), device=_device())
+        dist.all_reduce(count)
+        return bool(count > 0)
+
+    def leaders(self, value: float) -> float:
+        """The number that the first process has."""
+        if self.size == 1:
+            return value
+        told = torch.tensor(value, dtype=torch.float64, device=_device())
+        dist.broadcast(told, 0)
+        return float(told)
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+ALONE = World()
+
+
+def leads() -> bool:
+    """Whether this process is the first one, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The world that torchrun's environment describes; `ALONE` where there is none."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
