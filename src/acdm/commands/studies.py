@@ -86,8 +86,8 @@ def compare(
     seed
         Of everything that learns.
     """
-    from acdm.compare import METHODS, enter
     from acdm.compare import compare as measure
+    from acdm.contest import METHODS, enter
     from acdm.screen import watching
 
     wanted = METHODS[1:] if baselines is None else baselines.split(",")

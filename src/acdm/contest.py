@@ -1,0 +1,160 @@
+"""What methods compete on, and how each of them is measured: the same images, minutes, and way from maps to figures."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acdm.baselines.classifier import fit_classifier
+from acdm.baselines.interface import Fit, Images
+from acdm.baselines.normals import fit_normals
+from acdm.baselines.translation import additive, cycle, fit_translation, fixed_point
+from acdm.baselines.trivial import fit_trivial
+from acdm.calibrate import calibrate_like_residual, some_of_each
+from acdm.calibration import Calibration
+from acdm.data.dataset import Dataset
+from acdm.data.folder import load_dataset
+from acdm.decompose import load, squares
+from acdm.decomposition import network_maps
+from acdm.evaluate import map_figures, nan_to_none, own_size
+from acdm.intake import take_in
+from acdm.resolve import settle
+from acdm.run import Run
+from acdm.session import Watcher
+from acdm.start import choose, start
+from acdm.truth import Truth, read_truth
+
+BASELINES: dict[str, Fit] = {
+    "trivial": fit_trivial,
+    "classifier": fit_classifier,
+    "normals": fit_normals,
+    "cycle": partial(fit_translation, game=cycle),
+    "additive": partial(fit_translation, game=additive),
+    "fixed-point": partial(fit_translation, game=fixed_point),
+}
+TRAINED: dict[str, dict[str, Any]] = {
+    "acdm": {},
+    # the branch is the image, so nothing of it is rare; StarGAN v2 compares with real images
+    "one-branch": {
+        "network": {"branches": 1, "width": 48, "max_width": 96},
+        "loss": {"sparse": 0, "mismatch": 0, "adv": 1},
+        "judged": "swapped",
+    },
+    "two-branches": {"network": {"branches": 2}},
+}
+METHODS = (*TRAINED, *BASELINES)
+SHOWN = (6, 2)  # positive and negative test images in the pictures, drawn by chance
+
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Field:
+    """What all methods compete on.
+
+    Attributes:
+        dataset, truth: test images among them.
+        images: what baselines learn from.
+        size: side of the squares that networks see.
+        folders, preset, options: as for `acdm.start.start`.
+        minutes: that each may take to learn.
+        shown: test images in the pictures.
+        asked: what an output folder remembers.
+    """
+
+    dataset: Dataset
+    truth: Truth
+    images: Images
+    size: int
+    folders: Sequence[Path]
+    preset: str | None
+    options: dict[str, Any]
+    minutes: float
+    shown: list[int]
+    asked: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One method's figures by map, its facts, and scores (H, W) of the images that are shown, by map."""
+
+    figures: Mapping[str, Mapping[str, Any]]
+    facts: Mapping[str, float]
+    scores: Mapping[str, Sequence[Scores]]
+
+
+def enter(
+    folders: Sequence[Path], split: str, preset: str | None, options: dict[str, Any], minutes: float, watcher: Watcher
+) -> Field:
+    """Read everything that all methods share.
+
+    Raises:
+        ConfigError, DataError: where options, images or truth cannot be used.
+    """
+    options = {**options, "minutes": minutes}
+    dataset, config = choose(load_dataset(folders, None, int(options.get("seed", 0))), preset, options)
+    truth = read_truth(dataset, split)
+    intake = take_in(dataset, config.size)
+    images = Images(intake.train, intake.validation, settle(config, intake, watcher.say).augment)
+    rng = np.random.default_rng(0)
+    chosen = [rng.permutation(truth.only(name))[:n] for name, n in zip(dataset.classes[::-1], SHOWN, strict=True)]
+    shown = [int(i) for i in np.concatenate(chosen)]
+    asked = {"data": [path.name for path in folders], "split": split, "preset": preset, "options": options}
+    return Field(dataset, truth, images, config.size, folders, preset, options, minutes, shown, asked)
+
+
+def measure(name: str, run: Path | None, field: Field, out: Path, command: str, watcher: Watcher) -> Outcome:
+    """Fit a method, or take a finished run, and measure it; what has to be trained is a run below `out`."""
+    if run is None and name in BASELINES:
+        return _of_baseline(BASELINES[name], field)
+    if run is None:
+        run = out / "runs" / name
+        options = {**field.options, **TRAINED[name]}
+        begun = (run / "env.json").is_file()
+        start(field.folders, run, field.preset, options, command, resume=begun, watcher=watcher)
+    return _of_run(Run.open(run), field)
+
+
+def _of_baseline(fit: Fit, field: Field) -> Outcome:
+    began = time.perf_counter()
+    fitted = fit(field.images, field.minutes, int(field.options.get("seed", 0)))
+    minutes = (time.perf_counter() - began) / 60
+    x, y = field.images.train
+    chosen = some_of_each(y)
+    test = squares(field.truth.images, field.size)
+    maps, known = {}, {}
+    for name, draw in fitted.maps.items():
+        maps[name] = own_size({name: draw(test)}, field.truth, field.size)[name]
+        known[name] = calibrate_like_residual(draw(x[chosen]), y[chosen])
+    return _outcome(maps, known, field, {"minutes": minutes, **fitted.facts})
+
+
+def _of_run(run: Run, field: Field) -> Outcome:
+    """Its three maps; of the images' own classes, as in `acdm.evaluate`."""
+    decomposer = load(run.path)
+    decomposer.insist_ready(None)
+    x = squares(field.truth.images, decomposer.size)
+    y = torch.tensor([decomposer.index(item.label) for item in field.truth.items])
+    maps = own_size(network_maps(x, y, *decomposer.split(x, y, 1 - y)), field.truth, decomposer.size)
+    rows = run.metric_rows()
+    steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
+    facts = {"minutes": steps * seconds / 60, "steps": steps, "seconds_a_step": seconds}
+    return _outcome(maps, decomposer.calibration, field, facts)
+
+
+def _outcome(
+    maps: Mapping[str, list[Scores]], known: Mapping[str, Calibration], field: Field, facts: Mapping[str, float]
+) -> Outcome:
+    figures = {
+        name: nan_to_none(map_figures(name, signed, field.truth, field.dataset, known[name]))
+        for name, signed in maps.items()
+    }
+    scores = {name: [known[name].scores(signed[i]) for i in field.shown] for name, signed in maps.items()}
+    return Outcome(figures, facts, scores)
