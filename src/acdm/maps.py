@@ -15,7 +15,7 @@ from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid
 from acdm.images.medical import nifti
 from acdm.images.write import geotiff, npy, png
-from acdm.sweep import Outcome, sweep
+from acdm.sweep import Job, Outcome, sweep
 from acdm.tables import csv_text
 from acdm.tiled import map_raster, side_of_windows
 from acdm.volumes import decomposed, is_volume
@@ -41,6 +41,19 @@ def map_folder(
         DataError: when there is no image or none that can be mapped, no such class, or `out` lies within `images`.
     """
     decomposer.insist_ready(label)
+    request = request_of(decomposer, label, axis, tile)
+    return sweep(images, out, "maps.csv", job_of(decomposer, out, label, axis, tile, tell), request)
+
+
+def request_of(decomposer: Decomposer, label: str | None, axis: int, tile: int | None) -> dict[str, object]:
+    """What makes maps the same."""
+    return {"run": decomposer.origin, "label": label, "axis": axis, "tile": tile}
+
+
+def job_of(
+    decomposer: Decomposer, out: Path, label: str | None, axis: int, tile: int | None, tell: Callable[[str], None]
+) -> Job:
+    """Map one image into `out/<its name>`."""
 
     def job(path: Path, name: str) -> str:
         if is_volume(path):
@@ -51,8 +64,7 @@ def map_folder(
         write_decomposition(out / name, d)
         return d.label
 
-    request = {"run": decomposer.origin, "label": label, "axis": axis, "tile": tile}
-    return sweep(images, out, "maps.csv", job, request)
+    return job
 
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | None, axis: int) -> str:

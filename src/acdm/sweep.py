@@ -26,6 +26,10 @@ class Outcome:
     reason: str
 
 
+Job = Callable[[Path, str], str]
+"""From a path and its name relative to the images' folder to the image's class."""
+
+
 @dataclass
 class Journal:
     """What is done already, image by image, so that a job that was cut off goes on; `out/.<table>.done`.
@@ -63,46 +67,84 @@ class Journal:
         append_line(self.path, json.dumps([name, _which(path), label]))
 
 
-def sweep(
-    images: Path, out: Path, table: str, job: Callable[[Path, str], str], request: Mapping[str, object] | None = None
-) -> Iterator[Outcome]:
-    """Do `job` on every image below `images` (or on one file), telling of each; `out/<table>` lists all at the end.
+class Sweep:
+    """Every image below a folder, what is done of them already, and what becomes of the others.
 
-    Args:
-        images: a folder, searched through, or one file.
-        out: where the job writes.
-        table: name of the CSV.
-        job: from a path and its name relative to `images` to the image's class; a DataError fails that image alone.
-        request: what is asked of all images; where it is given, images whose `out/<name>` was made by the same request
-            are told of and not done again.
+    Attributes:
+        root: the folder that names are relative to.
+        todo: paths of images that are not done, by name.
+    """
+
+    def __init__(self, images: Path, out: Path, table: str, request: Mapping[str, object] | None) -> None:
+        """Look at what there is.
+
+        Args:
+            images: a folder, searched through, or one file.
+            out: where results go.
+            table: name of the CSV in it.
+            request: what is asked of all images; where it is given, images whose `out/<name>` was made by the same
+                request are not to be done again.
+
+        Raises:
+            DataError: when there is no image, or `out` lies within `images`.
+        """
+        self.root, paths = find_images(images)
+        root, target = self.root.resolve(), out.resolve()
+        if target.is_relative_to(root) if images.is_dir() else target == root:
+            raise DataError(f"{out}: lies within {self.root}, whose images are read; choose another folder with -o")
+        self._journal = Journal.open(out / f".{table}.done", request) if request else None
+        self._out, self._table = out, table
+        self._outcomes: dict[str, Outcome | None] = {}
+        self.todo: dict[str, Path] = {}
+        for path in paths:
+            name = path.relative_to(self.root).as_posix()
+            known = self._journal.label_of(name, path) if self._journal and (out / name).exists() else None
+            self._outcomes[name] = None if known is None else Outcome(name, known, "")
+            if known is None:
+                self.todo[name] = path
+
+    @property
+    def done(self) -> list[Outcome]:
+        return [outcome for outcome in self._outcomes.values() if outcome]
+
+    def add(self, outcome: Outcome) -> None:
+        """Note what became of an image."""
+        self._outcomes[outcome.file] = outcome
+        if self._journal and not outcome.reason:
+            self._journal.add(outcome.file, self.todo[outcome.file], outcome.label)
+
+    def finish(self) -> None:
+        """Write the table; raises DataError when every image failed."""
+        outcomes = self.done
+        if all(outcome.reason for outcome in outcomes):
+            raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
+        write_text(self._out / self._table, csv_text([vars(outcome) for outcome in outcomes]))
+
+
+def sweep(
+    images: Path, out: Path, table: str, job: Job, request: Mapping[str, object] | None = None
+) -> Iterator[Outcome]:
+    """Do `job` on every image that is not done (`Sweep`), telling of each; `out/<table>` lists all at the end.
 
     Raises:
-        DataError: when there is no image or every one failed, or `out` lies within `images`.
+        DataError: as `Sweep`, and when every image failed.
     """
-    root, paths = find_images(images)
-    inside = out.resolve().is_relative_to(root.resolve()) if images.is_dir() else out.resolve() == root.resolve()
-    if inside:
-        raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
-    journal = Journal.open(out / f".{table}.done", request) if request else None
-    outcomes: list[Outcome] = []
-    for path in paths:
-        name = path.relative_to(root).as_posix()
-        known = journal.label_of(name, path) if journal and (out / name).exists() else None
-        if known is not None:
-            outcomes.append(Outcome(name, known, ""))
-        else:
-            drop_parts(out / name)
-            try:
-                label = job(path, name)
-                outcomes.append(Outcome(name, label, ""))
-                if journal:
-                    journal.add(name, path, label)
-            except DataError as error:
-                outcomes.append(Outcome(name, "", str(error)))
-        yield outcomes[-1]
-    if all(outcome.reason for outcome in outcomes):
-        raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
-    write_text(out / table, csv_text([vars(outcome) for outcome in outcomes]))
+    swept = Sweep(images, out, table, request)
+    yield from swept.done
+    for name, path in swept.todo.items():
+        outcome = attempt(job, path, name, out)
+        swept.add(outcome)
+        yield outcome
+    swept.finish()
+
+
+def attempt(job: Job, path: Path, name: str, out: Path) -> Outcome:
+    """Do a job on one image; a DataError fails that image alone."""
+    drop_parts(out / name)
+    try:
+        return Outcome(name, job(path, name), "")
+    except DataError as error:
+        return Outcome(name, "", str(error))
 
 
 def _which(path: Path) -> str:

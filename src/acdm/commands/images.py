@@ -37,6 +37,9 @@ def map_(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
+    engine: Literal["local", "dask"] = "local",
+    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 2,
+    scheduler: str | None = None,
 ) -> None:
     """Write psi1, contrast, residual and all branches of every image, at its own size.
 
@@ -46,14 +49,25 @@ def map_(
     ----------
     out
         Where the maps go; one folder an image.
+    engine
+        local, or dask: several processes, here or on a cluster whose machines see the same folders.
+    workers
+        Processes on this machine, of engine dask.
+    scheduler
+        Address of a running Dask scheduler, instead of workers here.
     """
     from acdm.maps import map_folder
 
-    decomposer, given = acdm.load(run), None if label == "auto" else label
-    _follow(
-        lambda tell: map_folder(decomposer, images, out, given, axis, tile, tell),
-        images, "maps", f"mapped into {out}", out / "maps.csv",
-    )  # fmt: skip
+    given = None if label == "auto" else label
+
+    def begin(tell: "Callable[[str], None]") -> "Iterator[Outcome]":
+        if engine == "dask":
+            from acdm.scale import map_on_dask
+
+            return map_on_dask(run, images, out, given, axis, tile, workers, scheduler)
+        return map_folder(acdm.load(run), images, out, given, axis, tile, tell)
+
+    _follow(begin, images, "maps", f"mapped into {out}", out / "maps.csv")
 
 
 def segment(
