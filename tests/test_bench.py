@@ -47,7 +47,7 @@ def finished(tmp_path):
 
 def test_a_finished_study_has_a_line_a_cell_and_is_not_run_again(finished, monkeypatch):
     study, out = finished
-    table = write_tables(study, out, {})
+    table = write_tables(study, out.parent, out, {})
     with (out / "bench.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["variant"], row["steps"], row["failed"]) for row in rows] == [("one", "4", ""), ("two", "4", "")]
@@ -65,11 +65,18 @@ def test_a_finished_study_has_a_line_a_cell_and_is_not_run_again(finished, monke
         list(run_study(other, out.parent, out, "bench", Watcher()))
 
 
+def test_images_that_a_killed_process_began_to_draw_are_drawn_anew(tmp_path):
+    (tmp_path / "out/data/toy/train/with").mkdir(parents=True)
+    (tmp_path / "out/data/toy/train/with/00001.png").write_text("half")
+    study = Study.model_validate(STUDY | {"variants": {"one": {}}})
+    assert [reason for _, reason in run_study(study, tmp_path, tmp_path / "out", "bench", Watcher())] == [None]
+
+
 def test_a_cell_that_fails_is_told_of_and_the_others_go_on(tmp_path):
     study = Study.model_validate(STUDY | {"data": {"gone": "nowhere", **STUDY["data"]}, "variants": {"one": {}}})
     outcome = list(run_study(study, tmp_path, tmp_path / "out", "bench", Watcher()))
     assert [reason is None for _, reason in outcome] == [False, True]
-    write_tables(study, tmp_path / "out", {str(cell): reason for cell, reason in outcome if reason})
+    write_tables(study, tmp_path, tmp_path / "out", {str(cell): reason for cell, reason in outcome if reason})
     with (tmp_path / "out/bench.csv").open(newline="") as file:
         failed, done = csv.DictReader(file)
     assert "nowhere" in failed["failed"]

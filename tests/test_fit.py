@@ -17,6 +17,7 @@ from acdm.training.state import checkpoints, read_tensors
 OPTIONS = {
     "size": 16,
     "steps": 8,
+    "choose": False,
     "save_every": 2,
     "precision": "fp32",
     "network": {"branches": 2, "width": 2, "max_width": 2, "downs": 1, "critic_width": 2, "critic_max_width": 2},

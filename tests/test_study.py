@@ -27,7 +27,7 @@ def read(tmp_path):
 
 
 def test_cells_are_data_times_variants_times_seeds_but_where_a_variant_says_less(read, tmp_path):
-    found = cells(read(GOOD), tmp_path)
+    found = cells(read(GOOD), tmp_path, tmp_path)
     assert [(c.data, c.variant, c.seed) for c in found] == [
         ("toy", "five", 0),
         ("toy", "one", 0),
@@ -37,6 +37,18 @@ def test_cells_are_data_times_variants_times_seeds_but_where_a_variant_says_less
     ]
     assert found[1].options == {"steps": 5, "network": {"branches": 1}, "seed": 0}
     assert len({c.folder for c in found}) == 5
+
+
+def test_a_cell_remembers_all_that_makes_it_what_it_is(read, tmp_path):
+    first, *_ = cells(read(GOOD), tmp_path, tmp_path)
+    changes = [("train: 40", "train: 44"), ("steps: 5", "steps: 6"), ("seeds: [0, 1]", "seeds: [0, 1]\npreset: small")]
+    for old, new in changes:
+        other, *_ = cells(read(GOOD.replace(old, new)), tmp_path, tmp_path)
+        assert other.folder == first.folder
+        assert other.asked("all") != first.asked("all"), new
+    brain = next(c for c in cells(read(GOOD), tmp_path, tmp_path) if c.data == "brain")
+    elsewhere = next(c for c in cells(read(GOOD), tmp_path / "other", tmp_path) if c.data == "brain")
+    assert brain.asked("all") != elsewhere.asked("all")
 
 
 @pytest.mark.parametrize(
@@ -58,4 +70,4 @@ def test_a_mistake_is_found_before_anything_runs_and_named(read, old, new, compl
 
 @pytest.mark.parametrize("file", sorted(Path("benchmarks/paper").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_papers_own_studies_are_sound(file):
-    assert cells(read_study(file), Path("out"))
+    assert cells(read_study(file), Path(), Path("out"))

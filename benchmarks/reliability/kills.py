@@ -22,7 +22,7 @@ OPTIONS = [
     "--size", "16", "--steps", "40", "--branches", "2", "--precision", "fp32", "--network.width", "4",
     "--network.max-width", "8", "--network.critic-width", "4", "--network.critic-max-width", "8",
 ]  # fmt: skip
-OFTEN = "save_every: 2\nsample_every: 1000\nvalidate_every: 10\n"
+OFTEN = "choose: false\nsave_every: 2\nsample_every: 1000\nvalidate_every: 10\n"
 
 
 def child(point: str, nth: int, arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ OUT/ data/<name>/ (drawn images)   cells/<data>/<variant>/<seed>/{cell.json, run
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watche
         DataError: when images cannot be drawn.
         InterruptedTrainingError: after saving; the same call goes on.
     """
-    todo = cells(study, out)
+    todo = cells(study, root, out)
     for cell in todo:
         _insist_same(cell, study.split)
     folders = {name: _folder(name, source, root, out, watcher) for name, source in study.data.items()}
@@ -79,19 +80,19 @@ def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watche
         yield cell, reason
 
 
-def write_tables(study: Study, out: Path, reasons: dict[str, str]) -> str:
+def write_tables(study: Study, root: Path, out: Path, reasons: dict[str, str]) -> str:
     """Write bench.csv, curves.csv, table.md and curves.html of all cells that are finished; returns the table.
 
     Args:
         study: what was run.
-        out: its folder.
+        root, out: as there.
         reasons: why cells failed, by their names.
     """
-    done = cells(study, out)
+    done = cells(study, root, out)
     curves = {str(cell): points_of(cell.run.metric_rows()) for cell in done if cell.finished}
     rows = []
     for cell in done:
-        known = [curves[str(other)] for other in done if other.data == cell.data and str(other) in curves]
+        known = [curve for other in done if other.data == cell.data and (curve := curves.get(str(other)))]
         rows.append(_row(cell, curves.get(str(cell)), known, reasons.get(str(cell), "")))
     write_text(out / "bench.csv", csv_text(rows))
     lines = [
@@ -151,6 +152,7 @@ def _folder(name: str, source: Path | Drawn, root: Path, out: Path, watcher: Wat
     folder, scene = out / "data" / name, SCENES[source.toy]
     if not (folder / "toy.json").is_file():  # written last
         watcher.say(f"drawing images into {folder}")
+        rmtree(folder, ignore_errors=True)  # what a killed process began
         size, train, test = source.size or scene.size, source.train or scene.train, source.test or scene.test
         write_synthetic(folder, source.toy, size, train, test, source.seed)
     return folder

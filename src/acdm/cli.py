@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -232,6 +233,7 @@ def train(
             raise ConfigError("several processes train one run: name its folder with -o")
         sys.exit(launch(sys.argv[1:], devices, nodes))
     from acdm.screen import watching
+    from acdm.session import Watcher
     from acdm.start import start
     from acdm.world import leads
 
@@ -247,7 +249,7 @@ def train(
             options = overlay(options, {key: model.model_dump(exclude_unset=True)})
     if branches is not None:
         options = overlay(options, {"network": {"branches": branches}})
-    with watching() as watcher:
+    with watching() if leads() else nullcontext(Watcher()) as watcher:
         run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))
     if leads():
@@ -266,7 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"✗ {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"✗ {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"✗ {where}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("✗ interrupted", file=sys.stderr)

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from acdm.contest import METHODS, Field, Outcome, Scores, measure
-from acdm.errors import ConfigError
+from acdm.decompose import load
+from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError
 from acdm.figure import compared
 from acdm.files import parse_json, write_bytes, write_json, write_text
+from acdm.images.grid import extra
 from acdm.images.write import npz, png
 from acdm.session import Watcher
 from acdm.tables import csv_text, markdown
@@ -28,8 +30,10 @@ FACTS = ("minutes", "steps", "seconds_a_step", "validation_accuracy", "validatio
 
 def compare(
     field: Field, runs: Sequence[Path], methods: Sequence[str], out: Path, command: str, watcher: Watcher
-) -> Iterator[str]:
-    """Fit and measure what `out` does not hold yet; yields each method when it is done, and writes all tables anew.
+) -> Iterator[tuple[str, str | None]]:
+    """Fit and measure what `out` does not hold yet; yields each method with the reason why it failed, or None.
+
+    All tables are written anew after each.
 
     Args:
         field: from `enter`.
@@ -41,19 +45,35 @@ def compare(
 
     Raises:
         ConfigError: for a method there is none of, two of one name, or an `out` of another comparison.
+        DataError: when a library that a method needs is missing.
     """
     if unknown := set(methods) - set(METHODS):
         raise ConfigError(f"--baselines {min(unknown)}: no such method; there are {', '.join(METHODS)}")
     names = [*(path.resolve().name for path in runs), *methods]
     if len(set(names)) < len(names):
         raise ConfigError(f"{max(names, key=names.count)}: given twice; what is compared goes by its folder's name")
+    if "classifier" in methods:
+        extra("captum", "xai", "explaining a classifier")
     _insist_same(out, field.asked)
     for name, run in zip(names, [*runs, *(None for _ in methods)], strict=True):
-        if not (out / "methods" / f"{name}.json").is_file():
+        reason = None
+        if not _measured(out / "methods" / f"{name}.json", run):
             watcher.say(f"{name}: measuring" if run else f"{name}: learning for up to {field.minutes:g} minutes")
-            _save(out / "methods", name, measure(name, run, field, out, command, watcher))
+            try:
+                _save(out / "methods", name, measure(name, run, field, out, command, watcher))
+            except InterruptedTrainingError:
+                raise
+            except AcdmError as error:
+                reason = str(error)
         _write_tables(out, names, field.truth, field.shown)
-        yield name
+        yield name, reason
+
+
+def _measured(file: Path, run: Path | None) -> bool:
+    """Whether a method's figures are there, and are of this very run."""
+    if not file.is_file():
+        return False
+    return run is None or parse_json(file.read_text(encoding="utf-8"))["facts"].get("origin") == load(run).origin
 
 
 def _insist_same(out: Path, asked: dict[str, Any]) -> None:
@@ -91,6 +111,8 @@ def _write_tables(out: Path, names: Sequence[str], truth: Truth, shown: Sequence
                 facts = {key: content["facts"].get(key) for key in FACTS}
                 rows.append({"method": method, "map": name, **values, "auprc_low": low, "auprc_high": high, **facts})
                 columns[f"{method} {name}".strip()] = [scores[f"{name}/{i}"] for i in range(len(shown))]
+    if not rows:
+        return
     write_text(out / "compare.csv", csv_text(rows))
     write_text(out / "table.md", table(rows) + "\n")
     pictures = compared([truth.images[i] for i in shown], [truth.masks[i] for i in shown], columns)

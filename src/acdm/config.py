@@ -151,6 +151,7 @@ class Config(Options):
     lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    choose: bool = True  # maps are drawn as of a step that `acdm.training.choice` takes; else of the last one
     mirror: bool = True  # take images apart together with a mirror image, where training makes such
     save_every: int = Field(500, ge=1)
     sample_every: int = Field(500, ge=1)

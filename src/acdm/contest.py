@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from acdm.baselines.classifier import fit_classifier
 from acdm.baselines.interface import Fit, Images
 from acdm.baselines.normals import fit_normals
-from acdm.baselines.translation import additive, cycle, fit_translation, fixed_point
+from acdm.baselines.translation import additive, cycle, fit_translation, fixed_point, wider
 from acdm.baselines.trivial import fit_trivial
 from acdm.calibrate import calibrate_like_residual, some_of_each
 from acdm.calibration import Calibration
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
-from acdm.decompose import load, squares
+from acdm.decompose import Decomposer, load, squares
 from acdm.decomposition import network_maps
+from acdm.errors import DataError
 from acdm.evaluate import map_figures, nan_to_none, own_size
+from acdm.images.read import digest
 from acdm.intake import take_in
 from acdm.resolve import settle
 from acdm.run import Run
@@ -42,11 +44,7 @@ BASELINES: dict[str, Fit] = {
 TRAINED: dict[str, dict[str, Any]] = {
     "acdm": {},
     # the branch is the image, so nothing of it is rare; StarGAN v2 compares with real images
-    "one-branch": {
-        "network": {"branches": 1, "width": 48, "max_width": 96},
-        "loss": {"sparse": 0, "mismatch": 0, "adv": 1},
-        "judged": "swapped",
-    },
+    "one-branch": {"loss": {"sparse": 0, "mismatch": 0, "adv": 1}, "judged": "swapped"},
     "two-branches": {"network": {"branches": 2}},
 }
 METHODS = (*TRAINED, *BASELINES)
@@ -86,7 +84,7 @@ class Outcome:
     """One method's figures by map, its facts, and scores (H, W) of the images that are shown, by map."""
 
     figures: Mapping[str, Mapping[str, Any]]
-    facts: Mapping[str, float]
+    facts: Mapping[str, Any]
     scores: Mapping[str, Sequence[Scores]]
 
 
@@ -102,11 +100,11 @@ def enter(
     dataset, config = choose(load_dataset(folders, None, int(options.get("seed", 0))), preset, options)
     truth = read_truth(dataset, split)
     intake = take_in(dataset, config.size)
-    images = Images(intake.train, intake.validation, settle(config, intake, watcher.say).augment)
+    images = Images(intake.train, intake.validation, settle(config, intake, watcher.say))
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(truth.only(name))[:n] for name, n in zip(dataset.classes[::-1], SHOWN, strict=True)]
     shown = [int(i) for i in np.concatenate(chosen)]
-    asked = {"data": [path.name for path in folders], "split": split, "preset": preset, "options": options}
+    asked = {"data": [str(path.resolve()) for path in folders], "split": split, "preset": preset, "options": options}
     return Field(dataset, truth, images, config.size, folders, preset, options, minutes, shown, asked)
 
 
@@ -117,6 +115,8 @@ def measure(name: str, run: Path | None, field: Field, out: Path, command: str, 
     if run is None:
         run = out / "runs" / name
         options = {**field.options, **TRAINED[name]}
+        if name == "one-branch":
+            options["network"] = wider(field.images.config.network).model_dump()
         begun = (run / "env.json").is_file()
         start(field.folders, run, field.preset, options, command, resume=begun, watcher=watcher)
     return _of_run(Run.open(run), field)
@@ -140,17 +140,32 @@ def _of_run(run: Run, field: Field) -> Outcome:
     """Its three maps; of the images' own classes, as in `acdm.evaluate`."""
     decomposer = load(run.path)
     decomposer.insist_ready(None)
+    _insist_fair(run, decomposer, field)
     x = squares(field.truth.images, decomposer.size)
     y = torch.tensor([decomposer.index(item.label) for item in field.truth.items])
     maps = own_size(network_maps(x, y, *decomposer.split(x, y, 1 - y)), field.truth, decomposer.size)
     rows = run.metric_rows()
     steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
     facts = {"minutes": steps * seconds / 60, "steps": steps, "seconds_a_step": seconds}
-    return _outcome(maps, decomposer.calibration, field, facts)
+    return _outcome(maps, decomposer.calibration, field, {**facts, "origin": decomposer.origin})
+
+
+def _insist_fair(run: Run, decomposer: Decomposer, field: Field) -> None:
+    """Raises DataError when a run has seen test images, or takes images or classes otherwise than the others."""
+    if decomposer.classes != field.dataset.classes:
+        raise DataError(
+            f"{run.path}: has classes {', '.join(decomposer.classes)}, the positive one last; here they are"
+            f" {', '.join(field.dataset.classes)}"
+        )
+    decomposer.insist_channels(field.truth.images[0], field.truth.items[0].path)
+    if decomposer.reading != field.dataset.reading:
+        raise DataError(f"{run.path}: reads images otherwise ({decomposer.reading}) than the others do")
+    if not set(run.read_json("data.json")["digests"]).isdisjoint(digest(image) for image in field.truth.images):
+        raise DataError(f"{run.path}: has seen images that are test images here; give the seed of its split by --seed")
 
 
 def _outcome(
-    maps: Mapping[str, list[Scores]], known: Mapping[str, Calibration], field: Field, facts: Mapping[str, float]
+    maps: Mapping[str, list[Scores]], known: Mapping[str, Calibration], field: Field, facts: Mapping[str, Any]
 ) -> Outcome:
     figures = {
         name: nan_to_none(map_figures(name, signed, field.truth, field.dataset, known[name]))

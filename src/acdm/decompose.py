@@ -16,14 +16,14 @@ from acdm.compose import distinction
 from acdm.config import Config, Reading
 from acdm.decomposition import Decomposition, network_maps
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
-from acdm.errors import DataError, RunError
+from acdm.errors import CheckpointError, DataError, RunError
 from acdm.images.frame import Frame
 from acdm.images.raw import Array
 from acdm.images.read import AS_IS, Picture, read_picture
 from acdm.judge import Judge, load_judge
 from acdm.model.branches import Branches
 from acdm.run import Run
-from acdm.training.state import checksum, load_module, newest, read_tensors
+from acdm.training.state import MODULE, checksum, load_module, newest, read_tensors
 
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
@@ -177,12 +177,7 @@ def load(path: Path | str) -> Decomposer:
     config, data = run.config(), run.read_json("data.json")
     classes = tuple(data["classes"])
     branches = Branches(config.network, int(data["channels"]), len(classes))
-    checkpoint, complaints = newest(run.checkpoints)
-    for complaint in complaints:
-        warnings.warn(f"passed over: {complaint}", stacklevel=2)
-    tensors, _ = read_tensors(checkpoint, "training")
-    prefix = "average.module."
-    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    checkpoint, own = _drawing(run)
     load_module(branches, own, checkpoint)
     branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
@@ -190,12 +185,28 @@ def load(path: Path | str) -> Decomposer:
     calibration = load_calibration(run) if run.calibration.exists() else {}
     side = int(data.get("side", 0))
     return Decomposer(
-        branches, judge, classes, config.size, _mirrors(config), precision, calibration, config.images, side,
+        branches, judge, classes, config.size, mirrors(config), precision, calibration, config.images, side,
         checksum(own, {}),
     )  # fmt: skip
 
 
-def _mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
+def _drawing(run: Run) -> tuple[Path, dict[str, Tensor]]:
+    """The averaged networks that draw the maps, and the file they are in: the chosen ones, or the newest."""
+    complaints = []
+    if run.chosen.is_file():
+        try:
+            return run.chosen, read_tensors(run.chosen, "chosen")[0]
+        except CheckpointError as error:
+            complaints.append(str(error))
+    checkpoint, others = newest(run.checkpoints)
+    for complaint in (*complaints, *others):
+        warnings.warn(f"passed over: {complaint}", stacklevel=3)
+    tensors, _ = read_tensors(checkpoint, "training")
+    prefix = f"average.{MODULE}"
+    return checkpoint, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
     """The image itself, and one mirror image where training makes such; three bring no more than one."""
     flips = ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical))
     first = next((axis for axis, on in flips if on), None)

@@ -23,6 +23,7 @@ from acdm.decomposition import network_maps
 from acdm.images.frame import Frame
 from acdm.run import Run
 from acdm.segmentation import Segmentation, segment
+from acdm.training.state import load_choice
 from acdm.truth import Truth, trivial_scores
 
 DRAWN_FOR_A_CLASS = ("psi1", "contrast")  # the true one, so that their loudness tells it
@@ -55,6 +56,7 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
         "split": split,
         "seed": run.config().seed,
         "steps": run.config().steps,
+        "step": load_choice(run.chosen)[0] or run.config().steps,
         "n": {label: len(truth.only(label)) for label in decomposer.classes},
         "positive": dataset.positive,
         "reconstruction": _reconstruction(x, own, truth, decomposer.size),

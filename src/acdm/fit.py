@@ -24,6 +24,7 @@ from acdm.run import Run, describe, insist_free, lock
 from acdm.session import Session, Watcher
 from acdm.shortcuts import WARN
 from acdm.training.loop import MEASURED, steps_for, train
+from acdm.training.state import load_choice
 from acdm.training.stop import Stop, listening
 from acdm.world import World, joined
 
@@ -46,7 +47,9 @@ def fit(
     """
     flush_denormals()
     watcher = watcher or Watcher()
-    with joined() as world:
+    with joined(config.device) as world:
+        fast = bool(world.leaders(config.precision == "bf16"))  # each process has timed its own
+        config = config.model_copy(update={"precision": "bf16" if fast else "fp32"})
         _insist_equal_shares(config, world)
         if resume:
             _insist_same_images(Run.open(path), dataset)
@@ -62,6 +65,8 @@ def fit(
             for shortcut in images.shortcuts:
                 if shortcut.auroc >= WARN:
                     session.tell(f"⚠ {shortcut.sentence}")
+            if world.leads and config.choose:
+                _fit_judge(session)
             start = session.restore() if resume else 0
             _train(session, start, [item.path.name for item in dataset.train])
             if world.leads:
@@ -82,10 +87,13 @@ def _about(images: Intake, config: Config) -> dict[str, Any]:
 
 
 def _insist_equal_shares(config: Config, world: World) -> None:
-    if config.batch % (config.parts * world.size):
+    """Each part needs both classes, for pairs are of one class."""
+    least = 2 * config.parts * world.size
+    if world.size > 1 and config.batch % least:
+        parts = f"{config.parts} parts" if config.parts > 1 else "one part"
         raise ConfigError(
-            f"batch: {config.batch} images do not fall into {config.parts} parts on each of {world.size} processes;"
-            f" give --batch {config.parts * world.size * max(1, config.batch // (config.parts * world.size))}"
+            f"batch: {config.batch} images do not fall into {parts} of both classes on each of {world.size} processes;"
+            f" give --batch {least * -(-config.batch // least)}"
         )
 
 
@@ -152,23 +160,34 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
     assert steps is not None
     for record in train(session.players, batches, session.config, steps, start, session.world):
         done = record.step
-        session.observe(record, steps)
+        over = session.world.any(minutes is not None and time.perf_counter() - session.began > 60 * minutes)
+        session.observe(record, done if over else steps)
         if stop.save:
             stop.save = False
             session.save(done)
             session.tell(f"saved after step {done}, as signal SIGUSR1 asked for")
-        over = minutes is not None and time.perf_counter() - session.began > 60 * minutes
         if session.world.any(stop.signum is not None):
             break
-        if session.world.any(over):
+        if over:
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
             break
     return done
 
 
-def _finish(session: Session) -> None:
+def _fit_judge(session: Session) -> None:
+    """Before training, where it is to choose; it depends on images and seed alone."""
     session.tell("fitting the judge")
     judge = train_judge(session.images.train, session.images.validation, session.config.augment, session.config.seed)
     save_judge(session.run.judge, judge)
-    session.tell(f"judge: AUROC {judge.auroc:.3f} on validation images; calibrating")
+    session.tell(f"judge: AUROC {judge.auroc:.3f} on validation images")
+    session.judge = judge
+
+
+def _finish(session: Session) -> None:
+    if session.judge is None:
+        _fit_judge(session)
+    chosen, choice = load_choice(session.run.chosen)
+    if chosen:
+        session.tell(f"maps are drawn as of step {chosen}, whose swaps convince by {choice.taken:.0%}")
+    session.tell("calibrating")
     save_calibration(session.run, calibrate(load(session.run.path), *session.images.train))

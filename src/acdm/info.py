@@ -4,7 +4,7 @@ from typing import Any
 
 from acdm.errors import CheckpointError
 from acdm.run import Run
-from acdm.training.state import newest, read_tensors
+from acdm.training.state import load_choice, newest, read_tensors
 
 
 def about(run: Run) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def about(run: Run) -> dict[str, Any]:
         "step": saved["step"],
         "of": config.steps,
         "checkpoint": path.name if path else None,
+        "maps_of_step": _maps_of_step(run, int(saved["step"])),
         "complaints": complaints,
         "ready": run.judge.is_file() and run.calibration.is_file(),
         "seed": config.seed,
@@ -43,6 +44,14 @@ def about(run: Run) -> dict[str, Any]:
         "versions": env["versions"],
         "figures": None if results is None else _figures(results),
     }
+
+
+def _maps_of_step(run: Run, newest_step: int) -> int:
+    """Of the networks that draw the maps."""
+    try:
+        return load_choice(run.chosen)[0] or newest_step
+    except CheckpointError:
+        return newest_step
 
 
 def _figures(results: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 It says whether a counterfactual has changed its class, and decides the class of an unlabelled image.
 """
 
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,7 @@ def train_judge(
     seed: int,
     steps: int = 600,
     patience: int = PATIENCE,
+    until: float = math.inf,
 ) -> Judge:
     """Fit the judge, keeping the weights that did best on validation images.
 
@@ -61,6 +64,7 @@ def train_judge(
         seed: of weights and batches.
         steps: at most.
         patience: rounds without improvement before it stops.
+        until: on the clock of `time.perf_counter`, when it stops in any case.
     """
     images, labels = train
     classes = int(labels.max()) + 1
@@ -86,7 +90,7 @@ def train_judge(
                     kept = {name: value.clone() for name, value in network.state_dict().items()}
                 else:
                     stale += 1
-                if stale == patience:
+                if stale == patience or time.perf_counter() > until:
                     break
     network.load_state_dict(kept)
     return Judge(network.eval(), best[0])

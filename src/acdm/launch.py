@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from acdm.errors import ConfigError
 
 PORT = 29500  # of the first machine, where MASTER_PORT names no other
-GRACE = 30.0  # seconds that the others have to end by themselves when one has failed
+INTERRUPTED = (130, 143)  # exit codes
+SAVING, FAILED = 30.0, 5.0  # seconds that the others have to end by themselves, after one was interrupted or failed
 
 
 def launched() -> bool:
@@ -47,39 +48,41 @@ def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
             "MASTER_PORT": port, "OMP_NUM_THREADS": threads,
         }  # fmt: skip
         environment = {**os.environ, **{name: str(value) for name, value in own.items()}}
-        processes.append(subprocess.Popen([sys.executable, "-m", "acdm", *arguments], env=environment))
+        command = [sys.executable, "-m", "acdm", *arguments]
+        processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
     return _watched(processes)
 
 
 def _watched(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
-    """Wait for all; pass signals on; end the others where one failed."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal sends Ctrl-C to all, a scheduler perhaps to this one
-        signal.signal(number, lambda received, frame: _pass_on(processes, received))
+    """Wait for all; pass signals on, each once; end the others where one failed.
+
+    The processes are in sessions of their own, so that no signal reaches them by a second way.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda received, frame: _send(processes, received))
     while any(process.poll() is None for process in processes):
-        codes = [process.poll() for process in processes]
-        if any(codes):  # not None and not 0
-            _end(processes)
+        codes = [code for code in (process.poll() for process in processes) if code]
+        if codes:
+            _end(processes, SAVING if codes[0] in INTERRUPTED else FAILED)
         time.sleep(0.1)
-    failed = [code for code in (process.returncode for process in processes) if code]
-    first = processes[0].returncode or (failed[0] if failed else 0)
-    return first if first >= 0 else 128 - first
+    failed = [process.returncode for process in processes if process.returncode]
+    first = processes[0].returncode if processes[0].returncode in (0, *INTERRUPTED) else None
+    code = next((c for c in (first, *failed) if c), 0)
+    return code if code >= 0 else 128 - code
 
 
-def _pass_on(processes: Sequence["subprocess.Popen[bytes]"], number: int) -> None:
-    if number == signal.SIGTERM:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(number)
-
-
-def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """The others wait for one that will not come; they have nothing to save that the first one has not."""
-    deadline = time.monotonic() + GRACE
-    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def _send(processes: Sequence["subprocess.Popen[bytes]"], number: int) -> None:
     for process in processes:
         if process.poll() is None:
-            process.kill()
+            process.send_signal(number)
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"], grace: float) -> None:
+    """The others wait for one that will not come; they have nothing to save that the first one has not."""
+    deadline = time.monotonic() + grace
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _send(processes, signal.SIGKILL)
 
 
 def _free_port() -> int:

@@ -1,7 +1,7 @@
 """The run folder: what is in it, who may write to it, and how it is read back.
 
 RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
-     checkpoints/step-<n>.safetensors  judge.safetensors  calibration.json  samples/step-<n>.png
+     checkpoints/step-<n>.safetensors  chosen.safetensors  judge.safetensors  calibration.json  samples/step-<n>.png
      results.json  gallery/<n>.png  report/index.html
 """
 
@@ -20,6 +20,7 @@ from acdm.config import Config, build, read_yaml, to_yaml
 from acdm.data.dataset import Dataset, Item
 from acdm.errors import RunError, RunLockedError, WriteError
 from acdm.files import append_line, parse_json, write_json, write_text
+from acdm.tables import csv_text
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Run:
     @property
     def judge(self) -> Path:
         return self.path / "judge.safetensors"
+
+    @property
+    def chosen(self) -> Path:
+        return self.path / "chosen.safetensors"
 
     @property
     def calibration(self) -> Path:
@@ -117,7 +122,9 @@ class Run:
         """One more line of metrics.csv; the columns of the first line stay."""
         if not self.metrics.exists():
             append_line(self.metrics, ",".join(row))
-        append_line(self.metrics, ",".join(str(value) for value in row.values()))
+        with self.metrics.open(encoding="utf-8") as file:
+            columns = file.readline().strip().split(",")
+        append_line(self.metrics, ",".join(str(row.get(column, "")) for column in columns))
 
     def metric_rows(self) -> list[dict[str, str]]:
         if not self.metrics.exists():
@@ -128,9 +135,10 @@ class Run:
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps that a resumed training will do again."""
         rows = [row for row in self.metric_rows() if int(row["step"]) <= step]
-        self.metrics.unlink(missing_ok=True)
-        for row in rows:
-            self.metric(row)
+        if rows:
+            write_text(self.metrics, csv_text(rows))
+        else:
+            self.metrics.unlink(missing_ok=True)
 
 
 def insist_free(path: Path) -> None:

@@ -8,6 +8,7 @@ cut off, with this engine or without.
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from acdm.decompose import Decomposer, load
 from acdm.images.grid import extra
@@ -15,7 +16,6 @@ from acdm.maps import job_of, request_of
 from acdm.sweep import Outcome, Sweep, attempt
 
 PART = 16  # images that a worker is given at once
-RETRIES = 3  # of a part whose worker has died
 
 
 def map_on_dask(
@@ -50,14 +50,24 @@ def map_on_dask(
     parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
     here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.Client(scheduler) if scheduler else distributed.Client(**here) as client:
-        futures = client.map(
-            _map_part, parts, run=run, out=out, label=label, axis=axis, tile=tile, retries=RETRIES, pure=False
-        )
-        for _, outcomes in distributed.as_completed(futures, with_results=True):
-            for outcome in outcomes:
+        futures = client.map(_map_part, parts, run=run, out=out, label=label, axis=axis, tile=tile, pure=False)
+        part_of = dict(zip(futures, parts, strict=True))
+        for future in distributed.as_completed(futures):
+            for outcome in _outcomes(future, part_of[future]):
                 swept.add(outcome)
                 yield outcome
     swept.finish()
+
+
+def _outcomes(future: Any, part: Sequence[tuple[str, Path]]) -> list[Outcome]:
+    """What a worker says; where the engine gave the part up, why."""
+    error = future.exception()
+    if error is None:
+        told: list[Outcome] = future.result()
+        return told
+    return [
+        Outcome(name, "", f"{path}: given up by the engine ({type(error).__name__}: {error})") for name, path in part
+    ]
 
 
 def _map_part(

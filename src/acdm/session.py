@@ -13,14 +13,25 @@ from acdm.figure import sheet
 from acdm.files import drop_parts, write_bytes
 from acdm.images.write import png
 from acdm.intake import Intake
+from acdm.judge import Judge
 from acdm.run import Run
-from acdm.training.health import Health
+from acdm.training.choice import Choice
+from acdm.training.health import Health, Look
 from acdm.training.loop import Record, look
-from acdm.training.state import checkpoints, insist_finite, load_players, newest, save_players
+from acdm.training.state import (
+    checkpoints,
+    insist_finite,
+    load_choice,
+    load_players,
+    newest,
+    save_chosen,
+    save_players,
+)
 from acdm.training.step import Players, assemble
 from acdm.world import World
 
-VALIDATION_IMAGES = 64  # whose PSNR is followed
+VALIDATION_IMAGES = 128  # that are looked at
+NOT_DUE = {"convinced": "", "change": ""}
 SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
 ROLLBACKS = 3  # before a training that diverges is given up
@@ -60,6 +71,8 @@ class Session:
     window: list[Record] = field(default_factory=list)
     psnr: float | None = None
     health: Health = field(default_factory=Health)
+    judge: Judge | None = None  # whose word chooses the networks that draw the maps
+    choice: Choice = field(default_factory=Choice)
     rollbacks: int = 0
 
     @classmethod
@@ -88,8 +101,13 @@ class Session:
                 self.tell(f"passed over: {complaint}")
             start = load_players(path, self.players)
             words = f"gone on from {path.name} after step {start}"
+        chosen, self.choice = load_choice(self.run.chosen)
+        if chosen > start:
+            self.choice = Choice()
         self.world.wait()  # all have read before anything changes
         if self.world.leads:
+            if chosen > start:
+                self.run.chosen.unlink()
             for folder in (self.run.path, self.run.checkpoints, self.run.samples):
                 drop_parts(folder)
             self.run.save_config(self.config)
@@ -134,20 +152,32 @@ class Session:
         signs = self.health.step(step, record.losses)
         due = step % config.validate_every == 0 or step == steps
         if due:
-            seen = look(self.players, *self.images.head(VALIDATION_IMAGES), config)
+            seen, convinced = self._look()
             self.psnr = seen.psnr
             signs += self.health.look(step, seen)
+            if config.choose and self.choice.take(convinced, seen.change):
+                save_chosen(run.chosen, self.players, step, self.choice)
         for sign in signs:
             self.tell(f"⚠ step {step}: {sign}")
         if step % WINDOW == 0 or due:
             losses = {name: fmean(r.losses[name] for r in self.window) for name in record.losses if name != "r1"}
             seconds = fmean(r.seconds for r in self.window)
             row = {"step": step, "seconds": f"{seconds:.4f}", "psnr": f"{self.psnr:.4f}" if due else ""}
+            row |= {"convinced": f"{convinced:.4f}", "change": f"{seen.change:.6f}"} if due else NOT_DUE
             run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
             self.watcher.on_step(Progress(step, steps, 1 / seconds, losses, self.psnr))
             self.window.clear()
         if step % config.sample_every == 0:
             self.draw(step)
+
+    def _look(self) -> tuple[Look, float]:
+        """At validation images, and how surely the judge takes the swapped ones for the other class; 0 without one."""
+        x, y = self.images.head(VALIDATION_IMAGES)
+        seen, swapped = look(self.players, x, y, self.config)
+        if self.judge is None:
+            return seen, 0.0
+        told = self.judge.probabilities(swapped.clamp(-1, 1))
+        return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
 
     def save(self, step: int) -> None:
         """A checkpoint; raises DivergedError, in every process, where a weight is not finite."""

@@ -42,7 +42,7 @@ def start(
         resume: go on with `out`.
         watcher: of progress.
     """
-    watcher = (watcher or Watcher()) if leads() else Watcher()
+    watcher = watcher or Watcher()
     seed = build("tiny", {key: options[key] for key in ("seed", "size") if key in options}).seed
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")

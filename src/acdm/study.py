@@ -65,6 +65,8 @@ class Cell:
     variant: str
     seed: int
     options: dict[str, Any]
+    preset: str
+    source: str  # the images: a folder, or how they are drawn
     folder: Path
 
     @property
@@ -77,7 +79,7 @@ class Cell:
 
     def asked(self, split: str) -> dict[str, Any]:
         """What the cell's folder remembers, so that nothing else is ever laid into it."""
-        return {"data": self.data, "variant": self.variant, "seed": self.seed, "split": split, "options": self.options}
+        return {key: value for key, value in vars(self).items() if key != "folder"} | {"split": split}
 
     def __str__(self) -> str:
         return f"{self.data}, {self.variant}, seed {self.seed}"
@@ -101,7 +103,7 @@ def read_study(file: Path) -> Study:
     return study
 
 
-def cells(study: Study, out: Path) -> list[Cell]:
+def cells(study: Study, root: Path, out: Path) -> list[Cell]:
     """Every cell, seeds outermost, so that a study that is cut off has whole rounds."""
     found = []
     for seed in sorted({seed for v in study.variants.values() for seed in v.seeds or study.seeds}):
@@ -110,5 +112,9 @@ def cells(study: Study, out: Path) -> list[Cell]:
                 if data in (variant.data or study.data) and seed in (variant.seeds or study.seeds):
                     options = overlay(overlay(study.common, variant.options), {"seed": seed})
                     folder = out / "cells" / data / name / str(seed)
-                    found.append(Cell(data, name, seed, options, folder))
+                    found.append(Cell(data, name, seed, options, study.preset, _said(study.data[data], root), folder))
     return found
+
+
+def _said(source: Path | Drawn, root: Path) -> str:
+    return str((root / source).resolve()) if isinstance(source, Path) else source.model_dump_json()

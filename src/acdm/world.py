@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from acdm.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class World:
@@ -21,10 +23,12 @@ class World:
     Attributes:
         rank: from 0; the first one leads: it alone writes.
         size: how many there are.
+        device: that messages go by.
     """
 
     rank: int = 0
     size: int = 1
+    device: str = "cpu"
 
     @property
     def leads(self) -> bool:
@@ -43,7 +47,7 @@ class World:
         """Whether it is so in any process."""
         if self.size == 1:
             return flag
-        count = torch.tensor(float(flag), device=_device())
+        count = torch.tensor(float(flag), device=self.device)
         dist.all_reduce(count)
         return bool(count > 0)
 
@@ -51,7 +55,7 @@ class World:
         """The number that the first process has."""
         if self.size == 1:
             return value
-        told = torch.tensor(value, dtype=torch.float64, device=_device())
+        told = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.broadcast(told, 0)
         return float(told)
 
@@ -70,20 +74,26 @@ def leads() -> bool:
 
 
 @contextmanager
-def joined() -> Iterator[World]:
-    """The world that torchrun's environment describes; `ALONE` where there is none."""
+def joined(device: str) -> Iterator[World]:
+    """The world that torchrun's environment describes; `ALONE` where there is none.
+
+    Args:
+        device: "cpu" or "cuda", that is trained on.
+
+    Raises:
+        ConfigError: when this machine has fewer GPUs than processes.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if device == "cuda":
+        own, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if own >= there:
+            raise ConfigError(f"--devices: this machine has {there} GPUs; give as many at most, or --device cpu")
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield World(dist.get_rank(), dist.get_world_size(), device)
     finally:
         dist.destroy_process_group()
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

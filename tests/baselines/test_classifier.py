@@ -4,7 +4,7 @@ from extras import installed
 
 from acdm.baselines.classifier import fit_classifier
 from acdm.baselines.interface import Images
-from acdm.config import Augment
+from acdm.config import build
 from acdm.metrics import pointing_game
 
 pytestmark = pytest.mark.skipif(installed("captum") is None, reason="needs the xai extra")
@@ -20,7 +20,7 @@ def test_a_classifier_that_is_right_points_at_the_only_thing_there_is(monkeypatc
         row, column = torch.randint(0, 24, (2,), generator=g).tolist()
         truth[i, row : row + 8, column : column + 8] = True
     x[:, 0][truth] += 1
-    fitted = fit_classifier(Images((x[:64], y[:64]), (x[64:80], y[64:80]), Augment()), 1, 0)
+    fitted = fit_classifier(Images((x[:64], y[:64]), (x[64:80], y[64:80]), build("tiny")), 1, 0)
     assert fitted.facts["validation_accuracy"] == 1
     masks = list(truth[81::2].numpy())
     for name, draw in fitted.maps.items():

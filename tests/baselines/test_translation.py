@@ -4,9 +4,11 @@ import torch
 from acdm.baselines import translation
 from acdm.baselines.interface import Images
 from acdm.baselines.translation import additive, cycle, fit_translation, fixed_point
-from acdm.config import Augment
+from acdm.config import build
 from acdm.metrics import auprc
 
+SMALL = {"width": 6, "max_width": 6, "critic_width": 8, "critic_max_width": 16}
+STILL = {"degrees": 0, "translate": 0, "scale": 0}
 X, Y = torch.full((4, 1, 8, 8), 0.5), torch.tensor([0, 1, 0, 1])
 
 
@@ -44,15 +46,16 @@ def test_a_fixed_point_pays_for_any_change_under_the_own_class():
 @pytest.mark.parametrize("game", [cycle, additive])  # a fixed point takes longer to leave
 def test_a_short_training_turns_its_map_towards_the_object(game, monkeypatch):
     """A bright square in the middle third or none: chance is .1."""
-    small = {"branches": 1, "width": 8, "max_width": 8, "critic_width": 8, "critic_max_width": 16}
-    monkeypatch.setattr(translation, "OPTIONS", {"batch": 8, "network": small, "optimiser": {"warmup": 10}})
+    monkeypatch.setattr(translation, "OPTIONS", {"batch": 8, "optimiser": {"warmup": 10}})
     monkeypatch.setattr(translation, "steps_for", lambda *speed: 120)
     g = torch.Generator().manual_seed(0)
     x, y = 0.1 * torch.randn(64, 1, 16, 16, generator=g), torch.arange(64) % 2
     truth = torch.zeros(64, 1, 16, 16, dtype=torch.bool)
     truth[1::2, :, 5:10, 5:10] = True
     x[truth] += 0.8
-    fitted = fit_translation(Images((x, y), (x, y), Augment(degrees=0, translate=0, scale=0)), 5, 0, game)
+    fitted = fit_translation(
+        Images((x, y), (x, y), build("tiny", {"size": 16, "network": SMALL, "augment": STILL})), 5, 0, game
+    )
     (draw,) = fitted.maps.values()
     assert fitted.facts["steps"] == 120
     assert auprc(draw(x)[1::2].numpy(), truth[1::2].numpy()) > 0.3

@@ -428,6 +428,11 @@ def test_a_run_beside_baselines_has_the_figures_that_evaluate_gives(toy, run, tm
         assert picture.size[1] > 8 * 128, "a row an image"
     assert "brightness" in capsys.readouterr().out
 
+    assert main(["train", str(toy), "-o", str(tmp_path / "run"), *TINY, "--positive", "without"]) == 0
+    other = ["compare", str(toy), str(tmp_path / "run"), "--baselines", "trivial", "-o", str(tmp_path / "other")]
+    assert main(other) == 3
+    assert "the positive one last" in capsys.readouterr().err
+
     measured = (tmp_path / "out/methods/trivial.json").stat().st_mtime_ns
     assert compare("out", "--baselines", "trivial") == 0
     assert (tmp_path / "out/methods/trivial.json").stat().st_mtime_ns == measured

@@ -13,7 +13,7 @@ import torch
 from acdm.training.state import read_tensors
 from end_to_end.small import SMALL
 
-PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\n"  # eq. (7) pools over the images it sees at once
+PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\nchoose: false\n"  # eq. (7) pools over the images it sees at once
 
 
 def command(toy, run, config, *options):
@@ -69,7 +69,8 @@ def test_a_run_of_one_process_is_gone_on_with_by_two(toy, alone, tmp_path):
     assert_close(weights(tmp_path / "run", 20), weights(alone / "run", 20))
 
 
-def test_a_signal_to_all_saves_once_and_ends_all(toy, alone, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_saves_once_and_ends_all(toy, alone, tmp_path, number, code):
     run = tmp_path / "run"
     process = subprocess.Popen(
         command(toy, run, alone / "shares.yaml", "--steps", "100000", "--devices", "2"),
@@ -79,9 +80,10 @@ def test_a_signal_to_all_saves_once_and_ends_all(toy, alone, tmp_path):
     )
     while process.poll() is None and not (run / "metrics.csv").exists():
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)  # the launcher passes it on, once
     _, said = process.communicate(timeout=120)
-    assert (process.returncode, said.count("--resume")) == (130, 2), "each says it"
+    assert (process.returncode, said.count("--resume")) == (code, 2), "each says it"
+    assert len(list((run / "checkpoints").iterdir())) >= 1
     assert "Traceback" not in said
 
 

@@ -166,9 +166,9 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(judged, most):
 def test_without_blending_every_step_is_one_with_alpha_1(blend, monkeypatch):
     config, seen = build("tiny", SMALL, {"blend": blend}), []
 
-    def watched(players, batch, lesson, alpha, index, config):
+    def watched(players, batch, lesson, alpha, *rest):
         seen.append(alpha)
-        return step(players, batch, lesson, alpha, index, config)
+        return step(players, batch, lesson, alpha, *rest)
 
     monkeypatch.setattr("acdm.training.loop.step", watched)
     list(train(assemble(config, 1, 2, CPU), batches(config), config, 2))
@@ -180,10 +180,10 @@ def test_short_memory_halves_the_parts_until_one_image_is_too_much(monkeypatch):
     config = build("tiny", SMALL)
 
     def too_large(limit):
-        def short(players, batch, lesson, alpha, index, config):
+        def short(players, batch, lesson, alpha, index, config, world):
             if len(batch.x) / config.parts > limit:
                 torch.empty(2**60)  # torch's own complaint
-            return step(players, batch, lesson, alpha, index, config)
+            return step(players, batch, lesson, alpha, index, config, world)
 
         return short
 

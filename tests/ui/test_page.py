@@ -21,7 +21,7 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         assert seen.pixels("changed") != first
         with seen.page.expect_response("**/take-apart") as answer:
             seen.page.select_option("#label", "<b>yes")
-        assert answer.value.request.headers["label"] == "<b>yes"
+        assert answer.value.request.headers["label"] == "%3Cb%3Eyes"
         seen.page.wait_for_function("document.getElementById('said').textContent.includes('class <b>yes')")
         with seen.page.expect_download() as saved:
             seen.page.click("#save")

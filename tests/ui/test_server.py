@@ -54,6 +54,12 @@ def test_an_image_is_taken_apart(page):
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_classes_of_any_script_can_be_named(page):
+    assert ask(page, "POST", "/take-apart", an_image(), Label="%3Cb%3Eyes")[0] == 200
+    status, _, body = ask(page, "POST", "/take-apart", an_image(), Label="%E8%82%BF%E7%98%A4")
+    assert (status, "肿瘤" in body.decode()) == (422, True)
+
+
 def test_the_page_escapes_names_and_loads_nothing_foreign(page):
     status, _, body = ask(page)
     text = body.decode()

@@ -3,6 +3,8 @@
 The classifier is the judge's small ResNet with its early stopping (`acdm.judge`), given more steps.
 """
 
+import time
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +22,9 @@ PATCH, STRIDE = 1 / 8, 1 / 32  # shares of the side, of what occlusion covers
 def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
     """Raises DataError where Captum is not installed."""
     attr = extra("captum.attr", "xai", "explaining a classifier")
-    judge = train_judge(images.train, images.validation, images.augment, seed, STEPS, PATIENCE)
+    until = time.perf_counter() + 60 * minutes
+    augment = images.config.augment
+    judge = train_judge(images.train, images.validation, augment, seed, STEPS, PATIENCE, until=until)
     x, y = images.validation
     accuracy = float((judge.probabilities(x).argmax(dim=1) == y).float().mean())
     evidence = _Evidence(judge).eval()

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from acdm.config import Augment
+from acdm.config import Config
 
 Maps = Callable[[Tensor], Tensor]
 """(n, C, S, S) to (n, 1 or C, S, S): signed, louder where an image looks more like the positive class.  The image's
@@ -22,12 +22,12 @@ class Images:
 
     Attributes:
         train, validation: images (n, C, S, S) and classes (n,).
-        augment: as for acdm's own training.
+        config: of acdm's own training on them: how images may be changed, and the networks' measures.
     """
 
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor]
-    augment: Augment
+    config: Config
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,16 @@ from torch import Tensor
 from acdm import losses
 from acdm.baselines.interface import Fitted, Images
 from acdm.compose import compose
-from acdm.config import Config, build
+from acdm.config import Config, Network, build
 from acdm.data.batches import Batches
+from acdm.decompose import mirrors
 from acdm.device import autocast, automatic_device, channels_last
 from acdm.model.branches import Branches
 from acdm.training.loop import MEASURED, rate, steps_for
 from acdm.training.step import Players, assemble
 
-OPTIONS = {"batch": 8, "network": {"branches": 1, "width": 48, "max_width": 96}, "optimiser": {"lr": 3e-4}}
+OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}
+WIDER = 1.5  # than one of acdm's branches
 BACK, SAME, SPARSE = 10.0, 10.0, 10.0  # weights of the cycle, the fixed point and the L1 map; the first two as printed
 
 Generator = Callable[[Tensor, Tensor], Tensor]  # images (B, C, S, S) and classes (B,) to what the branch says
@@ -53,9 +55,11 @@ def fixed_point(g: Generator, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Ten
 def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fitted:
     """Train within the minutes; the map is what must go from an image to make it negative."""
     x, y = images.train
-    config = build("tiny", {**OPTIONS, "size": x.shape[-1], "seed": seed})
+    network = wider(images.config.network).model_dump()
+    config = build("tiny", {**OPTIONS, "size": x.shape[-1], "seed": seed, "network": network})
     players = assemble(config, x.shape[1], int(y.max()) + 1, torch.device(automatic_device()))
-    facts = _train(players, game, Batches(x, y, config.batch, images.augment, seed), config, minutes)
+    batches = Batches(x, y, config.batch, images.config.augment, seed)
+    facts = _train(players, game, batches, config, minutes)
     average = players.average.module.eval()
     assert isinstance(average, Branches)
     g = _generator(average, config.precision)
@@ -65,7 +69,21 @@ def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fi
         said = g(part, torch.zeros(len(part), dtype=torch.long)).cpu()
         return part - said if game is cycle else -said  # elsewhere a branch is a change, not an image
 
-    return Fitted({"": lambda whole: torch.cat([removed(part) for part in whole.split(32)])}, facts)
+    def over_mirrors(whole: Tensor) -> Tensor:
+        """The mean over the mirror images that acdm takes images apart together with."""
+        views = [
+            torch.cat([removed(part) for part in whole.flip(axes).split(32)]).flip(axes)
+            for axes in mirrors(images.config)
+        ]
+        return torch.stack(views).mean(dim=0)
+
+    return Fitted({"": over_mirrors}, facts)
+
+
+def wider(network: Network) -> Network:
+    """One branch in place of several, `WIDER` than one of them."""
+    widths = {name: round(WIDER * getattr(network, name)) for name in ("width", "max_width")}
+    return network.model_copy(update={"branches": 1, **widths})
 
 
 def _generator(branches: Branches, precision: str) -> Generator:

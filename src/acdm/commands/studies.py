@@ -41,7 +41,7 @@ def bench(
         for cell, reason in run_study(study, root, folder, _command(), watcher):
             if reason:
                 reasons[str(cell)] = reason
-            table = write_tables(study, folder, reasons)
+            table = write_tables(study, root, folder, reasons)
     print(table)
     print(f"written to {folder}: bench.csv, curves.csv, table.md, curves.html, and the runs")
     if reasons:
@@ -93,12 +93,19 @@ def compare(
     wanted = METHODS[1:] if baselines is None else baselines.split(",")
     methods = [name for name in (*(() if runs else METHODS[:1]), *wanted) if name]
     options = {key: value for key, value in (("size", size), ("seed", seed)) if value is not None}
+    reasons: dict[str, str] = {}
     with watching() as watcher:
         field = enter([data], split, preset, options, minutes, watcher)
-        for name in measure(field, runs or [], methods, out, _command(), watcher):
-            watcher.say(f"{name}: done")
-    print((out / "table.md").read_text(encoding="utf-8").rstrip())
-    print(f"written to {out}: compare.csv, table.md, pictures.png")
+        for name, reason in measure(field, runs or [], methods, out, _command(), watcher):
+            watcher.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
+            if reason:
+                reasons[name] = reason
+    if (out / "table.md").is_file():
+        print((out / "table.md").read_text(encoding="utf-8").rstrip())
+        print(f"written to {out}: compare.csv, table.md, pictures.png")
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        raise PartialError(f"{len(reasons)} methods failed, first {name}: {reason}")
 
 
 def _command() -> str:

@@ -22,10 +22,12 @@ class Look:
     Attributes:
         psnr: mean, in dB.
         variety: deviation of reconstructions from image to image, as a share of that of the images.
+        change: mean |x_st - x_hat|, by which the swap changes images.
     """
 
     psnr: float
     variety: float
+    change: float
 
 
 @dataclass

@@ -80,8 +80,13 @@ def _step_that_fits(
         try:
             return step(players, *images, index, config, world), config
         except (RuntimeError, MemoryError) as error:
-            if not _lacks_memory(error) or world.size > 1:
+            if not _lacks_memory(error):
                 raise
+        if world.size > 1:
+            raise OutOfMemoryError(
+                f"memory does not suffice at step {index + 1}; set 'accumulate: {2 * config.parts}' by --config, or try"
+                " --network.recompute, a smaller --size or fewer --branches"
+            )
         parts = 2 * config.parts
         if config.batch % parts:
             raise OutOfMemoryError(
@@ -107,17 +112,20 @@ def rate(index: int, steps: int, options: Optimiser) -> float:
 
 
 @torch.no_grad()
-def look(players: Players, x: Tensor, y: Tensor, config: Config) -> Look:
-    """What the averaged branches make of images (n, C, S, S) they never trained on, own class."""
+def look(players: Players, x: Tensor, y: Tensor, config: Config) -> tuple[Look, Tensor]:
+    """What the averaged branches make of images (n, C, S, S) they never trained on, and the swapped images."""
     device = next(players.branches.parameters()).device
-    parts = []
+    parts, swapped = [], []
     for images, labels in zip(x.split(32), y.split(32), strict=True):
+        labels = labels.to(device)
         with autocast(device, config.precision):
-            (psi,) = players.average(images.to(device), labels.to(device))
+            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
         parts.append(compose(psi).cpu())
-    x_hat = torch.cat(parts)
+        swapped.append(compose(psi_st).cpu())
+    x_hat, x_st = torch.cat(parts), torch.cat(swapped)
     spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
-    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9))
+    change = float((x_st - x_hat).abs().mean())
+    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
 
 
 def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:

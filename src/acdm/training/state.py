@@ -18,9 +18,11 @@ from torch.optim import Optimizer
 
 from acdm.errors import CheckpointError, DivergedError
 from acdm.files import parse_json, write_bytes
+from acdm.training.choice import Choice
 from acdm.training.step import Players
 
 KEEP = 2
+MODULE = "module."  # before the names of what is averaged
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -31,6 +33,24 @@ def save_players(folder: Path, players: Players, step: int) -> Path:
     for old in checkpoints(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
+
+
+def save_chosen(path: Path, players: Players, step: int, choice: Choice) -> None:
+    """The averaged branches alone, which draw the maps, and what they were chosen by."""
+    tensors = {name.removeprefix(MODULE): t for name, t in players.average.state_dict().items() if MODULE in name}
+    write_tensors(path, tensors, {"kind": "chosen", "step": step, "choice": vars(choice)})
+
+
+def load_choice(path: Path) -> tuple[int, Choice]:
+    """The step that `save_chosen` wrote, and what has been seen until then; 0 and nothing where there is no such file.
+
+    Raises:
+        CheckpointError: when the file is damaged.
+    """
+    if not path.is_file():
+        return 0, Choice()
+    about = read_tensors(path, "chosen")[1]
+    return int(about["step"]), Choice(**about["choice"])
 
 
 def insist_finite(players: Players, step: int) -> None:

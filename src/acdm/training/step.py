@@ -33,6 +33,7 @@ class Players:
     average: AveragedModel  # EMA of the branches, which inference uses
     generator_optimiser: Adam
     critic_optimiser: Adam
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
         AveragedModel(branches, multi_avg_fn=_ema(o.ema)),
         Adam(branches.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
         Adam(discriminator.parameters(), o.critic_lr, o.betas, weight_decay=o.weight_decay, fused=True),
+        classes,
     )
 
 

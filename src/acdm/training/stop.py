@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+STOPPING = {signal.SIGINT, signal.SIGTERM}
+
 
 @dataclass
 class Stop:
@@ -27,7 +29,8 @@ def listening() -> Iterator[Stop]:
 
     def note(signum: int, frame: FrameType | None) -> None:
         stop.signum = signum
-        restore()
+        for number in STOPPING & previous.keys():
+            signal.signal(number, previous[number])
 
     def remember(signum: int, frame: FrameType | None) -> None:
         stop.save = True
@@ -37,7 +40,7 @@ def listening() -> Iterator[Stop]:
             signal.signal(number, handler)
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             previous[number] = signal.signal(number, note)  # type: ignore[assignment]
         previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, remember)  # type: ignore[assignment]
     except ValueError:

@@ -3,7 +3,8 @@
 (() => {
   const element = (id) => document.getElementById(id);
   const token = location.hash.slice(1);
-  let last = null;
+  const MOST = 25 << 20;  // bytes, as the server says, too
+  let asked = null, last = null;  // the file that was sent last, and the one that is shown
 
   function say(words, wrong = false) {
     element("said").textContent = words;
@@ -12,9 +13,13 @@
 
   async function takeApart(file) {
     if (!file) return;
-    last = file;
+    if (file.size > MOST) {
+      say(`${file.name}: more than ${MOST >> 20} MB: use 'acdm map'`, true);
+      return;
+    }
+    asked = file;
     say(`taking ${file.name} apart …`);
-    const headers = { Token: token, Label: element("label").value };
+    const headers = { Token: token, Label: encodeURIComponent(element("label").value) };
     let answer;
     try {
       answer = await fetch("/take-apart", { method: "POST", headers, body: file });
@@ -26,6 +31,7 @@
       say(`${file.name}: ${await answer.text()}`, true);
       return;
     }
+    last = file;
     const { gallery, label, other, regions, strip } = await answer.json();
     element("shown").hidden = false;
     explore(gallery);
@@ -48,7 +54,7 @@
   }
 
   element("file").addEventListener("change", () => takeApart(element("file").files[0]));
-  element("label").addEventListener("change", () => takeApart(last));
+  element("label").addEventListener("change", () => takeApart(asked));
   element("save").addEventListener("click", save);
   ["dragover", "dragleave", "drop"].forEach((kind) => element("drop").addEventListener(kind, (event) => {
     event.preventDefault();

@@ -13,6 +13,7 @@ from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
+from urllib.parse import unquote
 
 from acdm.config import DEFAULT_MAP
 from acdm.decompose import Decomposer
@@ -91,8 +92,8 @@ class Page(ThreadingHTTPServer):
         Raises:
             DataError: when it is no image of this run's kind, or there is no such class.
         """
-        pixels = decode(content, self.decomposer.reading)
         with self.working:
+            pixels = decode(content, self.decomposer.reading)
             d = self.decomposer.take_apart(Picture(pixels, None, None), label, "the image")
             found = segment(d.maps()[DEFAULT_MAP])
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
@@ -123,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(404, "nothing here")
 
     def do_POST(self) -> None:
-        """`/take-apart`, the image as the body, its class in the header Label."""
+        """`/take-apart`, the image as the body, its class, quoted as in addresses, in the header Label."""
         length = self.headers.get("Content-Length", "")
         token = self.headers.get("Token", "")
         if not self._from_here() or not secrets.compare_digest(token.encode(), self.server.token.encode()):
@@ -138,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(503, "busy; try again")
         else:
             try:
-                self._answer(self.rfile.read(int(length)), self.headers.get("Label") or None)
+                self._answer(self.rfile.read(int(length)), unquote(self.headers.get("Label", "")) or None)
             finally:
                 self.server.waiting.release()
 
@@ -147,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             told = json.dumps(self.server.take_apart(content, label), allow_nan=False).encode()
         except AcdmError as error:
             self._say(422, str(error))
+        except Exception:  # a weakness of ours: the page says so, and the server stays up
+            self._say(500, "this image could not be taken apart; please report it")
         else:
             self._send(200, "application/json", told)
 
