@@ -13,7 +13,8 @@ import torch
 from acdm.training.state import read_tensors
 from end_to_end.small import SMALL
 
-PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\nchoose: false\n"  # eq. (7) pools over the images it sees at once
+# eq. (7) pools over the images it sees at once
+PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\nchoose: false\n"
 
 
 def command(toy, run, config, *options):
