@@ -3,7 +3,7 @@ import torch
 
 from acdm.compose import compose
 from acdm.config import Network, build
-from acdm.decompose import Decomposer, _mirrors
+from acdm.decompose import Decomposer, mirrors
 from acdm.model.branches import Branches
 
 
@@ -28,13 +28,13 @@ def test_a_mirrored_image_has_mirrored_branches(branches, axes):
 
 
 def test_images_are_mirrored_as_in_training():
-    def mirrors(**options):
-        return _mirrors(build("tiny", options))
+    def of(**options):
+        return mirrors(build("tiny", options))
 
     both = {"flip_horizontal": True, "flip_vertical": True}
-    assert mirrors(augment=both) == mirrors(augment={"flip_horizontal": True}) == ((), (-1,))
-    assert mirrors(augment={"flip_vertical": True}) == ((), (-2,))
-    assert mirrors() == mirrors(augment=both, mirror=False) == ((),)
+    assert of(augment=both) == of(augment={"flip_horizontal": True}) == ((), (-1,))
+    assert of(augment={"flip_vertical": True}) == ((), (-2,))
+    assert of() == of(augment=both, mirror=False) == ((),)
 
 
 def test_bf16_draws_what_fp32_draws(branches):

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from acdm.errors import ConfigError
+from acdm.errors import ConfigError, InterruptedTrainingError
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,8 @@ def joined(device: str) -> Iterator[World]:
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
+    except InterruptedTrainingError:
+        dist.barrier()  # all of them raise it; who left first would break the others' connections
+        raise
     finally:
         dist.destroy_process_group()

@@ -333,6 +333,7 @@ def test_what_is_no_run_is_said(two_folders, run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "broken")
     for path in (tmp_path / "broken/checkpoints").iterdir():
         path.write_bytes(b"not one")
+    (tmp_path / "broken/chosen.safetensors").unlink(missing_ok=True)
     code, text = fails(capsys, "map", tmp_path / "broken", two_folders[0], "-o", tmp_path / "out")
     assert code == 2
     assert "not an acdm checkpoint" in text
