@@ -1,5 +1,6 @@
 """The command line: parse, call, print.  torch is imported inside the commands, so that help and errors are quick."""
 
+import os
 import shlex
 import sys
 from contextlib import nullcontext
@@ -28,6 +29,7 @@ from acdm.config import (
     sentence,
 )
 from acdm.errors import AcdmError, ConfigError, DataError
+from acdm.launch import launch, launched
 from acdm.memory import keep_memory
 
 app = App(
@@ -226,8 +228,6 @@ def train(
     config
         YAML file of options; the command line wins over it.
     """
-    from acdm.launch import launch, launched
-
     if devices * nodes > 1 and not launched():
         if out is None:
             raise ConfigError("several processes train one run: name its folder with -o")
@@ -290,4 +290,9 @@ def _command() -> str:
 
 
 def entry() -> None:
-    sys.exit(main())
+    code = main()
+    if launched():  # one of several: threads of their connections may abort a process that ends in good order
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

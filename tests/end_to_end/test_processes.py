@@ -83,7 +83,7 @@ def test_a_signal_to_all_saves_once_and_ends_all(toy, alone, tmp_path, number, c
         time.sleep(0.02)
     os.killpg(process.pid, number)  # the launcher passes it on, once
     _, said = process.communicate(timeout=120)
-    assert (process.returncode, said.count("--resume")) == (code, 2), "each says it"
+    assert (process.returncode, said.count("--resume")) == (code, 2), said[-3000:]
     assert len(list((run / "checkpoints").iterdir())) >= 1
     assert "Traceback" not in said
 
