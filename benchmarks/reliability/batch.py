@@ -33,8 +33,7 @@ def main(run: Path, count: int = 1000, kills: int = 10) -> None:
             Image.fromarray(rng.integers(0, 256, (size, size), np.uint8)).save(file)
             if number % BAD == 0:
                 file.write_bytes(file.read_bytes()[:200])
-        acdm_ = [sys.executable, "-c", "from acdm.cli import entry; entry()"]
-        command = [*acdm_, "map", str(run), str(images), "-o", str(out)]
+        command = [sys.executable, "-m", "acdm", "map", str(run), str(images), "-o", str(out)]
         for _ in range(kills):
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             before = len(list(out.glob("*"))) if out.exists() else 0

@@ -18,7 +18,7 @@ OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "
 
 
 def trial(toy: Path, run: Path) -> str:
-    command = [sys.executable, "-c", "from acdm.cli import entry; entry()", "train", str(toy), "-o", str(run), *OPTIONS]
+    command = [sys.executable, "-m", "acdm", "train", str(toy), "-o", str(run), *OPTIONS]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     while all(process.poll() is None for process in both):
         time.sleep(0.02)

@@ -19,16 +19,11 @@ from acdm.config import build
 from acdm.data.batches import Batches
 from acdm.data.synthetic import write_synthetic
 from acdm.maps import map_folder
-from acdm.memory import keep_memory
+from acdm.memory import keep_memory, resident
 from acdm.training.loop import train
 from acdm.training.step import assemble
 
 NETWORK = {"branches": 3, "width": 8, "max_width": 8, "critic_width": 8, "critic_max_width": 16}
-
-
-def resident() -> int:
-    """Bytes, of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def descriptors() -> int:
@@ -44,13 +39,13 @@ class Watch:
     def __call__(self, done: int) -> None:
         if done > self.total / 10 and done % 10 == 0:
             self.at.append(done)
-            self.bytes.append(resident())
+            self.bytes.append(resident() * 2**20)
             self.open.append(descriptors())
 
     def __str__(self) -> str:
         slope = np.polyfit(self.at, self.bytes, 1)[0]
         files = f"{self.open[0]} descriptors, {self.open[-1]} at the end"
-        return f"{slope:.0f} bytes a step; {files}; {self.bytes[-1] >> 20} MB"
+        return f"{slope:.0f} bytes a step; {files}; {self.bytes[-1] / 2**20:.0f} MB"
 
 
 def main(steps: int = 10_000, images: int = 10_000) -> None:

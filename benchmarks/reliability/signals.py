@@ -24,7 +24,7 @@ CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 def trial(number: int, toy: Path, run: Path, rng: np.random.Generator) -> tuple[bool, float]:
     """Whether a signalled training ended as promised, and seconds from the signal to the end."""
-    command = [sys.executable, "-c", "from acdm.cli import entry; entry()", "train", str(toy), "-o", str(run), *OPTIONS]
+    command = [sys.executable, "-m", "acdm", "train", str(toy), "-o", str(run), *OPTIONS]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (run / "metrics.csv").exists():
         time.sleep(0.01)

@@ -19,7 +19,7 @@ from acdm.assess import assess
 from acdm.config import MAPS
 from acdm.data.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
-from acdm.files import parse_json, write_json, write_text
+from acdm.files import says, write_json, write_text
 from acdm.session import Watcher
 from acdm.start import start
 from acdm.study import Cell, Drawn, Study, cells
@@ -134,14 +134,7 @@ def _run_cell(cell: Cell, folder: Path, study: Study, command: str, watcher: Wat
 
 
 def _insist_same(cell: Cell, split: str) -> None:
-    file = cell.folder / "cell.json"
-    try:
-        same = parse_json(file.read_text(encoding="utf-8")) == cell.asked(split)
-    except FileNotFoundError:
-        return
-    except ValueError:
-        same = False
-    if not same:
+    if says(cell.folder / "cell.json", cell.asked(split)) is False:
         raise ConfigError(f"{cell.folder}: was run with other options; take another folder with -o, or remove it")
 
 

@@ -1,7 +1,6 @@
 """The command line: parse, call, print.  torch is imported inside the commands, so that help and errors are quick."""
 
 import os
-import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from cyclopts.validators import Number
 from pydantic import ValidationError
 
 import acdm
+from acdm.commands import Out, typed
 from acdm.commands.data import data
 from acdm.commands.images import map_, segment
 from acdm.commands.runs import env, evaluate, export, info, report, ui
@@ -28,8 +28,8 @@ from acdm.config import (
     read_yaml,
     sentence,
 )
-from acdm.errors import AcdmError, ConfigError, DataError
-from acdm.launch import launch, launched
+from acdm.errors import AcdmError, DataError
+from acdm.launch import insist_named, launch, launched
 from acdm.memory import keep_memory
 
 app = App(
@@ -44,7 +44,6 @@ app.command(map_, name="map")
 for command in (segment, evaluate, report, ui, export, info, env, bench, compare):
     app.command(command)
 app.register_install_completion_command(help="Have the shell complete commands and options.")
-Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 
 @app.command
@@ -64,7 +63,7 @@ def demo(out: Out = None, *, minutes: float = 3.0, seed: int = 0) -> None:
     from acdm.screen import watching
 
     with watching() as watcher:
-        report, lines = run_demo(out, minutes, seed, _command(), watcher)
+        report, lines = run_demo(out, minutes, seed, typed(), watcher)
     for line in lines:
         print(line)
     print(f"look at {report}")
@@ -229,8 +228,7 @@ def train(
         YAML file of options; the command line wins over it.
     """
     if devices * nodes > 1 and not launched():
-        if out is None:
-            raise ConfigError("several processes train one run: name its folder with -o")
+        insist_named(out)
         sys.exit(launch(sys.argv[1:], devices, nodes))
     from acdm.screen import watching
     from acdm.session import Watcher
@@ -250,7 +248,7 @@ def train(
     if branches is not None:
         options = overlay(options, {"network": {"branches": branches}})
     with watching() if leads() else nullcontext(Watcher()) as watcher:
-        run = start(data, out, preset, options, _command(), positive=positive, resume=resume, watcher=watcher)
+        run = start(data, out, preset, options, typed(), positive=positive, resume=resume, watcher=watcher)
     where = " ".join(map(str, data))
     if leads():
         print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")
@@ -283,10 +281,6 @@ def _words(error: CycloptsError) -> str:
         section = error.argument.name if error.argument else ""
         return sentence(error.__cause__, section.lstrip("-"))
     return str(error)
-
-
-def _command() -> str:
-    return shlex.join(["acdm", *sys.argv[1:]])
 
 
 def entry() -> None:

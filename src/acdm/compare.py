@@ -14,11 +14,11 @@ from acdm.contest import METHODS, Field, Outcome, Scores, measure
 from acdm.decompose import load
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError
 from acdm.figure import compared
-from acdm.files import parse_json, write_bytes, write_json, write_text
+from acdm.files import parse_json, says, write_bytes, write_json, write_text
 from acdm.images.grid import extra
 from acdm.images.write import npz, png
 from acdm.session import Watcher
-from acdm.tables import csv_text, markdown
+from acdm.tables import csv_text, figure, markdown
 from acdm.truth import Truth
 
 FIGURES = (
@@ -77,15 +77,10 @@ def _measured(file: Path, run: Path | None) -> bool:
 
 
 def _insist_same(out: Path, asked: dict[str, Any]) -> None:
-    file = out / "asked.json"
-    try:
-        same = parse_json(file.read_text(encoding="utf-8")) == asked
-    except FileNotFoundError:
-        write_json(file, asked)
-        return
-    except ValueError:
-        same = False
-    if not same:
+    same = says(out / "asked.json", asked)
+    if same is None:
+        write_json(out / "asked.json", asked)
+    if same is False:
         raise ConfigError(f"{out}: holds another comparison; take another folder with -o")
 
 
@@ -121,10 +116,6 @@ def _write_tables(out: Path, names: Sequence[str], truth: Truth, shown: Sequence
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The figures people ask for first, the highest AUPRC first."""
-
-    def figure(value: float | None, digits: int = 3) -> str:
-        return "–" if value is None else f"{value:.{digits}f}"
-
     lines = []
     for row in sorted(rows, key=lambda row: -(row["auprc"] or 0)):
         interval = f"{figure(row['auprc'])} ({figure(row['auprc_low'], 2)}–{figure(row['auprc_high'], 2)})"

@@ -1,7 +1,7 @@
 """What methods compete on, and how each of them is measured: the same images, minutes, and way from maps to figures."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from acdm.baselines.translation import additive, cycle, fit_translation, fixed_p
 from acdm.baselines.trivial import fit_trivial
 from acdm.calibrate import calibrate_like_residual, some_of_each
 from acdm.calibration import Calibration
+from acdm.config import Network
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.decompose import Decomposer, load, squares
@@ -41,11 +42,15 @@ BASELINES: dict[str, Fit] = {
     "additive": partial(fit_translation, game=additive),
     "fixed-point": partial(fit_translation, game=fixed_point),
 }
-TRAINED: dict[str, dict[str, Any]] = {
-    "acdm": {},
+TRAINED: dict[str, Callable[[Network], dict[str, Any]]] = {  # options, by the networks that acdm is trained with
+    "acdm": lambda network: {},
     # the branch is the image, so nothing of it is rare; StarGAN v2 compares with real images
-    "one-branch": {"loss": {"sparse": 0, "mismatch": 0, "adv": 1}, "judged": "swapped"},
-    "two-branches": {"network": {"branches": 2}},
+    "one-branch": lambda network: {
+        "network": wider(network).model_dump(),
+        "loss": {"sparse": 0, "mismatch": 0, "adv": 1},
+        "judged": "swapped",
+    },
+    "two-branches": lambda network: {"network": {"branches": 2}},
 }
 METHODS = (*TRAINED, *BASELINES)
 SHOWN = (6, 2)  # positive and negative test images in the pictures, drawn by chance
@@ -60,9 +65,7 @@ class Field:
     Attributes:
         dataset, truth: test images among them.
         images: what baselines learn from.
-        size: side of the squares that networks see.
         folders, preset, options: as for `acdm.start.start`.
-        minutes: that each may take to learn.
         shown: test images in the pictures.
         asked: what an output folder remembers.
     """
@@ -70,13 +73,21 @@ class Field:
     dataset: Dataset
     truth: Truth
     images: Images
-    size: int
     folders: Sequence[Path]
     preset: str | None
     options: dict[str, Any]
-    minutes: float
     shown: list[int]
     asked: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Side of the squares that networks see."""
+        return self.images.config.size
+
+    @property
+    def minutes(self) -> float:
+        """That each may take to learn."""
+        return float(self.options["minutes"])
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ def enter(
     chosen = [rng.permutation(truth.only(name))[:n] for name, n in zip(dataset.classes[::-1], SHOWN, strict=True)]
     shown = [int(i) for i in np.concatenate(chosen)]
     asked = {"data": [str(path.resolve()) for path in folders], "split": split, "preset": preset, "options": options}
-    return Field(dataset, truth, images, config.size, folders, preset, options, minutes, shown, asked)
+    return Field(dataset, truth, images, folders, preset, options, shown, asked)
 
 
 def measure(name: str, run: Path | None, field: Field, out: Path, command: str, watcher: Watcher) -> Outcome:
@@ -114,9 +125,7 @@ def measure(name: str, run: Path | None, field: Field, out: Path, command: str, 
         return _of_baseline(BASELINES[name], field)
     if run is None:
         run = out / "runs" / name
-        options = {**field.options, **TRAINED[name]}
-        if name == "one-branch":
-            options["network"] = wider(field.images.config.network).model_dump()
+        options = {**field.options, **TRAINED[name](field.images.config.network)}
         begun = (run / "env.json").is_file()
         start(field.folders, run, field.preset, options, command, resume=begun, watcher=watcher)
     return _of_run(Run.open(run), field)

@@ -4,7 +4,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -204,6 +204,12 @@ def _drawing(run: Run) -> tuple[Path, dict[str, Tensor]]:
     tensors, _ = read_tensors(checkpoint, "training")
     prefix = f"average.{MODULE}"
     return checkpoint, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def over_mirrors(draw: Callable[[Tensor], Tensor], x: Tensor, axes: Sequence[tuple[int, ...]]) -> Tensor:
+    """The mean of what is drawn of images (B, C, H, W) and of their mirror images, turned back (..., H, W)."""
+    views = [draw(x.flip(mirror)).flip(mirror) if mirror else draw(x) for mirror in axes]
+    return torch.stack(views).mean(dim=0)
 
 
 def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:

@@ -14,15 +14,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from acdm.compose import compose
-from acdm.decompose import Decomposer
+from acdm.decompose import Decomposer, over_mirrors
+from acdm.decomposition import network_maps
 from acdm.files import write_bytes, write_json
 from acdm.images.grid import extra
 
 Kind = Literal["onnx", "torch"]
 
 OPSET = 18
-INPUTS, OUTPUTS = ("x", "y"), ("psi", "psi_other", "residual")
+INPUTS = {"x": "float32 (B, C, H, W), pixels in [-1, 1]", "y": "int64 (B,), index of the class"}
+OUTPUTS = {
+    "psi": "float32 (B, N, C, H, W), branches under y; psi[:, 0] is the paper's map",
+    "psi_other": "float32 (B, N, C, H, W), branches under the other class",
+    "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class",
+}
 MOST = 4096  # rows and columns that the exported program promises to take
 
 
@@ -38,25 +43,15 @@ class Portable(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, C, H, W), y (B,) -> psi and psi_other (B, N, C, H, W), residual (B, C, H, W)."""
         other = (y + 1) % self.classes
-        psi, psi_other = self._split(x, y, other)
-        negative = torch.where((y == 0)[:, None, None, None], compose(psi), compose(psi_other))
-        return psi, psi_other, x - negative
+        psi, psi_other = over_mirrors(lambda view: self._branches_of(view, y, other), x, self.mirrors)
+        return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
 
-    def _split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean over mirror images."""
-        views = [self._branches_of(x.flip(axes) if axes else x, y, other) for axes in self.mirrors]
-        turned = [
-            tuple(psi.flip(axes) if axes else psi for psi in view)
-            for view, axes in zip(views, self.mirrors, strict=True)
-        ]
-        own, swapped = (torch.stack(same).mean(dim=0) for same in zip(*turned, strict=True))
-        return own, swapped
-
-    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:
+        """Both, (2, B, N, C, H, W)."""
         features = self.branches.encoder(x)
         n, c = self.branches.branches, self.branches.channels
-        own, swapped = (self.branches.decoder(features, self.branches.mapping(k)) for k in (y, other))
-        return own.unflatten(1, (n, c)), swapped.unflatten(1, (n, c))
+        both = [self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)]
+        return torch.stack(both)
 
 
 def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
@@ -88,12 +83,8 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
     """What a user of the exported file has to know."""
     return {
         "format": 1,
-        "inputs": {"x": "float32 (B, C, H, W), pixels in [-1, 1]", "y": "int64 (B,), index of the class"},
-        "outputs": {
-            "psi": "float32 (B, N, C, H, W), branches under y; psi[:, 0] is the paper's map",
-            "psi_other": "float32 (B, N, C, H, W), branches under the other class",
-            "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class",
-        },
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
         "classes": list(decomposer.classes),
         "channels": decomposer.branches.channels,
         "branches": decomposer.branches.branches,

@@ -62,6 +62,16 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def says(path: Path, content: Any) -> bool | None:
+    """Whether a JSON file says just that; None where there is no file."""
+    try:
+        return bool(parse_json(path.read_text(encoding="utf-8")) == content)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return False
+
+
 def append_line(path: Path, line: str) -> None:
     """Add one line to a log; a log may lose its last line in a crash, never an earlier one."""
     try:

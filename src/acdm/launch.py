@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from acdm.errors import ConfigError
 
@@ -22,6 +23,12 @@ SAVING, FAILED = 30.0, 5.0  # seconds that the others have to end by themselves,
 def launched() -> bool:
     """Whether this process is one of several already."""
     return "WORLD_SIZE" in os.environ
+
+
+def insist_named(out: Path | None) -> None:
+    """Raises ConfigError where several processes would each choose a run folder."""
+    if out is None:
+        raise ConfigError("several processes train one run: name its folder with -o")
 
 
 def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:

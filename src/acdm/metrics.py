@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import find_objects, label, uniform_filter
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
@@ -16,6 +16,7 @@ Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 Box = tuple[int, int, int, int]  # first row, first column, one past the last row, one past the last column
 
+WINDOW = 9  # pixels, of the local deviation that maps are compared with
 LEVELS = 1000  # thresholds of PxAP, as the WSOL evaluation uses
 
 
@@ -127,6 +128,12 @@ def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
         if mask.any() and positive.sum() > 0:
             shares.append(positive[mask].sum() / positive.sum())
     return float(np.mean(shares)) if shares else np.nan
+
+
+def local_deviation(grey: Floats, window: int) -> Floats:
+    """Standard deviation around each pixel of (..., H, W), in squares of `window` pixels."""
+    first, second = (uniform_filter(values, window, axes=(-2, -1)) for values in (grey, grey**2))
+    return np.asarray(np.sqrt(np.maximum(second - first**2, 0)))
 
 
 def boxes_of(mask: Bools, min_area: int = 1) -> list[Box]:

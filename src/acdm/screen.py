@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acdm.session import Progress as Training
 from acdm.session import Watcher
+from acdm.tables import figure
 
 PLAIN_EVERY = 100  # steps between two lines of a log file
 
@@ -47,16 +48,14 @@ def table(results: dict[str, Any]) -> str:
     """The figures people ask for first, with the trivial scores beside them."""
     lines = [f"{'':>10} {'AUPRC':>7} {'best IoU':>9} {'IoU':>7} {'Dice':>7}  rule"]
     for name, m in results["maps"].items():
-        figures = (m["auprc"], m["best_iou"], m["iou"], m["dice"])
-        lines.append(
-            f"{name:>10} {_n(figures[0]):>7} {_n(figures[1]):>9} {_n(figures[2]):>7} {_n(figures[3]):>7}  {m['rule']}"
-        )
-    trivial = " · ".join(f"{name} {_n(value)}" for name, value in results["trivial"].items())
+        auprc, best_iou, iou, dice = (figure(m[key]) for key in ("auprc", "best_iou", "iou", "dice"))
+        lines.append(f"{name:>10} {auprc:>7} {best_iou:>9} {iou:>7} {dice:>7}  {m['rule']}")
+    trivial = " · ".join(f"{name} {figure(value)}" for name, value in results["trivial"].items())
     c, r = results["classes"], results["reconstruction"]
     lines.append(f"without learning, AUPRC: {trivial}")
     lines.append(
-        f"PSNR {r['psnr_mean']:.1f} dB · swap accuracy {_n(c['swap_accuracy'])} · judge {_n(c['judge_accuracy'])}"
-        f" · common gap {_n(results['branches']['common_gap'], 4)}"
+        f"PSNR {r['psnr_mean']:.1f} dB · swap accuracy {figure(c['swap_accuracy'])}"
+        f" · judge {figure(c['judge_accuracy'])} · common gap {figure(results['branches']['common_gap'], 4)}"
     )
     return "\n".join(lines)
 
@@ -78,7 +77,3 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[facts]}"), console=console, disable=not console.is_terminal,
     )  # fmt: skip
-
-
-def _n(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

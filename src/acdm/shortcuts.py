@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from acdm.images.frame import Frame
 from acdm.images.raw import Array
+from acdm.metrics import local_deviation
 
 Vector = NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def traits(image: Array, path: Path) -> dict[str, Vector]:
     grey = image.mean(axis=0)
     mean = image.mean(axis=(1, 2))
     down, across = np.abs(np.diff(grey, axis=0)).mean(), np.abs(np.diff(grey, axis=1)).mean()
-    local = np.sqrt(np.maximum(uniform_filter(grey**2, 5) - uniform_filter(grey, 5) ** 2, 0)).mean()
+    local = local_deviation(grey, 5).mean()
     fine = np.abs(grey - uniform_filter(grey, 3)).mean()
     square = Frame.of(image.shape, GRID).enter(torch.from_numpy(grey[None]))[0]
     values = {

@@ -12,7 +12,7 @@ from acdm.device import automatic_device
 from acdm.errors import ConfigError
 from acdm.fit import fit
 from acdm.intake import automatic_size
-from acdm.launch import launched
+from acdm.launch import insist_named, launched
 from acdm.resolve import resolve
 from acdm.run import Run, insist_free, next_folder
 from acdm.session import Watcher
@@ -51,9 +51,9 @@ def start(
             raise ConfigError("--resume: name the run folder with -o")
         begun = Run.open(out)
         seed, positive = begun.config().seed, begun.read_json("data.json")["positive"]
-    elif out is None and launched():
-        raise ConfigError("several processes train one run: name its folder with -o")
-    elif out is not None and leads():
+    elif launched():
+        insist_named(out)
+    if not resume and out is not None and leads():
         insist_free(out)
     dataset = load_dataset(folders, positive, seed)
     path = out or next_folder(dataset.root.resolve().name)

@@ -14,6 +14,11 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
+def figure(value: float | None, digits: int = 3) -> str:
+    """A figure as people read it; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """A table with columns of one width, as it reads well in a terminal, too; `rows` as for `csv_text`."""
     lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from acdm import metrics
 from acdm.data.dataset import Dataset, Item
@@ -82,7 +81,7 @@ def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
     chosen = truth.scored(positive)
     grey = [truth.images[i].mean(axis=0) for i in chosen]
     masks = truth.pooled([truth.masks[i] for i in chosen], chosen)
-    deviation = [np.sqrt(np.maximum(uniform_filter(g**2, 9) - uniform_filter(g, 9) ** 2, 0)) for g in grey]
+    deviation = [metrics.local_deviation(g, metrics.WINDOW) for g in grey]
     flat = truth.pooled(grey, chosen)
     return {
         "brightness": metrics.auprc(flat, masks),

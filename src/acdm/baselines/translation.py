@@ -20,10 +20,10 @@ from acdm.baselines.interface import Fitted, Images
 from acdm.compose import compose
 from acdm.config import Config, Network, build
 from acdm.data.batches import Batches
-from acdm.decompose import mirrors
+from acdm.decompose import mirrors, over_mirrors
 from acdm.device import autocast, automatic_device, channels_last
 from acdm.model.branches import Branches
-from acdm.training.loop import MEASURED, rate, steps_for
+from acdm.training.loop import MEASURED, set_rate, steps_for
 from acdm.training.step import Players, assemble
 
 OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}
@@ -69,15 +69,10 @@ def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fi
         said = g(part, torch.zeros(len(part), dtype=torch.long)).cpu()
         return part - said if game is cycle else -said  # elsewhere a branch is a change, not an image
 
-    def over_mirrors(whole: Tensor) -> Tensor:
-        """The mean over the mirror images that acdm takes images apart together with."""
-        views = [
-            torch.cat([removed(part) for part in whole.flip(axes).split(32)]).flip(axes)
-            for axes in mirrors(images.config)
-        ]
-        return torch.stack(views).mean(dim=0)
+    def draw(whole: Tensor) -> Tensor:
+        return torch.cat([removed(part) for part in whole.split(32)])
 
-    return Fitted({"": over_mirrors}, facts)
+    return Fitted({"": lambda x: over_mirrors(draw, x, mirrors(images.config))}, facts)
 
 
 def wider(network: Network) -> Network:
@@ -105,11 +100,7 @@ def _train(players: Players, game: Game, batches: Batches, config: Config, minut
     while step < steps and time.perf_counter() - began < 60 * minutes:
         started = time.perf_counter()
         _, x, y = batches.at(step)
-        for optimiser, lr in (
-            (players.generator_optimiser, config.optimiser.lr),
-            (players.critic_optimiser, config.optimiser.critic_lr),
-        ):
-            optimiser.param_groups[0]["lr"] = lr * rate(step, steps, config.optimiser)
+        set_rate(players, step, steps, config.optimiser)
         _step(players, game(g, x, y), (x, y), config, step % config.optimiser.r1_every == 0)
         step += 1
         if step > MEASURED[0]:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import acdm
+from acdm.commands import NeededOut
 from acdm.config import DEFAULT_MAP, MapName
 from acdm.errors import ConfigError, PartialError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 RunFolder = Annotated[Path, Parameter(help="Run folder.")]
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
-NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's judge decide.")]
 Axis = Annotated[Literal[0, 1, 2], Parameter(help="Along which NIfTI volumes are cut into slices.")]
 Tile = Annotated[

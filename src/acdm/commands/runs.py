@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from acdm.commands import Out
+
 
 def evaluate(
     run: Path,
@@ -64,7 +66,7 @@ def export(
     run: Path,
     *,
     to: Literal["onnx", "torch"] = "onnx",
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out = None,
 ) -> None:
     """Write the networks for other runtimes, with model.json beside them.
 

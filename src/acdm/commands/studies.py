@@ -1,23 +1,20 @@
 """acdm bench, acdm compare: many trainings, side by side."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from acdm.commands import NeededOut, Out, typed
 from acdm.config import Preset
 from acdm.errors import PartialError
-
-OUT = Parameter(name=["--out", "-o"])
 
 
 def bench(
     file: Path,
     *,
-    out: Annotated[Path | None, OUT] = None,
+    out: Out = None,
     root: Path = Path(),
 ) -> None:
     """Run a grid of trainings; the same command goes on where it was cut off.
@@ -38,7 +35,7 @@ def bench(
     study, folder = read_study(file), out or Path("runs") / f"bench-{file.stem}"
     reasons: dict[str, str] = {}
     with watching() as watcher:
-        for cell, reason in run_study(study, root, folder, _command(), watcher):
+        for cell, reason in run_study(study, root, folder, typed(), watcher):
             if reason:
                 reasons[str(cell)] = reason
             table = write_tables(study, root, folder, reasons)
@@ -54,7 +51,7 @@ def compare(
     runs: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     /,
     *,
-    out: Annotated[Path, OUT],
+    out: NeededOut,
     baselines: str | None = None,
     minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
     split: Literal["all", "dev", "final"] = "all",
@@ -96,7 +93,7 @@ def compare(
     reasons: dict[str, str] = {}
     with watching() as watcher:
         field = enter([data], split, preset, options, minutes, watcher)
-        for name, reason in measure(field, runs or [], methods, out, _command(), watcher):
+        for name, reason in measure(field, runs or [], methods, out, typed(), watcher):
             watcher.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
             if reason:
                 reasons[name] = reason
@@ -106,7 +103,3 @@ def compare(
     if reasons:
         name, reason = next(iter(reasons.items()))
         raise PartialError(f"{len(reasons)} methods failed, first {name}: {reason}")
-
-
-def _command() -> str:
-    return shlex.join(["acdm", *sys.argv[1:]])

@@ -52,7 +52,7 @@ def train(
     device = next(players.branches.parameters()).device
     for index in range(start, steps):
         began = time.perf_counter()
-        _set_rate(players, index, steps, config.optimiser)
+        set_rate(players, index, steps, config.optimiser)
         indices, images = _images(batches, index, device)
         batch, lesson = images.split(config.batch)
         alpha = _alpha(config, index).to(device)
@@ -134,7 +134,8 @@ def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: 
     return max(done + 1, done + int(left / seconds_a_step))
 
 
-def _set_rate(players: Players, index: int, steps: int, options: Optimiser) -> None:
+def set_rate(players: Players, index: int, steps: int, options: Optimiser) -> None:
+    """Give both players the rates of a step (`rate`)."""
     share = rate(index, steps, options)
     for optimiser, lr in (
         (players.generator_optimiser, options.lr),

@@ -3,7 +3,7 @@
 (() => {
   const element = (id) => document.getElementById(id);
   const token = location.hash.slice(1);
-  const MOST = 25 << 20;  // bytes, as the server says, too
+  const MOST = Number(document.body.dataset.most);  // bytes
   let asked = null, last = null;  // the file that was sent last, and the one that is shown
 
   function say(words, wrong = false) {

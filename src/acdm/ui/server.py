@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _html(decomposer: Decomposer, name: str) -> bytes:
-    page: str = template("acdm.ui", "page.html").render(name=name, classes=decomposer.classes)
+    page: str = template("acdm.ui", "page.html").render(name=name, classes=decomposer.classes, most=MOST)
     return page.encode()
 
 
