@@ -22,7 +22,7 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         with seen.page.expect_response("**/take-apart") as answer:
             seen.page.select_option("#label", "<b>yes")
         assert answer.value.request.headers["label"] == "%3Cb%3Eyes"
-        seen.page.wait_for_function("document.getElementById('said').textContent.includes('class <b>yes')")
+        seen.page.locator("#said", has_text="class <b>yes").wait_for()
         with seen.page.expect_download() as saved:
             seen.page.click("#save")
         assert saved.value.suggested_filename.startswith("scan-")
