@@ -17,7 +17,7 @@ from skimage.measure import approximate_polygon, find_contours
 from acdm.images.grid import GeoGrid, Grid
 from acdm.regions import Mask, Region
 
-FORMATS = ("coco", "yolo", "label-studio", "cvat", "geojson")
+FORMATS = ("coco", "yolo", "label-studio", "cvat", "geojson", "dicom-seg")
 TOLERANCE = 0.5  # pixels that a polygon may leave the mask's outline
 
 

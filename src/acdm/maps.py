@@ -13,7 +13,7 @@ from acdm.decomposition import Decomposition
 from acdm.figure import overlay, strip, to_pixels
 from acdm.files import write_bytes, write_text
 from acdm.images.grid import GeoGrid
-from acdm.images.medical import nifti
+from acdm.images.nifti import nifti
 from acdm.images.write import geotiff, npy, png
 from acdm.sweep import Job, Outcome, sweep
 from acdm.tables import csv_text

@@ -18,7 +18,8 @@ from acdm.errors import ConfigError, DataError
 from acdm.figure import outlined
 from acdm.files import write_bytes, write_json, write_text
 from acdm.geojson import geojson, square_metres
-from acdm.images.medical import nifti
+from acdm.images.dicom import dicom_seg, is_dicom
+from acdm.images.nifti import nifti
 from acdm.images.read import suffix
 from acdm.images.write import png
 from acdm.regions import cut, painted, regions_of, tidied
@@ -67,11 +68,13 @@ def segment_folder(
 
     Raises:
         DataError: as `sweep`, and when there is no such class.
-        ConfigError: when there is no such rule, or GeoJSON is asked for and no image lies on the earth.
+        ConfigError: when there is no such rule, or a format is asked for that no image allows.
     """
     decomposer.insist_ready(label)
     decomposer.calibration[recipe.map].at(recipe.rule)
     root, paths = find_images(images)
+    if "dicom-seg" in formats and not any(map(is_dicom, paths)):
+        raise ConfigError("--to dicom-seg: no image is a DICOM file, which a segmentation could refer to")
     names = _mask_names([path.relative_to(root).as_posix() for path in paths])
     found: list[Detections] = []
 
@@ -84,6 +87,9 @@ def segment_folder(
             d = decomposer.decompose(path, label)
             segmented = _segment(d, recipe)
             _write_pictures(out, names[name], d.image, segmented)
+            if "dicom-seg" in formats and is_dicom(path):
+                content = dicom_seg(path, segmented.mask, decomposer.classes[1])
+                write_bytes((out / "dicom-seg" / names[name]).with_suffix(".dcm"), content)
             height, width = segmented.mask.shape
             detections, decided = [Detections(name, height, width, segmented.regions, d.grid)], d.label
         found.extend(detections)

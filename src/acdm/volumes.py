@@ -6,7 +6,7 @@ from pathlib import Path
 from acdm.decompose import Decomposer
 from acdm.decomposition import Decomposition
 from acdm.images.grid import VoxelGrid
-from acdm.images.medical import open_nifti
+from acdm.images.nifti import open_nifti
 from acdm.images.read import Picture, choose_bands, suffix
 
 

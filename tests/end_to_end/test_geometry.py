@@ -6,29 +6,19 @@ import json
 import numpy as np
 import pytest
 from extras import installed
+from PIL import Image
 
 from acdm.cli import main
+from end_to_end.small import SMALL
 
-rasterio, nibabel = installed("rasterio"), installed("nibabel")
+rasterio, nibabel, highdicom = installed("rasterio"), installed("nibabel"), installed("highdicom")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("geometry")
     assert main(["toy", str(root / "toy"), "--size", "16", "--train", "40", "--test", "12"]) == 0
-    options = [
-        "--size",
-        "16",
-        "--precision",
-        "fp32",
-        "--network.width",
-        "4",
-        "--network.max-width",
-        "8",
-        "--steps",
-        "6",
-    ]
-    assert main(["train", str(root / "toy"), "-o", str(root / "run"), *options]) == 0
+    assert main(["train", str(root / "toy"), "-o", str(root / "run"), *SMALL, "--steps", "6"]) == 0
     return root / "run"
 
 
@@ -104,3 +94,25 @@ def test_a_volumes_mask_lies_on_the_volume(run, tmp_path, rng):
     assert {int(row["slice"]) for row in rows} <= set(range(14))
     assert sum(int(row["area"]) for row in rows) == np.count_nonzero(mask.dataobj) > 0
     assert json.loads((tmp_path / "out" / "coco.json").read_text())["images"] == []
+
+
+@pytest.mark.skipif(highdicom is None, reason="the medical extra is not installed")
+def test_a_dicom_image_gets_a_segmentation_that_refers_to_it(toy, tmp_path, rng, capsys):
+    from pydicom import dcmread
+    from pydicom.data import get_testdata_file
+
+    run, out = tmp_path / "run", tmp_path / "out"
+    options = [*SMALL, "--images.range", "-1024", "3071", "--steps", "2"]
+    assert main(["train", str(toy), "-o", str(run), *options]) == 0
+    scan = get_testdata_file("CT_small.dcm")  # a real one, 128 x 128
+    what = ["--to", "dicom-seg", "--threshold", "0", "--label", "with"]
+    assert main(["segment", str(run), scan, "-o", str(out), *what]) == 0
+    seg = highdicom.seg.segread(out / "dicom-seg" / "CT_small.dcm")
+    image = dcmread(scan)
+    assert seg.get_source_image_uids() == [(image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID)]
+    with Image.open(out / "masks" / "CT_small.png") as mask:
+        pixels = seg.get_pixels_by_source_instance([image.SOPInstanceUID], assert_missing_frames_are_empty=True)
+        np.testing.assert_array_equal(pixels[0, :, :, 0] > 0, np.asarray(mask) > 0)
+    assert str(image.PatientName).encode() not in (out / "dicom-seg" / "CT_small.dcm").read_bytes()
+    assert main(["segment", str(run), str(toy / "test"), "-o", str(tmp_path / "b"), *what]) == 2
+    assert "--to dicom-seg: no image is a DICOM file" in capsys.readouterr().err

@@ -197,7 +197,7 @@ class TestNIfTI:
     @pytest.mark.parametrize("axis", [0, 1, 2])
     @pytest.mark.parametrize("name", ["v.nii", "v.nii.gz"])
     def test_a_volume_goes_through_slices_and_back(self, tmp_path, rng, axis, name):
-        from acdm.images.medical import nifti, open_nifti
+        from acdm.images.nifti import nifti, open_nifti
 
         volume = rng.random((9, 10, 11)).astype(np.float32)
         self.write(tmp_path / name, volume)
@@ -256,3 +256,56 @@ class TestDICOM:
     def test_the_name_does_not_decide(self, tmp_path, values):
         self.write(tmp_path / "IM0001", values[0])
         assert decode(tmp_path / "IM0001").kind.startswith("DICOM")
+
+    @pytest.mark.parametrize("place", [{}, {"slice": True}], ids=["an X-ray, nowhere", "a slice of a patient"])
+    @pytest.mark.parametrize("mask", [np.eye(9, 10) > 0, np.zeros((9, 10), bool)], ids=["a diagonal", "nothing"])
+    def test_a_segmentation_refers_to_its_image_and_names_no_patient(self, tmp_path, values, rng, place, mask):
+        """Read back by pydicom and highdicom."""
+        highdicom = pytest.importorskip("highdicom")
+        from acdm.images.dicom import dicom_seg
+
+        uid = self.pydicom.uid.generate_uid
+        kind = "CTImageStorage" if place else "DigitalXRayImageStorageForPresentation"
+        tied = {"SOPClassUID": getattr(self.pydicom.uid, kind), "SOPInstanceUID": uid(), "StudyInstanceUID": uid()}
+        known = {
+            "PatientID": "4711",
+            "PatientBirthDate": "19700101",
+            "StudyDate": "20200202",
+            "SeriesInstanceUID": uid(),
+        }
+        where = {
+            "FrameOfReferenceUID": uid(), "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "SliceThickness": 3,
+            "ImagePositionPatient": [-5.5, 6, 7], "PixelSpacing": [0.5, 0.25],
+        } if place else {}  # fmt: skip
+        self.write(tmp_path / "x.dcm", values[0, :9, :10], **tied, **known, **where)
+        (tmp_path / "seg.dcm").write_bytes(dicom_seg(tmp_path / "x.dcm", mask, "tumour"))
+        seg = highdicom.seg.segread(tmp_path / "seg.dcm")
+        (study, series, image), *more = seg.get_source_image_uids()
+        assert (study, series, image, more) == (
+            tied["StudyInstanceUID"],
+            known["SeriesInstanceUID"],
+            tied["SOPInstanceUID"],
+            [],
+        )
+        pixels = seg.get_pixels_by_source_instance([image], assert_missing_frames_are_empty=True)
+        np.testing.assert_array_equal(pixels[0, :, :, 0] > 0, mask)
+        assert seg.SegmentSequence[0].SegmentLabel == "tumour"
+        if place:
+            shared = seg.SharedFunctionalGroupsSequence[0]
+            assert shared.PixelMeasuresSequence[0].PixelSpacing == [0.5, 0.25]
+            frame = seg.PerFrameFunctionalGroupsSequence[0]
+            assert frame.PlanePositionSequence[0].ImagePositionPatient == [-5.5, 6, 7]
+        content = (tmp_path / "seg.dcm").read_bytes()
+        assert not any(secret in content for secret in (b"Jane", b"4711", b"19700101", b"20200202"))
+
+    def test_a_header_that_does_not_do_gets_a_sentence(self, tmp_path, values):
+        from acdm.images.dicom import dicom_seg
+
+        ct = {"SOPClassUID": self.pydicom.uid.CTImageStorage}
+        uids = dict.fromkeys(("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"), "1.2.3")
+        self.write(tmp_path / "nowhere.dcm", values[0], **ct, **uids)
+        with pytest.raises(DataError, match=r"nowhere.dcm: no segmentation can refer to it \(.*Frame Of Reference"):
+            dicom_seg(tmp_path / "nowhere.dcm", values[0] > 0, "tumour")
+        self.write(tmp_path / "x.dcm", values[0])
+        with pytest.raises(DataError, match="no segmentation can refer to it, since it has no SOPClassUID"):
+            dicom_seg(tmp_path / "x.dcm", values[0] > 0, "tumour")

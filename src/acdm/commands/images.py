@@ -100,7 +100,7 @@ def segment(
     refine
         Move borders to edges of the image, and how.
     to
-        Comma-separated: coco, yolo, label-studio, cvat, geojson.
+        Comma-separated: coco, yolo, label-studio, cvat, geojson, dicom-seg.
     """
     from acdm.detect import FORMATS
     from acdm.masks import Recipe, segment_folder

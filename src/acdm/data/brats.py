@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acdm.data.layout import DataFolder, empty_folder, parts_of
 from acdm.errors import DataError
-from acdm.images.medical import open_nifti
+from acdm.images.nifti import open_nifti
 from acdm.images.read import stem
 from acdm.images.write import tiff
 

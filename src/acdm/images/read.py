@@ -9,7 +9,8 @@ import numpy as np
 from acdm.config import Reading
 from acdm.errors import DataError
 from acdm.images.grid import Grid
-from acdm.images.medical import read_dicom, read_nifti
+from acdm.images.dicom import is_dicom, read_dicom
+from acdm.images.nifti import read_nifti
 from acdm.images.pillow import read_png_or_jpeg
 from acdm.images.raw import DEPTHS, Array, Mask, Raw, insist_size, undecodable
 from acdm.images.tiff import read_tiff
@@ -65,12 +66,12 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
             head = file.read(352)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); replace or remove it") from None
-    if head[:4] in _TIFF:
-        return read_tiff(path, reading.bands, reading.pages == "channels")
-    if head[:6] == b"\x93NUMPY":
-        raw = _read_npy(path)
-    elif head[128:132] == b"DICM":
+    if is_dicom(path):  # first, since its preamble may say that it is a TIFF, too (PS3.10)
         raw = read_dicom(path)
+    elif head[:4] in _TIFF:
+        return read_tiff(path, reading.bands, reading.pages == "channels")
+    elif head[:6] == b"\x93NUMPY":
+        raw = _read_npy(path)
     elif head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2") or head[:2] == b"\x1f\x8b":
         raw = read_nifti(path)
     else:

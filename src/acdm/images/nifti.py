@@ -1,4 +1,4 @@
-"""NIfTI and DICOM files.  Of their headers only geometry and what the values mean is read."""
+"""NIfTI files.  Of their headers only geometry and what the values mean is read."""
 
 import gzip
 import zlib
@@ -84,32 +84,3 @@ def nifti(slices: NDArray[np.float32], grid: VoxelGrid) -> bytes:
     stack = stack[..., 0] if stack.shape[-1] == 1 else stack
     image = nibabel.Nifti1Image(np.ascontiguousarray(stack), grid.matrix())
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
-
-
-def read_dicom(path: Path) -> Raw:
-    """One DICOM image in its modality's units (Hounsfield units for CT), bright where MONOCHROME1 shows dark.
-
-    Raises:
-        DataError: a sentence that begins with the path.
-    """
-    pydicom = extra("pydicom", "medical", f"{path}: reading DICOM")
-    try:
-        data = pydicom.dcmread(path)
-        frames = int(data.get("NumberOfFrames") or 1)
-        if frames > 1:
-            raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
-        insist_size(path, int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
-        pixels = np.asarray(data.pixel_array)
-        if data.PhotometricInterpretation == "MONOCHROME1":
-            highest = -1 if int(data.PixelRepresentation) else 2 ** int(data.BitsStored) - 1
-            pixels = highest - pixels.astype(np.int64)
-        if data.PhotometricInterpretation == "PALETTE COLOR":
-            raise DataError(f"{path}: a palette image; save it as grey or RGB")
-        slope, intercept = float(data.get("RescaleSlope") or 1), float(data.get("RescaleIntercept") or 0)
-    except DataError:
-        raise
-    except Exception as error:  # pydicom raises whatever its many decoders raise
-        raise undecodable(path, error) from None
-    values = pixels.astype(np.float32) * slope + intercept
-    values = np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
-    return Raw(np.ascontiguousarray(values), f"DICOM, {len(values)} channels, {data.BitsStored} bits")
