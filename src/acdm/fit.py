@@ -4,7 +4,7 @@ The loop of `acdm.training` only tells what happened, a `Session` measures and s
 """
 
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -107,7 +107,7 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     config = session.config
     batches = Batches(*session.images.train, config.drawn, config.augment, config.seed)
     done = start
-    with listening() as stop:
+    with listening() as stop, closing(session.board):
         while True:
             try:
                 if session.config.steps is None:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 import torch
 
+from acdm.board import Board
 from acdm.config import Config
 from acdm.errors import DivergedError
 from acdm.figure import sheet
@@ -74,6 +75,10 @@ class Session:
     judge: Judge | None = None  # whose word chooses the networks that draw the maps
     choice: Choice = field(default_factory=Choice)
     rollbacks: int = 0
+    board: Board = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.board = Board(self.run.path / "tensorboard", self.tell)
 
     @classmethod
     def begin(cls, run: Run, config: Config, images: Intake, watcher: Watcher, world: World) -> "Session":
@@ -134,6 +139,7 @@ class Session:
         self.tell(f"⚠ {error}{seen}: back to the last checkpoint, with learning rate {smaller.lr:g}")
         self.players = fresh(self.config, self.images)
         self.window.clear()
+        self.board.close()
         return self.restore()
 
     def observe(self, record: Record, steps: int | None) -> None:
@@ -165,6 +171,7 @@ class Session:
             row = {"step": step, "seconds": f"{seconds:.4f}", "psnr": f"{self.psnr:.4f}" if due else ""}
             row |= {"convinced": f"{convinced:.4f}", "change": f"{seen.change:.6f}"} if due else NOT_DUE
             run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
+            self.board.add(step, {**losses, **({"psnr": self.psnr} if due and self.psnr is not None else {})})
             self.watcher.on_step(Progress(step, steps, 1 / seconds, losses, self.psnr))
             self.window.clear()
         if step % config.sample_every == 0:

@@ -3,12 +3,12 @@
 Standard: DICOM PS3.3 A.51 "Segmentation IOD".
 """
 
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
-import acdm
 from acdm.errors import DataError
 from acdm.images.grid import extra
 from acdm.images.raw import Mask, Raw, insist_size, undecodable
@@ -85,7 +85,7 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
         setattr(source, name, None)
     distinct = pydicom.sr.coding.Code("class-distinction", "99ACDM", "What distinguishes a class")
     how = content.AlgorithmIdentificationSequence(
-        "acdm", pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, acdm.__version__
+        "acdm", pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, version("acdm")
     )
     try:
         made = seg.Segmentation(
@@ -103,7 +103,7 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
             instance_number=1,
             manufacturer="acdm",
             manufacturer_model_name="acdm",
-            software_versions=acdm.__version__,
+            software_versions=version("acdm"),
             device_serial_number="0",
         )
     except (AttributeError, TypeError, ValueError) as error:  # highdicom's words for headers against the standard

@@ -8,8 +8,8 @@ import numpy as np
 
 from acdm.config import Reading
 from acdm.errors import DataError
-from acdm.images.grid import Grid
 from acdm.images.dicom import is_dicom, read_dicom
+from acdm.images.grid import Grid
 from acdm.images.nifti import read_nifti
 from acdm.images.pillow import read_png_or_jpeg
 from acdm.images.raw import DEPTHS, Array, Mask, Raw, insist_size, undecodable

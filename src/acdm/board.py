@@ -1,0 +1,41 @@
+"""The curves of a training for TensorBoard, where that is installed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Board:
+    """Scalars below a folder; without the package `tensorboard`, or once the disk refuses, nothing.
+
+    metrics.csv is the record, this a view of it: what fails here never ends a training.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._writer: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self._open = None
+        else:
+            self._open = SummaryWriter
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """One point a curve, visible at once; the first one after `close` hides what stood there of later steps."""
+        if self._open is None:
+            return
+        try:
+            self._writer = self._writer or self._open(str(self._folder), purge_step=step)
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+            self._writer.flush()
+        except OSError as error:
+            self._open = None
+            self._say(f"no more curves for TensorBoard ({error.strerror or error}); metrics.csv goes on")
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
