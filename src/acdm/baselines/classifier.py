@@ -25,29 +25,39 @@ def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
     until = time.perf_counter() + 60 * minutes
     augment = images.config.augment
     judge = train_judge(images.train, images.validation, augment, seed, STEPS, PATIENCE, until=until)
-    x, y = images.validation
-    accuracy = float((judge.probabilities(x).argmax(dim=1) == y).float().mean())
+    shown, y = images.validation
+    accuracy = float((judge.probabilities(shown).argmax(dim=1) == y).float().mean())
     evidence = _Evidence(judge).eval()
     integrated, occlusion = attr.IntegratedGradients(evidence), attr.Occlusion(evidence)
-    cam = attr.LayerGradCam(evidence, judge.network.layer3)
+    mean = images.train[0].mean(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1), what nothing looks like
 
-    def grad_cam(part: Tensor) -> Tensor:
-        coarse = cam.attribute(part, relu_attributions=True).detach()
-        return F.interpolate(coarse, part.shape[-2:], mode="bilinear")
+    def grad_cam(layer: nn.Module) -> Maps:
+        cam = attr.LayerGradCam(evidence, layer)
+
+        def draw(part: Tensor) -> Tensor:
+            coarse = cam.attribute(part, relu_attributions=True).detach()
+            return F.interpolate(coarse, part.shape[-2:], mode="bilinear")
+
+        return _in_parts(draw)
 
     def covered(part: Tensor) -> Tensor:
         side = part.shape[-1]
         window, stride = max(2, round(PATCH * side)), max(1, round(STRIDE * side))
         shape = (part.shape[1], window, window)
-        told: Tensor = occlusion.attribute(part, shape, (part.shape[1], stride, stride), baselines=0.0)
+        told: Tensor = occlusion.attribute(
+            part, shape, (part.shape[1], stride, stride), baselines=mean.expand(1, *part.shape[1:])
+        )
+        return told.detach()
+
+    def integrate(part: Tensor) -> Tensor:
+        told: Tensor = integrated.attribute(part, mean.expand_as(part), n_steps=POINTS, internal_batch_size=64)
         return told.detach()
 
     return Fitted(
         {
-            "Grad-CAM": _in_parts(grad_cam),
-            "integrated gradients": _in_parts(
-                lambda part: integrated.attribute(part, n_steps=POINTS, internal_batch_size=64).detach()
-            ),
+            "Grad-CAM": grad_cam(judge.network.layer4),  # the last layer, a sixteenth of the side
+            "Grad-CAM, layer 3": grad_cam(judge.network.layer3),
+            "integrated gradients": _in_parts(integrate),
             "occlusion": _in_parts(covered),
         },
         {"validation_accuracy": accuracy, "validation_auroc": judge.auroc},
