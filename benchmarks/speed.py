@@ -1,6 +1,6 @@
 """Seconds a step, where they go, how far that is from the floor and from a plain reference, and how fast maps come.
 
-    python benchmarks/speed.py [--quick] [--plot docs/results/speed.svg]
+    python benchmarks/speed.py [--quick] [--rounds 15] [--plot docs/results/speed.svg]
 
 One run on one machine prints every table as Markdown.  What is compared takes turns, so that a machine that drifts
 drifts for both.  Images are noise: nothing here depends on what is learned.
@@ -117,6 +117,15 @@ def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
         _row(*cells, f"{1000 * floor:.1f}", f"{whole / floor:.2f}")
 
 
+def single_steps(preset: str, counts: tuple[int, ...]) -> None:
+    """One step with R1 and one without, for presets whose steps take minutes."""
+    print("\n| preset | N | s a step | with R1 |\n| --- | --- | --- | --- |")
+    for branches in counts:
+        work = Training.of(preset, branches)
+        with_r1, plain = (timed(partial(work.step, index), DEVICE) for index in (0, 1))
+        _row(preset, branches, f"{plain:.0f}", f"{with_r1:.0f}")
+
+
 def against_reference(rounds: int) -> None:
     """Each on batches of its own size, with its own networks."""
     work, start = Training.of("tiny", 5), Training.of("tiny", 5, batch=BATCH, lessons=LESSONS, network=NETWORK)
@@ -210,9 +219,10 @@ def main() -> None:
     flush_denormals()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plot", type=Path, help="SVG to write: cost against N, size and batch")
+    parser.add_argument("--rounds", type=int, help="of each comparison; by default 15, with --quick 5")
     parser.add_argument("--quick", action="store_true", help="the tiny preset alone, fewer rounds")
     arguments = parser.parse_args()
-    quick, rounds = arguments.quick, 5 if arguments.quick else 15
+    quick, rounds = arguments.quick, arguments.rounds or (5 if arguments.quick else 15)
     chip = torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.processor() or platform.machine()
     machine = measure(DEVICE)
     print(f"{chip}, {torch.get_num_threads()} threads, torch {torch.__version__};", end=" ")
@@ -220,11 +230,13 @@ def main() -> None:
     print(f", memory {machine.bandwidth / 1e9:.1f} GB/s")
     presets = ["tiny"] if quick else ["tiny", "small"]
     steps(machine, [(preset, n) for preset in presets for n in (1, 2, 5)], rounds)
-    if not quick:
-        steps(machine, [("paper", n) for n in (1, 2, 5)] if DEVICE.type == "cuda" else [("paper", 1)], 1)
+    if not quick and DEVICE.type == "cuda":
+        steps(machine, [("paper", n) for n in (1, 2, 5)], 1)
+    elif not quick:
+        single_steps("paper", (1, 2, 5))
     against_reference(rounds)
     mapping(512 if quick else 10_000)
-    costs(rounds // 3, arguments.plot)
+    costs(max(1, rounds // 3), arguments.plot)
     print("\n| preset | N | peak memory above the imports, MiB |\n| --- | --- | --- |")
     for preset in presets:
         _row(preset, 5, f"{peak_memory(preset, 5):.0f}")

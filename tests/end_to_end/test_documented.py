@@ -1,0 +1,85 @@
+"""Commands and Python of the documentation are run, page by page in their order: small images, few steps."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from extras import installed
+
+import acdm
+from acdm.cli import main
+from end_to_end.small import TINY
+
+PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
+ELSEWHERE = "first.example"  # commands for machines that are not there are parsed (tests/test_docs.py), not run
+NEEDS = {"scene.tif": "rasterio", "dask": "distributed", "onnx": "onnxscript"}
+OPTIONS = {"width": 4, "max_width": 8, "critic_width": 4, "critic_max_width": 8}
+
+
+@pytest.fixture
+def place(toy, run, tmp_path, monkeypatch):
+    """A folder with everything that the pages name and do not make."""
+    for name, label in (("healthy", "without"), ("tumour", "with")):
+        shutil.copytree(toy / "train" / label, tmp_path / name)
+    for name in ("new", "new-scans", "images"):
+        (tmp_path / name).mkdir()
+        for path in sorted((toy / "test" / "with").glob("*.png"))[:2]:
+            shutil.copy(path, tmp_path / name)
+    shutil.copy(path, tmp_path / "scan.png")
+    shutil.copytree(toy, tmp_path / "DATA")
+    shutil.copytree(toy, tmp_path / "runs/demo-1/toy")
+    shutil.copytree(run, tmp_path / "RUN")
+    shutil.copytree(run, tmp_path / "runs/demo-1/run")
+    if rasterio := installed("rasterio"):
+        about = {"driver": "GTiff", "count": 1, "height": 40, "width": 50, "dtype": "uint8", "crs": "EPSG:32632"}
+        transform = rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+        with rasterio.open(tmp_path / "scene.tif", "w", transform=transform, **about) as raster:
+            raster.write(np.random.default_rng(0).integers(1, 255, (1, 40, 50), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def small(words):
+    """The same command, in seconds."""
+    words = [word for word in words if word != "30" or words[words.index(word) - 1] != "--minutes"]
+    words = ["1" if words[max(0, i - 1)] == "--workers" else word for i, word in enumerate(words)]
+    words = [word for word in words if word != "--minutes"]
+    return [*words, *TINY] if words[0] == "train" else words
+
+
+def code(words):
+    """The exit code; a training of several processes ends by SystemExit."""
+    try:
+        return main(words)
+    except SystemExit as over:
+        return over.code
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_a_page_does_what_it_says(path, place, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / path).read_text("utf-8")
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    monkeypatch.setattr("acdm.ui.server.serve", lambda page: page.server_close())
+    train = acdm.train
+    short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32"}
+    monkeypatch.setattr(acdm, "train", lambda *folders, minutes: train(*folders, **short))
+    for block in blocks(page, "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] != ["acdm"] or ELSEWHERE in line:
+                continue
+            if any(installed(library) is None for word, library in NEEDS.items() if word in words):
+                continue
+            typed = small(words[1:])
+            monkeypatch.setattr("sys.argv", ["acdm", *typed])  # what further processes are started with
+            assert code(typed) == 0, (line, capsys.readouterr().err)
+    for block in blocks(page, "python"):
+        if block.startswith("import"):  # elsewhere they are signatures
+            exec(block, {})
