@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from end_to_end.small import SMALL
 from PIL import Image
+
+from acdm.cli import main
 
 torch.set_num_threads(1)  # xdist runs one process a core
 
@@ -20,3 +23,18 @@ def two_folders(tmp_path, rng):
             pixels = np.clip(level + 20 * rng.standard_normal((40, 32)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number:02d}.png")
     return tmp_path / "bright", tmp_path / "dark"
+
+
+@pytest.fixture(scope="session")
+def forty(tmp_path_factory):
+    """A small run, and forty images of which two are none."""
+    folder = tmp_path_factory.mktemp("forty")
+    assert main(["toy", str(folder / "toy"), "--size", "16", "--train", "40", "--test", "12"]) == 0
+    assert main(["train", str(folder / "toy"), "-o", str(folder / "run"), *SMALL, "--steps", "4"]) == 0
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    for number in range(40):
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(folder / f"images/{number:02d}.png")
+    for number in (3, 30):
+        (folder / f"images/{number:02d}.png").write_text("no image")
+    return folder

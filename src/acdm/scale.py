@@ -5,7 +5,7 @@ are written whole or not at all, and the journal by this process alone, so that 
 cut off, with this engine or without.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from acdm.decompose import Decomposer, load
 from acdm.images.grid import extra
 from acdm.maps import job_of, request_of
+from acdm.shards import Plan, Shard, write_shard
 from acdm.sweep import Outcome, Sweep, attempt
 
 PART = 16  # images that a worker is given at once
@@ -40,7 +41,6 @@ def map_on_dask(
     Raises:
         DataError: as there, and when the scale extra is missing.
     """
-    distributed = extra("distributed", "scale", "mapping on Dask")
     run, images, out = (path.resolve() for path in (run, images, out))
     decomposer = load(run)
     decomposer.insist_ready(label)
@@ -48,26 +48,62 @@ def map_on_dask(
     yield from swept.done
     todo = list(swept.todo.items())
     parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
-    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(scheduler) if scheduler else distributed.Client(**here) as client:
-        futures = client.map(_map_part, parts, run=run, out=out, label=label, axis=axis, tile=tile, pure=False)
-        part_of = dict(zip(futures, parts, strict=True))
-        for future in distributed.as_completed(futures):
-            for outcome in _outcomes(future, part_of[future]):
-                swept.add(outcome)
-                yield outcome
+    options = {"run": run, "out": out, "label": label, "axis": axis, "tile": tile}
+    for outcomes in _spread(_map_part, parts, parts, workers, scheduler, **options):
+        for outcome in outcomes:
+            swept.add(outcome)
+            yield outcome
     swept.finish()
 
 
-def _outcomes(future: Any, part: Sequence[tuple[str, Path]]) -> list[Outcome]:
+def shards_on_dask(
+    run: Path, images: Path, out: Path, label: str | None, size: int, workers: int = 2, scheduler: str | None = None
+) -> Iterator[Outcome]:
+    """The same as `acdm.shards.map_shards`, by several processes; arguments as there and for `map_on_dask`."""
+    run, images, out = (path.resolve() for path in (run, images, out))
+    plan = Plan.of(images, out, label, size, load(run))
+    yield from plan.done
+    told: list[Outcome] = []
+    options = {"run": run, "out": out, "label": label, "request": plan.request}
+    files = [shard.files for shard in plan.todo]
+    for outcomes in _spread(_write_shard, plan.todo, files, workers, scheduler, **options):
+        told += outcomes
+        yield from outcomes
+    plan.finish(told)
+
+
+def _spread(
+    call: Callable[..., list[Outcome]],
+    parts: Sequence[Any],
+    files: Sequence[Sequence[tuple[str, Path]]],
+    workers: int,
+    scheduler: str | None,
+    **options: Any,
+) -> Iterator[list[Outcome]]:
+    """`call(part, **options)` on workers, as they come; `files` are each part's images by name."""
+    distributed = extra("distributed", "scale", "mapping on Dask")
+    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(scheduler) if scheduler else distributed.Client(**here) as client:
+        futures = client.map(call, parts, pure=False, **options)
+        files_of = dict(zip(futures, files, strict=True))
+        for future in distributed.as_completed(futures):
+            yield _outcomes(future, files_of[future])
+
+
+def _outcomes(future: Any, files: Sequence[tuple[str, Path]]) -> list[Outcome]:
     """What a worker says; where the engine gave the part up, why."""
     error = future.exception()
     if error is None:
         told: list[Outcome] = future.result()
         return told
     return [
-        Outcome(name, "", f"{path}: given up by the engine ({type(error).__name__}: {error})") for name, path in part
+        Outcome(name, "", f"{path}: given up by the engine ({type(error).__name__}: {error})") for name, path in files
     ]
+
+
+def _write_shard(shard: Shard, run: Path, out: Path, label: str | None, request: dict[str, object]) -> list[Outcome]:
+    """On a worker."""
+    return write_shard(shard, _loaded(run), out, label, request)
 
 
 def _map_part(

@@ -1,7 +1,7 @@
 """One job over many images: which files there are, and what became of each."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,12 +59,12 @@ class Journal:
     def label_of(self, name: str, path: Path) -> str | None:
         """The class of an image that is done and has not changed since."""
         what, label = self.done.get(name, ("", ""))
-        return label if what and what == _which(path) else None
+        return label if what and what == identity(path) else None
 
     def add(self, name: str, path: Path, label: str) -> None:
         if not self.path.exists():
             write_text(self.path, f"{self.request}\n")
-        append_line(self.path, json.dumps([name, _which(path), label]))
+        append_line(self.path, json.dumps([name, identity(path), label]))
 
 
 class Sweep:
@@ -89,9 +89,7 @@ class Sweep:
             DataError: when there is no image, or `out` lies within `images`.
         """
         self.root, paths = find_images(images)
-        root, target = self.root.resolve(), out.resolve()
-        if target.is_relative_to(root) if images.is_dir() else target == root:
-            raise DataError(f"{out}: lies within {self.root}, whose images are read; choose another folder with -o")
+        insist_apart(images, out)
         self._journal = Journal.open(out / f".{table}.done", request) if request else None
         self._out, self._table = out, table
         self._outcomes: dict[str, Outcome | None] = {}
@@ -115,10 +113,7 @@ class Sweep:
 
     def finish(self) -> None:
         """Write the table; raises DataError when every image failed."""
-        outcomes = self.done
-        if all(outcome.reason for outcome in outcomes):
-            raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
-        write_text(self._out / self._table, csv_text([vars(outcome) for outcome in outcomes]))
+        write_table(self._out / self._table, self.done)
 
 
 def sweep(
@@ -147,7 +142,22 @@ def attempt(job: Job, path: Path, name: str, out: Path) -> Outcome:
         return Outcome(name, "", str(error))
 
 
-def _which(path: Path) -> str:
+def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """A line an image; raises DataError when every image failed."""
+    if all(outcome.reason for outcome in outcomes):
+        raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
+    write_text(path, csv_text([vars(outcome) for outcome in outcomes]))
+
+
+def insist_apart(images: Path, out: Path) -> None:
+    """Raises DataError when results would lie among the images that are read."""
+    root, target = (images if images.is_dir() else images.parent).resolve(), out.resolve()
+    if target.is_relative_to(root) if images.is_dir() else target == root:
+        raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
+
+
+def identity(path: Path) -> str:
+    """Another one as soon as the file is written anew."""
     about = path.stat()
     return f"{about.st_size} {about.st_mtime_ns}"
 

@@ -37,6 +37,7 @@ def map_(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
+    shard: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     engine: Literal["local", "dask"] = "local",
     workers: Annotated[int, Parameter(validator=Number(gte=1))] = 2,
     scheduler: str | None = None,
@@ -49,6 +50,9 @@ def map_(
     ----------
     out
         Where the maps go; one folder an image.
+    shard
+        Instead of folders, tar archives of so many images each (WebDataset), with the three maps as float16: for very
+        many images.
     engine
         local, or dask: several processes, here or on a cluster whose machines see the same folders.
     workers
@@ -56,15 +60,22 @@ def map_(
     scheduler
         Address of a running Dask scheduler, instead of workers here.
     """
+    if shard and (tile or axis != 2):
+        raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
     from acdm.maps import map_folder
+    from acdm.shards import map_shards
 
     given = None if label == "auto" else label
 
     def begin(tell: "Callable[[str], None]") -> "Iterator[Outcome]":
         if engine == "dask":
-            from acdm.scale import map_on_dask
+            from acdm import scale
 
-            return map_on_dask(run, images, out, given, axis, tile, workers, scheduler)
+            if shard:
+                return scale.shards_on_dask(run, images, out, given, shard, workers, scheduler)
+            return scale.map_on_dask(run, images, out, given, axis, tile, workers, scheduler)
+        if shard:
+            return map_shards(acdm.load(run), images, out, given, shard)
         return map_folder(acdm.load(run), images, out, given, axis, tile, tell)
 
     _follow(begin, images, "maps", f"mapped into {out}", out / "maps.csv")

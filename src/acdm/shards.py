@@ -1,0 +1,170 @@
+"""Maps of very many images in few files: tar archives of so many images each, as WebDataset reads them.
+
+OUT/shard-00000.tar   of its k-th image <k>.json (file and class) and <k>.psi1.npy, <k>.contrast.npy, <k>.residual.npy
+OUT/shard-00000.json  what was asked, and what became of each image; written last, so that what it stands for is whole
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from acdm.decompose import Decomposer
+from acdm.decomposition import Decomposition
+from acdm.errors import DataError
+from acdm.files import drop_parts, parse_json, write_bytes, write_json
+from acdm.images.read import Picture, read_picture
+from acdm.images.write import npy
+from acdm.maps import request_of
+from acdm.sweep import Outcome, find_images, identity, insist_apart, write_table
+from acdm.tiled import side_of_windows
+from acdm.volumes import is_volume
+
+TOGETHER = 32 * 256**2  # pixels of images that are taken apart at once; at least one image
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One archive: its number, and its images' paths by name."""
+
+    number: int
+    files: Sequence[tuple[str, Path]]
+
+    def place(self, out: Path, ending: str) -> Path:
+        return out / f"shard-{self.number:05d}.{ending}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All shards of a folder of images, in the order of the images' names.
+
+    Attributes:
+        request: what makes maps the same.
+        done: outcomes of shards that are there already, asked for alike and of the same files.
+        todo: the others.
+    """
+
+    out: Path
+    request: Mapping[str, object]
+    done: list[Outcome]
+    todo: list[Shard]
+
+    @classmethod
+    def of(cls, images: Path, out: Path, label: str | None, size: int, decomposer: Decomposer) -> "Plan":
+        """Look at what there is.
+
+        Raises:
+            DataError: when there is no image, no such class, or `out` lies within `images`.
+        """
+        decomposer.insist_ready(label)
+        root, paths = find_images(images)
+        insist_apart(images, out)
+        drop_parts(out)
+        named = [(path.relative_to(root).as_posix(), path) for path in paths]
+        shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
+        plan = cls(out, {**request_of(decomposer, label, 0, None), "shard": size}, [], [])
+        for shard in shards:
+            known = _told(shard, out, plan.request)
+            plan.done.extend(known or [])
+            if known is None:
+                plan.todo.append(shard)
+        return plan
+
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """Write maps.csv; raises DataError when every image failed."""
+        write_table(self.out / "maps.csv", sorted([*self.done, *outcomes], key=lambda outcome: outcome.file))
+
+
+def map_shards(decomposer: Decomposer, images: Path, out: Path, label: str | None, size: int) -> Iterator[Outcome]:
+    """Decompose every flat image below `images` into archives of `size` images each; tells of each.
+
+    A shard that is there is not done again, unless the run, the class or one of its files is another one.
+
+    Raises:
+        DataError: as `Plan.of`, and when every image failed.
+    """
+    plan = Plan.of(images, out, label, size, decomposer)
+    yield from plan.done
+    outcomes = []
+    for shard in plan.todo:
+        outcomes += (written := write_shard(shard, decomposer, out, label, plan.request))
+        yield from written
+    plan.finish(outcomes)
+
+
+def write_shard(
+    shard: Shard, decomposer: Decomposer, out: Path, label: str | None, request: Mapping[str, object]
+) -> list[Outcome]:
+    """Map a shard's images and write its two files; what cannot be used is told of and left out."""
+    read: dict[str, Picture] = {}
+    reasons: dict[str, str] = {}
+    which = [identity(path) for _, path in shard.files]
+    for name, path in shard.files:
+        try:
+            read[name] = _flat(path, decomposer)
+        except DataError as error:
+            reasons[name] = str(error)
+    labels: dict[str, str] = {}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for names in _together({name: picture.pixels.size for name, picture in read.items()}):
+            for name, d in zip(names, decomposer.take_all_apart([read[n] for n in names], label), strict=True):
+                _add(archive, f"{len(labels):06d}", name, d)
+                labels[name] = d.label
+    outcomes = [Outcome(name, labels.get(name, ""), reasons.get(name, "")) for name, _ in shard.files]
+    write_bytes(shard.place(out, "tar"), buffer.getvalue())
+    told = [[*vars(outcome).values(), about] for outcome, about in zip(outcomes, which, strict=True)]
+    write_json(shard.place(out, "json"), {"request": request, "files": told})
+    return outcomes
+
+
+def _flat(path: Path, decomposer: Decomposer) -> Picture:
+    if is_volume(path):
+        raise DataError(f"{path}: a volume, which has no place in a shard; map it without --shard")
+    if side_of_windows(decomposer, path):
+        raise DataError(
+            f"{path}: so large that it is mapped in windows, which has no place in a shard; map it without --shard"
+        )
+    picture = read_picture(path, decomposer.reading)
+    decomposer.insist_channels(picture.pixels, path)
+    return picture
+
+
+def _together(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Names in their order, as many at once as `TOGETHER` allows."""
+    names: list[str] = []
+    for name, size in sizes.items():
+        if names and sum(sizes[n] for n in names) + size > TOGETHER:
+            yield names
+            names = []
+        names.append(name)
+    if names:
+        yield names
+
+
+def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> None:
+    """Maps in float16: at most a thousandth of their value off, at half the size."""
+    members = {f"{map_name}.npy": npy(signed.numpy().astype(np.float16)) for map_name, signed in d.maps().items()}
+    members["json"] = json.dumps({"file": name, "label": d.label}).encode()
+    for ending, content in members.items():
+        member = tarfile.TarInfo(f"{key}.{ending}")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
+def _told(shard: Shard, out: Path, request: Mapping[str, object]) -> list[Outcome] | None:
+    """What a shard that is there says became of its images; None where it is to be done."""
+    try:
+        said = parse_json(shard.place(out, "json").read_text(encoding="utf-8"))
+        files = [Outcome(*about[:3]) for about in said["files"]]
+        same = said["request"] == request and [about[3] for about in said["files"]] == [
+            identity(p) for _, p in shard.files
+        ]
+    except (OSError, ValueError, TypeError, KeyError, IndexError):
+        return None
+    whole = same and [outcome.file for outcome in files] == [name for name, _ in shard.files]
+    return files if whole and shard.place(out, "tar").is_file() else None
