@@ -23,6 +23,7 @@ BATCH = 32
 ROUND = 40  # steps between two looks at the validation images
 NOISE = 0.2  # standard deviation, of pixels in [-1, 1]
 PATIENCE = 4  # rounds without improvement
+LARGE = 128  # side of images that the first convolution halves, which makes a step four times as cheap
 
 
 _BLUR = RandomGaussianBlur((5, 5), (0.3, 1.0))
@@ -70,7 +71,7 @@ def train_judge(
     classes = int(labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _network(images.shape[1], classes)
+        network = _network(images.shape[1], classes, 2 if images.shape[-1] >= LARGE else 1)
         batches = Batches(images, labels, BATCH, augment, seed + 1)
         optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -108,13 +109,17 @@ def _roughen(x: Tensor) -> Tensor:
 
 
 def save_judge(path: Path, judge: Judge) -> None:
-    write_tensors(path, dict(judge.network.state_dict()), {"kind": "judge", "auroc": judge.auroc})
+    write_tensors(
+        path,
+        dict(judge.network.state_dict()),
+        {"kind": "judge", "auroc": judge.auroc, "stride": judge.network.conv1.stride[0]},
+    )
 
 
 def load_judge(path: Path, channels: int, classes: int) -> Judge:
     """Raises CheckpointError when the file is not a judge of such images."""
     tensors, about = read_tensors(path, "judge")
-    network = _network(channels, classes)
+    network = _network(channels, classes, int(about.get("stride", 1)))
     load_module(network, tensors, path)
     return Judge(network.eval(), float(about["auroc"]))
 
@@ -128,7 +133,7 @@ def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
     return float(roc_auc_score(y.numpy() == 1, logits.softmax(dim=1)[:, 1].numpy())), -loss
 
 
-def _network(channels: int, classes: int) -> ResNet:
+def _network(channels: int, classes: int, stride: int = 1) -> ResNet:
     return ResNet(
         "basic",
         layers=[1, 1, 1, 1],
@@ -136,6 +141,6 @@ def _network(channels: int, classes: int) -> ResNet:
         spatial_dims=2,
         n_input_channels=channels,
         conv1_t_size=3,
-        conv1_t_stride=1,
+        conv1_t_stride=stride,
         num_classes=classes,
     )
