@@ -3,7 +3,7 @@ import torch
 
 from acdm.config import Augment
 from acdm.data.toy import draw
-from acdm.judge import load_judge, save_judge, train_judge
+from acdm.judge import Judge, _network, load_judge, save_judge, train_judge
 
 
 def patches(n, seed):
@@ -42,3 +42,10 @@ def test_the_judge_learns_survives_the_disk_and_depends_on_the_seed_alone(tmp_pa
     assert (probabilities.argmax(dim=1) == y).float().mean() > 0.9
     save_judge(tmp_path / "judge.safetensors", judges[0])
     assert torch.equal(load_judge(tmp_path / "judge.safetensors", 1, 2).probabilities(x), probabilities)
+
+
+def test_a_judge_of_large_images_comes_back_as_it_was(tmp_path):
+    judge = Judge(_network(1, 2, 2).eval(), 0.5)
+    save_judge(tmp_path / "judge.safetensors", judge)
+    x = torch.randn(2, 1, 128, 128)
+    assert torch.equal(load_judge(tmp_path / "judge.safetensors", 1, 2).probabilities(x), judge.probabilities(x))
