@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -52,6 +53,30 @@ def test_a_shard_is_written_once_and_anew_when_something_changed(again, forty, t
     assert again() == [2, 3]
     assert again(label="without") == [0, 1, 2, 3]
     assert again(label="without", size=20) == [0, 1]
+    assert sorted(path.name for path in out.glob("shard-*.*")) == [
+        "shard-00000.json", "shard-00000.tar", "shard-00001.json", "shard-00001.tar"
+    ], "nothing of another request is left among them"  # fmt: skip
+
+
+def test_cut_off_between_its_two_files_a_shard_is_not_done(again, monkeypatch):
+    again(label="with")
+    with monkeypatch.context() as patched:
+        patched.setattr("acdm.shards.write_text", lambda path, text: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            again(label="without")
+    assert again(label="with") == [0, 1, 2, 3]
+
+
+def test_an_image_that_has_become_usable_is_mapped(forty, tmp_path):
+    images, out, decomposer = tmp_path / "images", tmp_path / "out", acdm.load(forty / "run")
+    shutil.copytree(forty / "images", images)
+    os.rename(images / "05.png", images / b"\xff.png".decode("utf-8", "surrogateescape"))
+    (images / "gone.png").symlink_to(images / "06.png")
+    first = list(map_shards(decomposer, images, out, "with", 10))
+    assert sum(bool(outcome.reason) for outcome in first) == 2
+    shutil.copy(images / "04.png", images / "03.png")
+    assert sum(bool(outcome.reason) for outcome in map_shards(decomposer, images, out, "with", 10)) == 1
+    assert b"\xff.png" in (out / "maps.csv").read_bytes()
 
 
 def test_what_cannot_be_used_is_told_of_and_nothing_usable_is_an_error(forty, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The curves of a training for TensorBoard, where that is installed."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ class Board:
         self._writer: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
+        except Exception:  # not installed, or with libraries that it does not fit
             self._open = None
         else:
             self._open = SummaryWriter
@@ -31,11 +32,12 @@ class Board:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
             self._writer.flush()
-        except OSError as error:
+        except Exception as error:
             self._open = None
-            self._say(f"no more curves for TensorBoard ({error.strerror or error}); metrics.csv goes on")
+            self._say(f"no more curves for TensorBoard ({error}); metrics.csv goes on")
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(Exception):
+                writer.close()

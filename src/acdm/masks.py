@@ -86,10 +86,10 @@ def segment_folder(
         else:
             d = decomposer.decompose(path, label)
             segmented = _segment(d, recipe)
-            _write_pictures(out, names[name], d.image, segmented)
             if "dicom-seg" in formats and is_dicom(path):
                 content = dicom_seg(path, segmented.mask, decomposer.classes[1])
                 write_bytes((out / "dicom-seg" / names[name]).with_suffix(".dcm"), content)
+            _write_pictures(out, names[name], d.image, segmented)
             height, width = segmented.mask.shape
             detections, decided = [Detections(name, height, width, segmented.regions, d.grid)], d.label
         found.extend(detections)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acdm.decompose import Decomposer, load
+from acdm.errors import AcdmError
 from acdm.images.grid import extra
 from acdm.maps import job_of, request_of
 from acdm.shards import Plan, Shard, write_shard
@@ -48,7 +49,7 @@ def map_on_dask(
     yield from swept.done
     todo = list(swept.todo.items())
     parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
-    options = {"run": run, "out": out, "label": label, "axis": axis, "tile": tile}
+    options = {"run": run, "origin": decomposer.origin, "out": out, "label": label, "axis": axis, "tile": tile}
     for outcomes in _spread(_map_part, parts, parts, workers, scheduler, **options):
         for outcome in outcomes:
             swept.add(outcome)
@@ -96,6 +97,8 @@ def _outcomes(future: Any, files: Sequence[tuple[str, Path]]) -> list[Outcome]:
     if error is None:
         told: list[Outcome] = future.result()
         return told
+    if isinstance(error, AcdmError):  # a full disk, say: what would end one process
+        raise error
     return [
         Outcome(name, "", f"{path}: given up by the engine ({type(error).__name__}: {error})") for name, path in files
     ]
@@ -103,17 +106,18 @@ def _outcomes(future: Any, files: Sequence[tuple[str, Path]]) -> list[Outcome]:
 
 def _write_shard(shard: Shard, run: Path, out: Path, label: str | None, request: dict[str, object]) -> list[Outcome]:
     """On a worker."""
-    return write_shard(shard, _loaded(run), out, label, request)
+    return write_shard(shard, _loaded(run, str(request["run"])), out, label, request)
 
 
 def _map_part(
-    part: Sequence[tuple[str, Path]], run: Path, out: Path, label: str | None, axis: int, tile: int | None
+    part: Sequence[tuple[str, Path]], run: Path, origin: str, out: Path, label: str | None, axis: int, tile: int | None
 ) -> list[Outcome]:
     """On a worker."""
-    job = job_of(_loaded(run), out, label, axis, tile, lambda facts: None)
+    job = job_of(_loaded(run, origin), out, label, axis, tile, lambda facts: None)
     return [attempt(job, path, name, out) for name, path in part]
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: Path) -> Decomposer:
+def _loaded(run: Path, origin: str) -> Decomposer:
+    """Once a worker, as long as the run's weights are those of the checksum `origin`."""
     return load(run)

@@ -1,7 +1,8 @@
 """Maps of very many images in few files: tar archives of so many images each, as WebDataset reads them.
 
-OUT/shard-00000.tar   of its k-th image <k>.json (file and class) and <k>.psi1.npy, <k>.contrast.npy, <k>.residual.npy
-OUT/shard-00000.json  what was asked, and what became of each image; written last, so that what it stands for is whole
+OUT/shard-00000.tar   of its k-th usable image <k>.json (file, class) and <k>.psi1.npy, .contrast.npy, .residual.npy
+OUT/shard-00000.json  what was asked, and what became of each image; written last and removed first, so that what it
+                      stands for is whole
 """
 
 import io
@@ -16,7 +17,7 @@ import numpy as np
 from acdm.decompose import Decomposer
 from acdm.decomposition import Decomposition
 from acdm.errors import DataError
-from acdm.files import drop_parts, parse_json, write_bytes, write_json
+from acdm.files import drop_parts, parse_json, write_bytes, write_text
 from acdm.images.read import Picture, read_picture
 from acdm.images.write import npy
 from acdm.maps import request_of
@@ -24,7 +25,7 @@ from acdm.sweep import Outcome, find_images, identity, insist_apart, write_table
 from acdm.tiled import side_of_windows
 from acdm.volumes import is_volume
 
-TOGETHER = 32 * 256**2  # pixels of images that are taken apart at once; at least one image
+TOGETHER = 32 * 256**2  # values of images that are taken apart at once; at least one image
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,16 @@ class Plan:
         named = [(path.relative_to(root).as_posix(), path) for path in paths]
         shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
         plan = cls(out, {**request_of(decomposer, label, 0, None), "shard": size}, [], [])
+        stale = {path for path in out.glob("shard-*") if path.suffix in (".tar", ".json")}
         for shard in shards:
-            known = _told(shard, out, plan.request)
-            plan.done.extend(known or [])
+            known = _told(shard, plan, decomposer)
             if known is None:
                 plan.todo.append(shard)
+            else:
+                plan.done.extend(known)
+                stale -= {shard.place(out, "tar"), shard.place(out, "json")}
+        for path in sorted(stale):  # .json before .tar
+            path.unlink()
         return plan
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
@@ -100,26 +106,33 @@ def write_shard(
     shard: Shard, decomposer: Decomposer, out: Path, label: str | None, request: Mapping[str, object]
 ) -> list[Outcome]:
     """Map a shard's images and write its two files; what cannot be used is told of and left out."""
-    read: dict[str, Picture] = {}
-    reasons: dict[str, str] = {}
-    which = [identity(path) for _, path in shard.files]
-    for name, path in shard.files:
-        try:
-            read[name] = _flat(path, decomposer)
-        except DataError as error:
-            reasons[name] = str(error)
-    labels: dict[str, str] = {}
+    became: dict[str, tuple[Outcome, str]] = {}
+    waiting: dict[str, Picture] = {}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for names in _together({name: picture.pixels.size for name, picture in read.items()}):
-            for name, d in zip(names, decomposer.take_all_apart([read[n] for n in names], label), strict=True):
-                _add(archive, f"{len(labels):06d}", name, d)
-                labels[name] = d.label
-    outcomes = [Outcome(name, labels.get(name, ""), reasons.get(name, "")) for name, _ in shard.files]
+
+        def take_apart() -> None:
+            if waiting:
+                for name, d in zip(waiting, decomposer.take_all_apart(list(waiting.values()), label), strict=True):
+                    _add(archive, name, d)
+                    became[name] = Outcome(name, d.label, ""), became[name][1]
+                waiting.clear()
+
+        for name, path in shard.files:
+            try:
+                became[name] = Outcome(name, "", ""), identity(path)
+                picture = _flat(path, decomposer)
+            except (DataError, OSError) as error:
+                became[name] = Outcome(name, "", str(error)), became.get(name, ("", ""))[1]
+                continue
+            if sum(held.pixels.size for held in waiting.values()) + picture.pixels.size > TOGETHER:
+                take_apart()
+            waiting[name] = picture
+        take_apart()
     write_bytes(shard.place(out, "tar"), buffer.getvalue())
-    told = [[*vars(outcome).values(), about] for outcome, about in zip(outcomes, which, strict=True)]
-    write_json(shard.place(out, "json"), {"request": request, "files": told})
-    return outcomes
+    told = [[*vars(outcome).values(), which] for outcome, which in became.values()]
+    write_text(shard.place(out, "json"), json.dumps({"request": request, "files": told}))
+    return [outcome for outcome, _ in became.values()]
 
 
 def _flat(path: Path, decomposer: Decomposer) -> Picture:
@@ -134,20 +147,9 @@ def _flat(path: Path, decomposer: Decomposer) -> Picture:
     return picture
 
 
-def _together(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Names in their order, as many at once as `TOGETHER` allows."""
-    names: list[str] = []
-    for name, size in sizes.items():
-        if names and sum(sizes[n] for n in names) + size > TOGETHER:
-            yield names
-            names = []
-        names.append(name)
-    if names:
-        yield names
-
-
-def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> None:
-    """Maps in float16: at most a thousandth of their value off, at half the size."""
+def _add(archive: tarfile.TarFile, name: str, d: Decomposition) -> None:
+    """Maps in float16: half the size, a thousandth of their value off."""
+    key = f"{len(archive.getmembers()) // 4:06d}"
     members = {f"{map_name}.npy": npy(signed.numpy().astype(np.float16)) for map_name, signed in d.maps().items()}
     members["json"] = json.dumps({"file": name, "label": d.label}).encode()
     for ending, content in members.items():
@@ -156,15 +158,25 @@ def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> Non
         archive.addfile(member, io.BytesIO(content))
 
 
-def _told(shard: Shard, out: Path, request: Mapping[str, object]) -> list[Outcome] | None:
+def _told(shard: Shard, plan: Plan, decomposer: Decomposer) -> list[Outcome] | None:
     """What a shard that is there says became of its images; None where it is to be done."""
     try:
-        said = parse_json(shard.place(out, "json").read_text(encoding="utf-8"))
-        files = [Outcome(*about[:3]) for about in said["files"]]
-        same = said["request"] == request and [about[3] for about in said["files"]] == [
-            identity(p) for _, p in shard.files
-        ]
+        said = parse_json(shard.place(plan.out, "json").read_text(encoding="utf-8"))
+        told = [Outcome(*about[:3]) for about in said["files"]]
+        which = [about[3] for about in said["files"]]
+        same = said["request"] == plan.request and which == [identity(path) for _, path in shard.files]
     except (OSError, ValueError, TypeError, KeyError, IndexError):
         return None
-    whole = same and [outcome.file for outcome in files] == [name for name, _ in shard.files]
-    return files if whole and shard.place(out, "tar").is_file() else None
+    whole = same and [outcome.file for outcome in told] == [name for name, _ in shard.files]
+    if not whole or not shard.place(plan.out, "tar").is_file():
+        return None
+    failed = [path for outcome, (_, path) in zip(told, shard.files, strict=True) if outcome.reason]
+    return None if any(_usable(path, decomposer) for path in failed) else told
+
+
+def _usable(path: Path, decomposer: Decomposer) -> bool:
+    try:
+        _flat(path, decomposer)
+    except (DataError, OSError):
+        return False
+    return True

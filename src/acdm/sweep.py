@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acdm.errors import DataError
-from acdm.files import append_line, drop_parts, parse_json, write_text
+from acdm.files import append_line, drop_parts, parse_json, write_bytes, write_text
 from acdm.images.read import SUFFIXES, suffix
 from acdm.tables import csv_text
 
@@ -146,7 +146,8 @@ def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     """A line an image; raises DataError when every image failed."""
     if all(outcome.reason for outcome in outcomes):
         raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
-    write_text(path, csv_text([vars(outcome) for outcome in outcomes]))
+    table = csv_text([vars(outcome) for outcome in outcomes])
+    write_bytes(path, table.encode("utf-8", "surrogateescape"))  # file names need not be UTF-8
 
 
 def insist_apart(images: Path, out: Path) -> None:

@@ -43,3 +43,18 @@ def test_a_disk_that_refuses_ends_the_curves_and_nothing_else(tmp_path):
     board.close()
     assert len(said) == 1
     assert "metrics.csv goes on" in said[0]
+
+
+def test_a_disk_that_fills_up_ends_the_curves_and_nothing_else(tmp_path, monkeypatch):
+    said = []
+    board = Board(tmp_path / "board", said.append)
+    board.add(1, {"psnr": 20.0})
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    for name in ("add_scalar", "flush", "close"):
+        monkeypatch.setattr(board._writer, name, full)
+    board.add(2, {"psnr": 21.0})
+    board.close()
+    assert len(said) == 1

@@ -1,6 +1,7 @@
 """Files written by the libraries' own writers, read by ours, and ours read by theirs."""
 
 import gzip
+import warnings
 
 import numpy as np
 import pytest
@@ -268,7 +269,7 @@ class TestDICOM:
         kind = "CTImageStorage" if place else "DigitalXRayImageStorageForPresentation"
         tied = {"SOPClassUID": getattr(self.pydicom.uid, kind), "SOPInstanceUID": uid(), "StudyInstanceUID": uid()}
         known = {
-            "PatientID": "4711",
+            "PatientID": "Z4711Z",
             "PatientBirthDate": "19700101",
             "StudyDate": "20200202",
             "SeriesInstanceUID": uid(),
@@ -278,7 +279,7 @@ class TestDICOM:
             "ImagePositionPatient": [-5.5, 6, 7], "PixelSpacing": [0.5, 0.25],
         } if place else {}  # fmt: skip
         self.write(tmp_path / "x.dcm", values[0, :9, :10], **tied, **known, **where)
-        (tmp_path / "seg.dcm").write_bytes(dicom_seg(tmp_path / "x.dcm", mask, "tumour"))
+        (tmp_path / "seg.dcm").write_bytes(dicom_seg(tmp_path / "x.dcm", mask, "Tumör 腫瘍"))
         seg = highdicom.seg.segread(tmp_path / "seg.dcm")
         (study, series, image), *more = seg.get_source_image_uids()
         assert (study, series, image, more) == (
@@ -289,14 +290,14 @@ class TestDICOM:
         )
         pixels = seg.get_pixels_by_source_instance([image], assert_missing_frames_are_empty=True)
         np.testing.assert_array_equal(pixels[0, :, :, 0] > 0, mask)
-        assert seg.SegmentSequence[0].SegmentLabel == "tumour"
+        assert seg.SegmentSequence[0].SegmentLabel == "Tumör 腫瘍"
         if place:
             shared = seg.SharedFunctionalGroupsSequence[0]
             assert shared.PixelMeasuresSequence[0].PixelSpacing == [0.5, 0.25]
             frame = seg.PerFrameFunctionalGroupsSequence[0]
             assert frame.PlanePositionSequence[0].ImagePositionPatient == [-5.5, 6, 7]
         content = (tmp_path / "seg.dcm").read_bytes()
-        assert not any(secret in content for secret in (b"Jane", b"4711", b"19700101", b"20200202"))
+        assert not any(secret in content for secret in (b"Jane", b"Z4711Z", b"19700101", b"20200202"))
 
     def test_a_header_that_does_not_do_gets_a_sentence(self, tmp_path, values):
         from acdm.images.dicom import dicom_seg
@@ -304,6 +305,15 @@ class TestDICOM:
         ct = {"SOPClassUID": self.pydicom.uid.CTImageStorage}
         uids = dict.fromkeys(("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"), "1.2.3")
         self.write(tmp_path / "nowhere.dcm", values[0], **ct, **uids)
+        self.write(tmp_path / "x.dcm", values[0], **ct, **{**uids, "SeriesInstanceUID": ""})
+        with pytest.raises(DataError, match="since it has no SeriesInstanceUID"):
+            dicom_seg(tmp_path / "x.dcm", values[0] > 0, "tumour")
+        self.write(tmp_path / "odd.dcm", values[0], **ct, **uids, FrameOfReferenceUID="1.2", SliceThickness="3.25")
+        (tmp_path / "odd.dcm").write_bytes((tmp_path / "odd.dcm").read_bytes().replace(b"3.25", b"3,25"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(DataError, match=r"odd.dcm: no segmentation can refer to it \("):
+                dicom_seg(tmp_path / "odd.dcm", values[0] > 0, "tumour")
         with pytest.raises(DataError, match=r"nowhere.dcm: no segmentation can refer to it \(.*Frame Of Reference"):
             dicom_seg(tmp_path / "nowhere.dcm", values[0] > 0, "tumour")
         self.write(tmp_path / "x.dcm", values[0])

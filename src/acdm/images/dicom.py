@@ -1,4 +1,7 @@
-"""DICOM images in, DICOM segmentations out.  No patient's name, number or date passes through.
+"""DICOM images in, DICOM segmentations out.
+
+No patient's name, number or date passes through; the identifiers of study, series and image do, without which a
+segmentation cannot refer to them, and some devices write dates into them.
 
 Standard: DICOM PS3.3 A.51 "Segmentation IOD".
 """
@@ -15,12 +18,12 @@ from acdm.images.raw import Mask, Raw, insist_size, undecodable
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")
 PLACE = (
-    "FrameOfReferenceUID", "PositionReferenceIndicator", "ImageOrientationPatient", "ImagePositionPatient",
+    "FrameOfReferenceUID", "ImageOrientationPatient", "ImagePositionPatient",
     "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "Modality",
 )  # fmt: skip
 BLANK = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
-    "StudyTime", "ReferringPhysicianName",
+    "StudyTime", "ReferringPhysicianName", "PositionReferenceIndicator",
 )  # fmt: skip
 
 
@@ -73,30 +76,28 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
     seg = extra("highdicom.seg", "medical", f"{path}: writing DICOM segmentations")
     content = extra("highdicom.content", "medical", f"{path}: writing DICOM segmentations")
     pydicom = extra("pydicom", "medical", f"{path}: writing DICOM segmentations")
-    found = pydicom.dcmread(path, stop_before_pixels=True)
-    if missing := [name for name in NEEDED if name not in found]:
-        raise DataError(f"{path}: no segmentation can refer to it, since it has no {', '.join(missing)}")
-    source = pydicom.Dataset()
-    source.Modality = "OT"  # other; what a file without one is
-    for name in (*NEEDED, *PLACE):
-        if name in found:
-            setattr(source, name, found[name].value)
-    for name in BLANK:
-        setattr(source, name, None)
-    distinct = pydicom.sr.coding.Code("class-distinction", "99ACDM", "What distinguishes a class")
-    how = content.AlgorithmIdentificationSequence(
-        "acdm", pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, version("acdm")
-    )
     try:
+        found = pydicom.dcmread(path, stop_before_pixels=True)
+        if missing := [name for name in NEEDED if not found.get(name)]:
+            raise DataError(f"{path}: no segmentation can refer to it, since it has no {', '.join(missing)}")
+        source = pydicom.Dataset()
+        source.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
+        source.Modality = "OT"  # other; what a file without one is
+        for name in (*NEEDED, *PLACE):
+            if name in found:
+                setattr(source, name, found[name].value)
+        for name in BLANK:
+            setattr(source, name, None)
+        distinct = pydicom.sr.coding.Code("distinct", "99ACDM", "What distinguishes a class")
+        how = content.AlgorithmIdentificationSequence(
+            "acdm", pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, version("acdm")
+        )
+        what = category.replace("\\", "/")[:64]
         made = seg.Segmentation(
             [source],
             np.asarray(mask, np.uint8)[None],
             seg.SegmentationTypeValues.BINARY,
-            [
-                seg.SegmentDescription(
-                    1, category[:64], distinct, distinct, seg.SegmentAlgorithmTypeValues.AUTOMATIC, how
-                )
-            ],
+            [seg.SegmentDescription(1, what, distinct, distinct, seg.SegmentAlgorithmTypeValues.AUTOMATIC, how)],
             series_instance_uid=pydicom.uid.generate_uid(),
             series_number=1,
             sop_instance_uid=pydicom.uid.generate_uid(),
@@ -106,8 +107,10 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
             software_versions=version("acdm"),
             device_serial_number="0",
         )
-    except (AttributeError, TypeError, ValueError) as error:  # highdicom's words for headers against the standard
+        buffer = BytesIO()
+        made.save_as(buffer)
+    except DataError:
+        raise
+    except Exception as error:  # pydicom and highdicom raise many kinds for headers against the standard
         raise DataError(f"{path}: no segmentation can refer to it ({error})") from None
-    buffer = BytesIO()
-    made.save_as(buffer)
     return buffer.getvalue()
