@@ -14,6 +14,7 @@ from acdm.decompose import Decomposer, load
 from acdm.errors import AcdmError
 from acdm.images.grid import extra
 from acdm.maps import job_of, request_of
+from acdm.memory import keep_memory
 from acdm.shards import Plan, Shard, write_shard
 from acdm.sweep import Outcome, Sweep, attempt
 
@@ -120,4 +121,5 @@ def _map_part(
 @lru_cache(maxsize=1)
 def _loaded(run: Path, origin: str) -> Decomposer:
     """Once a worker, as long as the run's weights are those of the checksum `origin`."""
+    keep_memory()
     return load(run)
