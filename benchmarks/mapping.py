@@ -42,7 +42,8 @@ def timed(name: str, count: int, out: Path | None, call: Callable[[], Iterable[A
 def main(run: Path, count: int = 1024, size: int = 256) -> None:
     keep_memory()
     flush_denormals()
-    decomposer, label = acdm.load(run), acdm.load(run).classes[1]
+    decomposer = acdm.load(run)
+    label = decomposer.classes[1]
     rng = np.random.default_rng(0)
     side, channels = decomposer.size, decomposer.branches.channels
     x, y = torch.rand(32, channels, side, side) * 2 - 1, torch.arange(32) % 2

@@ -9,6 +9,12 @@ from acdm.cli import main
 torch.set_num_threads(1)  # xdist runs one process a core
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """torch begins every process with another seed; a test's draws are the same each time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ class Board:
         self._folder = folder
         self._say = say
         self._writer: Any = None
+
+    @cached_property
+    def _open(self) -> Any:
+        """What makes a writer, loaded by the process that writes; None where there is none, or no more."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except Exception:  # not installed, or with libraries that it does not fit
-            self._open = None
-        else:
-            self._open = SummaryWriter
+            return None
+        return SummaryWriter
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """One point a curve, visible at once; the first one after `close` hides what stood there of later steps."""

@@ -8,6 +8,7 @@ cut off, with this engine or without.
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from acdm.decompose import Decomposer, load
@@ -44,6 +45,7 @@ def map_on_dask(
         DataError: as there, and when the scale extra is missing.
     """
     run, images, out = (path.resolve() for path in (run, images, out))
+    _dask()
     decomposer = load(run)
     decomposer.insist_ready(label)
     swept = Sweep(images, out, "maps.csv", request_of(decomposer, label, axis, tile))
@@ -63,15 +65,11 @@ def shards_on_dask(
 ) -> Iterator[Outcome]:
     """The same as `acdm.shards.map_shards`, by several processes; arguments as there and for `map_on_dask`."""
     run, images, out = (path.resolve() for path in (run, images, out))
+    _dask()  # missing, it is told of before anything is looked at or removed
     plan = Plan.of(images, out, label, size, load(run))
-    yield from plan.done
-    told: list[Outcome] = []
     options = {"run": run, "out": out, "label": label, "request": plan.request}
     files = [shard.files for shard in plan.todo]
-    for outcomes in _spread(_write_shard, plan.todo, files, workers, scheduler, **options):
-        told += outcomes
-        yield from outcomes
-    plan.finish(told)
+    return plan.follow(_spread(_write_shard, plan.todo, files, workers, scheduler, **options))
 
 
 def _spread(
@@ -83,13 +81,18 @@ def _spread(
     **options: Any,
 ) -> Iterator[list[Outcome]]:
     """`call(part, **options)` on workers, as they come; `files` are each part's images by name."""
-    distributed = extra("distributed", "scale", "mapping on Dask")
+    distributed = _dask()
     here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.Client(scheduler) if scheduler else distributed.Client(**here) as client:
         futures = client.map(call, parts, pure=False, **options)
         files_of = dict(zip(futures, files, strict=True))
         for future in distributed.as_completed(futures):
             yield _outcomes(future, files_of[future])
+
+
+def _dask() -> ModuleType:
+    """Raises DataError where it is not installed."""
+    return extra("distributed", "scale", "mapping on Dask")
 
 
 def _outcomes(future: Any, files: Sequence[tuple[str, Path]]) -> list[Outcome]:

@@ -8,7 +8,7 @@ OUT/shard-00000.json  what was asked, and what became of each image; written las
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +80,18 @@ class Plan:
             path.unlink()
         return plan
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """Write maps.csv; raises DataError when every image failed."""
-        write_table(self.out / "maps.csv", sorted([*self.done, *outcomes], key=lambda outcome: outcome.file))
+    def follow(self, written: Iterable[list[Outcome]]) -> Iterator[Outcome]:
+        """Outcomes of what is done and of what gets written, shard by shard; then maps.csv.
+
+        Raises:
+            DataError: at the end, when every image failed.
+        """
+        yield from self.done
+        outcomes = list(self.done)
+        for told in written:
+            outcomes += told
+            yield from told
+        write_table(self.out / "maps.csv", sorted(outcomes, key=lambda outcome: outcome.file))
 
 
 def map_shards(decomposer: Decomposer, images: Path, out: Path, label: str | None, size: int) -> Iterator[Outcome]:
@@ -94,19 +103,16 @@ def map_shards(decomposer: Decomposer, images: Path, out: Path, label: str | Non
         DataError: as `Plan.of`, and when every image failed.
     """
     plan = Plan.of(images, out, label, size, decomposer)
-    yield from plan.done
-    outcomes = []
-    for shard in plan.todo:
-        outcomes += (written := write_shard(shard, decomposer, out, label, plan.request))
-        yield from written
-    plan.finish(outcomes)
+    return plan.follow(write_shard(shard, decomposer, out, label, plan.request) for shard in plan.todo)
 
 
 def write_shard(
     shard: Shard, decomposer: Decomposer, out: Path, label: str | None, request: Mapping[str, object]
 ) -> list[Outcome]:
     """Map a shard's images and write its two files; what cannot be used is told of and left out."""
-    became: dict[str, tuple[Outcome, str]] = {}
+    which: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     waiting: dict[str, Picture] = {}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -114,25 +120,26 @@ def write_shard(
         def take_apart() -> None:
             if waiting:
                 for name, d in zip(waiting, decomposer.take_all_apart(list(waiting.values()), label), strict=True):
-                    _add(archive, name, d)
-                    became[name] = Outcome(name, d.label, ""), became[name][1]
+                    _add(archive, f"{len(labels):06d}", name, d)
+                    labels[name] = d.label
                 waiting.clear()
 
         for name, path in shard.files:
             try:
-                became[name] = Outcome(name, "", ""), identity(path)
+                which[name] = identity(path)
                 picture = _flat(path, decomposer)
             except (DataError, OSError) as error:
-                became[name] = Outcome(name, "", str(error)), became.get(name, ("", ""))[1]
+                reasons[name] = str(error)
                 continue
             if sum(held.pixels.size for held in waiting.values()) + picture.pixels.size > TOGETHER:
                 take_apart()
             waiting[name] = picture
         take_apart()
+    outcomes = [Outcome(name, labels.get(name, ""), reasons.get(name, "")) for name, _ in shard.files]
     write_bytes(shard.place(out, "tar"), buffer.getvalue())
-    told = [[*vars(outcome).values(), which] for outcome, which in became.values()]
+    told = [[*vars(outcome).values(), which.get(outcome.file, "")] for outcome in outcomes]
     write_text(shard.place(out, "json"), json.dumps({"request": request, "files": told}))
-    return [outcome for outcome, _ in became.values()]
+    return outcomes
 
 
 def _flat(path: Path, decomposer: Decomposer) -> Picture:
@@ -147,9 +154,8 @@ def _flat(path: Path, decomposer: Decomposer) -> Picture:
     return picture
 
 
-def _add(archive: tarfile.TarFile, name: str, d: Decomposition) -> None:
+def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> None:
     """Maps in float16: half the size, a thousandth of their value off."""
-    key = f"{len(archive.getmembers()) // 4:06d}"
     members = {f"{map_name}.npy": npy(signed.numpy().astype(np.float16)) for map_name, signed in d.maps().items()}
     members["json"] = json.dumps({"file": name, "label": d.label}).encode()
     for ending, content in members.items():

@@ -44,9 +44,12 @@ def place(toy, run, tmp_path, monkeypatch):
 
 def small(words):
     """The same command, in seconds."""
-    words = [word for word in words if word != "30" or words[words.index(word) - 1] != "--minutes"]
-    words = ["1" if words[max(0, i - 1)] == "--workers" else word for i, word in enumerate(words)]
-    words = [word for word in words if word != "--minutes"]
+    words = list(words)
+    if "--minutes" in words:
+        first = words.index("--minutes")
+        del words[first : first + 2]
+    if "--workers" in words:
+        words[words.index("--workers") + 1] = "1"
     return [*words, *TINY] if words[0] == "train" else words
 
 

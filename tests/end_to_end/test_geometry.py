@@ -14,14 +14,6 @@ from end_to_end.small import SMALL
 rasterio, nibabel, highdicom = installed("rasterio"), installed("nibabel"), installed("highdicom")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("geometry")
-    assert main(["toy", str(root / "toy"), "--size", "16", "--train", "40", "--test", "12"]) == 0
-    assert main(["train", str(root / "toy"), "-o", str(root / "run"), *SMALL, "--steps", "6"]) == 0
-    return root / "run"
-
-
 @pytest.mark.skipif(rasterio is None, reason="the geo extra is not installed")
 @pytest.mark.parametrize("side", [16, 90])  # whole, and in windows
 def test_a_raster_comes_back_on_its_grid_with_its_holes(run, tmp_path, rng, side):

@@ -25,8 +25,8 @@ def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
     until = time.perf_counter() + 60 * minutes
     augment = images.config.augment
     judge = train_judge(images.train, images.validation, augment, seed, STEPS, PATIENCE, until=until)
-    shown, y = images.validation
-    accuracy = float((judge.probabilities(shown).argmax(dim=1) == y).float().mean())
+    x, y = images.validation
+    accuracy = float((judge.probabilities(x).argmax(dim=1) == y).float().mean())
     evidence = _Evidence(judge).eval()
     integrated, occlusion = attr.IntegratedGradients(evidence), attr.Occlusion(evidence)
     mean = images.train[0].mean(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1), what nothing looks like

@@ -6,6 +6,7 @@ segmentation cannot refer to them, and some devices write dates into them.
 Standard: DICOM PS3.3 A.51 "Segmentation IOD".
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -56,11 +57,16 @@ def read_dicom(path: Path) -> Raw:
     return Raw(np.ascontiguousarray(values), f"DICOM, {len(values)} channels, {data.BitsStored} bits")
 
 
+def says_dicom(head: bytes) -> bool:
+    """Whether a file begins as DICOM files do (PS3.10); its first 128 bytes may say something else, too."""
+    return head[128:132] == b"DICM"
+
+
 def is_dicom(path: Path) -> bool:
     """By the file's content; what cannot be read is none."""
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return says_dicom(file.read(132))
     except OSError:
         return False
 
@@ -73,9 +79,8 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
     Raises:
         DataError: a sentence that begins with the path, where the image's header does not do, or highdicom is missing.
     """
-    seg = extra("highdicom.seg", "medical", f"{path}: writing DICOM segmentations")
-    content = extra("highdicom.content", "medical", f"{path}: writing DICOM segmentations")
-    pydicom = extra("pydicom", "medical", f"{path}: writing DICOM segmentations")
+    highdicom = extra("highdicom", "medical", f"{path}: writing DICOM segmentations")
+    pydicom, seg = import_module("pydicom"), highdicom.seg  # the former comes with it
     try:
         found = pydicom.dcmread(path, stop_before_pixels=True)
         if missing := [name for name in NEEDED if not found.get(name)]:
@@ -89,7 +94,7 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
         for name in BLANK:
             setattr(source, name, None)
         distinct = pydicom.sr.coding.Code("distinct", "99ACDM", "What distinguishes a class")
-        how = content.AlgorithmIdentificationSequence(
+        how = highdicom.AlgorithmIdentificationSequence(
             "acdm", pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, version("acdm")
         )
         what = category.replace("\\", "/")[:64]

@@ -8,7 +8,7 @@ import numpy as np
 
 from acdm.config import Reading
 from acdm.errors import DataError
-from acdm.images.dicom import is_dicom, read_dicom
+from acdm.images.dicom import read_dicom, says_dicom
 from acdm.images.grid import Grid
 from acdm.images.nifti import read_nifti
 from acdm.images.pillow import read_png_or_jpeg
@@ -66,7 +66,7 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
             head = file.read(352)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); replace or remove it") from None
-    if is_dicom(path):  # first, since its preamble may say that it is a TIFF, too (PS3.10)
+    if says_dicom(head):  # first, since its preamble may say that it is a TIFF, too
         raw = read_dicom(path)
     elif head[:4] in _TIFF:
         return read_tiff(path, reading.bands, reading.pages == "channels")
