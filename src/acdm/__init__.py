@@ -2,8 +2,8 @@
 
     run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
     model = acdm.load(run.path)
-    d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.counterfactual
-    boxes = acdm.segment(d.residual).boxes
+    d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.evidence, d.counterfactual
+    boxes = acdm.segment(d.evidence).boxes
 
 Importing this is cheap: torch is loaded when something is called.
 """

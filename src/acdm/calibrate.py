@@ -2,6 +2,7 @@
 
 Scale: the smoothing after which the highest score of an image tells the two classes' images apart best (AUROC), by the
 residual, for which an image's class need not be known; no more than is clearly better.  Thin cracks ask for none.
+Evidence has a scale of its own.
 Speck: an eighth of the area such that half of what the default threshold marks on images of the positive class lies in
 larger parts.
 
@@ -10,8 +11,8 @@ Rules, all over the pooled training maps:
     two-means  half-way between the centres of two clusters (k-means) of the positive class's scores
     negatives  the value that 99.5 % of the other class's pixels stay under; contrast, whose negatives show the object
                that the swap would add, takes that of psi1
-    default    otsu for contrast; the larger of otsu and negatives for psi1; their geometric mean for the residual,
-               whose loudness differs from patient to patient more than its noise does
+    default    otsu for contrast; the larger of otsu and negatives for psi1; their geometric mean for residual and
+               evidence, whose loudness differs from patient to patient more than their noise does
 """
 
 import numpy as np
@@ -24,7 +25,6 @@ from torch import Tensor
 from acdm.calibration import Calibration, score, smoothed
 from acdm.config import MAPS
 from acdm.decompose import Decomposer
-from acdm.decomposition import network_maps
 from acdm.regions import cut, regions_of
 
 QUANTILE = 0.995
@@ -40,13 +40,16 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     """Calibrate every map on training images (n, C, S, S) of classes (n,)."""
     chosen = some_of_each(y)
     x, y = x[chosen], y[chosen]
-    maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
+    maps = decomposer.maps(x, y, *decomposer.split(x, y, 1 - y))
     quiet = {name: np.asarray(maps[name][y == 0]) for name in MAPS}
     quiet["contrast"] = quiet["psi1"]
     loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
     polarity = {name: _polarity(loud[name]) for name in MAPS}
-    scale = _scale(score(maps["residual"], polarity["residual"]), y.numpy())
-    return {name: _cut(name, loud[name], quiet[name], polarity[name], scale) for name in MAPS}
+    polarity["evidence"] = polarity["residual"]  # a weight, whose sign is that of what it weighs
+    scale = {name: _scale(score(maps[name], polarity[name]), y.numpy()) for name in ("residual", "evidence")}
+    return {
+        name: _cut(name, loud[name], quiet[name], polarity[name], scale.get(name, scale["residual"])) for name in MAPS
+    }
 
 
 def calibrate_like_residual(signed: Tensor, y: Tensor) -> Calibration:

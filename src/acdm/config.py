@@ -11,9 +11,9 @@ from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
 Preset = Literal["tiny", "small", "paper"]
-MapName = Literal["psi1", "contrast", "residual"]
+MapName = Literal["psi1", "contrast", "residual", "evidence"]
 MAPS: tuple[str, ...] = get_args(MapName)
-DEFAULT_MAP: MapName = "residual"  # chosen on the dev halves of four sets: docs/results/choices.md
+DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
 Judged = Literal["paired", "swapped", "both"]
 """What the discriminator compares: swapped images with reconstructions ("paired"), with real images ("swapped"), or
 swapped images and reconstructions with real images ("both", the paper)."""

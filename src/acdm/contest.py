@@ -23,7 +23,6 @@ from acdm.config import Network
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.decompose import Decomposer, load, squares
-from acdm.decomposition import network_maps
 from acdm.errors import DataError
 from acdm.evaluate import map_figures, nan_to_none, own_size
 from acdm.images.read import digest
@@ -146,13 +145,13 @@ def _of_baseline(fit: Fit, field: Field) -> Outcome:
 
 
 def _of_run(run: Run, field: Field) -> Outcome:
-    """Its three maps; of the images' own classes, as in `acdm.evaluate`."""
+    """Its maps; of the images' own classes, as in `acdm.evaluate`."""
     decomposer = load(run.path)
     decomposer.insist_ready(None)
     _insist_fair(run, decomposer, field)
     x = squares(field.truth.images, decomposer.size)
     y = torch.tensor([decomposer.index(item.label) for item in field.truth.items])
-    maps = own_size(network_maps(x, y, *decomposer.split(x, y, 1 - y)), field.truth, decomposer.size)
+    maps = own_size(decomposer.maps(x, y, *decomposer.split(x, y, 1 - y)), field.truth, decomposer.size)
     rows = run.metric_rows()
     steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
     facts = {"minutes": steps * seconds / 60, "steps": steps, "seconds_a_step": seconds}

@@ -17,6 +17,7 @@ from acdm.config import Config, Reading
 from acdm.decomposition import Decomposition, network_maps
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import CheckpointError, DataError, RunError
+from acdm.evidence import evidence
 from acdm.images.frame import Frame
 from acdm.images.raw import Array
 from acdm.images.read import AS_IS, Picture, read_picture
@@ -91,6 +92,16 @@ class Decomposer:
             psi: tuple[Tensor, ...] = self.branches(x, y.to(device), other.to(device))
         return psi
 
+    def maps(self, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
+        """All maps of a batch at network size, (n, C, S, S) each; without a judge, evidence is the residual.
+
+        Args:
+            x, y, own, other: as `acdm.decomposition.network_maps`.
+        """
+        maps = network_maps(x, y, own, other)
+        residual = maps["residual"]
+        return {**maps, "evidence": evidence(self.judge, x, residual) if self.judge else residual}
+
     def decompose(self, image: Array | Path | str, label: str | None = None) -> Decomposition:
         """Take one image apart, at its own size.
 
@@ -119,16 +130,17 @@ class Decomposer:
         y = torch.tensor(self.classify(x) if label is None else [self.index(label)] * len(x))
         other = (y + 1) % len(self.classes)
         own, swapped = self.split(x, y, other)
-        residual = network_maps(x, y, own, swapped)["residual"]
+        maps = self.maps(x, y, own, swapped)
         apart = []
         for i, picture in enumerate(pictures):
             frame = Frame.of(picture.pixels.shape, self.size)
             image = frame.leave(x[i][None])[0]
-            psi, psi_other, left = (frame.leave(square) for square in (own[i], swapped[i], residual[i]))
+            psi, psi_other = frame.leave(own[i]), frame.leave(swapped[i])
+            drawn = {name: frame.leave(maps[name][i]) for name in ("residual", "evidence")}
             names = self.classes[int(y[i])], self.classes[int(other[i])]
             positive = int(y[i]) == 1
             valid, grid = picture.valid, picture.grid
-            apart.append(Decomposition(image, psi, psi_other, left, *names, positive, self.calibration, valid, grid))
+            apart.append(Decomposition(image, psi, psi_other, drawn, *names, positive, self.calibration, valid, grid))
         return apart
 
     def insist_channels(self, pixels: Array, name: Path | str) -> None:

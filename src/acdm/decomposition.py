@@ -1,4 +1,4 @@
-"""An image taken apart, and its three maps.
+"""An image taken apart, and its maps.
 
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
@@ -24,7 +24,7 @@ class Decomposition:
         image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
         psi: (N, C, H, W), branches under the own class.
         psi_other: (N, C, H, W), under the other class.
-        left: (C, H, W), the residual.
+        drawn: residual and evidence, (C, H, W) each: maps that branches alone do not give.
         label, other: names of the two classes.
         positive: whether the own class is the one with the object.
         calibration: of each map; empty where the run has none yet.
@@ -35,7 +35,7 @@ class Decomposition:
     image: Tensor
     psi: Tensor
     psi_other: Tensor
-    left: Tensor
+    drawn: Mapping[str, Tensor]
     label: str
     other: str
     positive: bool = True
@@ -66,7 +66,12 @@ class Decomposition:
     @property
     def residual(self) -> Tensor:
         """image - x_hat under the negative class: what must go to leave the positive class.  (C, H, W), signed."""
-        return self._told("residual", self.left)
+        return self._told("residual", self.drawn["residual"])
+
+    @property
+    def evidence(self) -> Tensor:
+        """The residual, weighed by how much the judge hangs on a place.  (C, H, W), signed, no brightness."""
+        return self._told("evidence", self.drawn["evidence"])
 
     def maps(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in MAPS}
@@ -86,7 +91,7 @@ class Decomposition:
 
 
 def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
-    """The three maps of a batch at network size, (n, C, S, S) each.
+    """The maps that the networks draw of a batch at network size, (n, C, S, S) each.
 
     Args:
         x: (n, C, S, S).

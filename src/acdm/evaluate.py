@@ -19,7 +19,6 @@ from acdm.compose import common, compose
 from acdm.config import DEFAULT_MAP, MAPS
 from acdm.data.dataset import Dataset
 from acdm.decompose import Decomposer, load, squares
-from acdm.decomposition import network_maps
 from acdm.images.frame import Frame
 from acdm.run import Run
 from acdm.segmentation import Segmentation, segment
@@ -47,7 +46,7 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     began = time.perf_counter()
     own, other = decomposer.split(x, y, 1 - y)
     seconds = time.perf_counter() - began
-    maps = own_size(network_maps(x, y, own, other), truth, decomposer.size)
+    maps = own_size(decomposer.maps(x, y, own, other), truth, decomposer.size)
     classes = _classes(decomposer, x, y, own, other)
     results = {
         "schema": 1,

@@ -28,6 +28,7 @@ OUTPUTS = {
     "psi_other": "float32 (B, N, C, H, W), branches under the other class",
     "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class",
 }
+EXPORTED = ("psi1", "contrast", "residual")  # evidence needs gradients, for which ONNX has no operators
 MOST = 4096  # rows and columns that the exported program promises to take
 
 
@@ -91,7 +92,9 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
         "size": decomposer.size,
         "multiple": decomposer.branches.multiple,
         "range": decomposer.reading.range,
-        "calibration": {name: vars(known) for name, known in decomposer.calibration.items()},
+        "calibration": {
+            name: vars(decomposer.calibration[name]) for name in EXPORTED if name in decomposer.calibration
+        },
         "checksum": decomposer.origin,
     }
 

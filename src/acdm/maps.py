@@ -68,7 +68,7 @@ def job_of(
 
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | None, axis: int) -> str:
-    """Three maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
+    """The maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
     grid, slices = decomposed(decomposer, path, label, axis)
     maps: dict[str, list[NDArray[np.float32]]] = {name: [] for name in MAPS}
     labels, best, shown = [], -1.0, None
@@ -91,7 +91,7 @@ def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | N
 def write_decomposition(folder: Path, d: Decomposition) -> None:
     """One image's files.
 
-    psi1, contrast, residual and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero
+    The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero
     at mid-grey; GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png
     and strip.png, which has all in a row.
     """

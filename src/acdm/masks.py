@@ -35,7 +35,7 @@ class Recipe:
     """How masks are made.
 
     Attributes:
-        map: psi1, contrast or residual.
+        map: psi1, contrast, residual or evidence.
         rule: default, negatives, otsu, two-means, or a number.
         min_area: in pixels; None takes what the run takes for a speck.
         refine: by edges of the image, and how.

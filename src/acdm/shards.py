@@ -1,6 +1,6 @@
 """Maps of very many images in few files: tar archives of so many images each, as WebDataset reads them.
 
-OUT/shard-00000.tar   of its k-th usable image <k>.json (file, class) and <k>.psi1.npy, .contrast.npy, .residual.npy
+OUT/shard-00000.tar   of its k-th usable image <k>.json (file, class) and <k>.psi1.npy and so on for every map
 OUT/shard-00000.json  what was asked, and what became of each image; written last and removed first, so that what it
                       stands for is whole
 """

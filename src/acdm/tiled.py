@@ -165,7 +165,7 @@ def claimed(d: Decomposition) -> dict[str, Tensor]:
 def map_raster(
     decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
 ) -> str:
-    """Write psi1.tif, contrast.tif and residual.tif of a raster, float on its grid; the class most windows are of.
+    """Write psi1.tif and so on for every map, float on the raster's grid; the class most windows are of.
 
     Raises:
         DataError: as `opened`.

@@ -24,7 +24,7 @@ def test_a_raster_comes_back_on_its_grid_with_its_holes(run, tmp_path, rng, side
     with rasterio.open(tmp_path / "x.tif", "w", crs="EPSG:32632", transform=transform, **about) as raster:
         raster.write(values)
     assert main(["map", str(run), str(tmp_path / "x.tif"), "-o", str(tmp_path / "out"), "--label", "with"]) == 0
-    for name in ("psi1", "contrast", "residual"):
+    for name in ("psi1", "contrast", "residual", "evidence"):
         with rasterio.open(tmp_path / "out" / "x.tif" / f"{name}.tif") as raster:
             assert raster.crs.to_epsg() == 32632
             assert raster.transform == transform
@@ -44,7 +44,7 @@ def test_a_volume_comes_back_with_its_affine(run, tmp_path, rng, axis):
     assert main(["map", str(run), images, "-o", str(out), "--axis", str(axis)]) == 2
     nibabel.save(nibabel.Nifti1Image(volume.astype(np.uint8), affine), tmp_path / "v.nii.gz")
     assert main(["map", str(run), images, "-o", str(out), "--axis", str(axis)]) == 0
-    for name in ("psi1", "contrast", "residual"):
+    for name in ("psi1", "contrast", "residual", "evidence"):
         back = nibabel.load(out / "v.nii.gz" / f"{name}.nii.gz")
         assert back.shape == volume.shape
         np.testing.assert_allclose(back.affine, affine)

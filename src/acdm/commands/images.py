@@ -42,7 +42,7 @@ def map_(
     workers: Annotated[int, Parameter(validator=Number(gte=1))] = 2,
     scheduler: str | None = None,
 ) -> None:
-    """Write psi1, contrast, residual and all branches of every image, at its own size.
+    """Write psi1, contrast, residual, evidence and all branches of every image, at its own size.
 
     The same command goes on where it was cut off: images that are mapped already are passed over.
 
@@ -51,7 +51,7 @@ def map_(
     out
         Where the maps go; one folder an image.
     shard
-        Instead of folders, tar archives of so many images each (WebDataset), with the three maps as float16: for very
+        Instead of folders, tar archives of so many images each (WebDataset), with the maps as float16: for very
         many images.
     engine
         local, or dask: several processes, here or on a cluster whose machines see the same folders.
