@@ -1,11 +1,11 @@
-"""Would the judge's evidence make a better map?  An idea on trial (docs/results/choices.md).
+"""Ways to weigh the residual by what the judge sees (docs/results/choices.md); the default is `acdm.evidence`.
 
     python benchmarks/evidence.py RUN DATA [all|dev|final]
 
-The residual r = x - x_hat (negative class) is multiplied by how much the judge's decision hangs on a place: the mean of
-|gradient of its logits' difference| on the straight path from the rebuilt negative image to the image (as in integrated
-gradients, with the counterfactual as baseline), averaged over channels and over a window, to a power.  Every map is
-calibrated on the same training images as the residual is.  Prints AUPRC, Dice and box recall of each.
+g is the judge's mean |gradient| between the rebuilt negative image and the image, averaged over a window of so large a
+share of the side; f1 is the distance of the judge's features of the two images after its first layer, f the geometric
+mean of the distances after the four next ones.  Every map is calibrated on the same training images as the residual is,
+and has its sign.  Prints AUPRC, best Dice, Dice.
 """
 
 import sys
@@ -22,39 +22,54 @@ from acdm.decompose import Decomposer, squares
 from acdm.decomposition import network_maps
 from acdm.device import flush_denormals
 from acdm.evaluate import map_figures, own_size
+from acdm.evidence import gradients
 from acdm.intake import take_in
 from acdm.judge import Judge
 from acdm.memory import keep_memory
 from acdm.truth import read_truth
 
-POINTS = 8  # of the path
-WINDOWS = (1 / 8, 1 / 4)  # shares of the side
-POWERS = (0.5, 1.0)
-
-
-def pull(judge: Judge, x: Tensor, start: Tensor) -> Tensor:
-    """Mean size of the judge's gradient from `start` to `x`, both (n, C, S, S) -> (n, 1, S, S)."""
-    parts = []
-    for image, begin in zip(x.split(32), start.split(32), strict=True):
-        total = torch.zeros_like(image)
-        for k in range(POINTS):
-            point = (begin + (k + 0.5) / POINTS * (image - begin)).requires_grad_(True)
-            logits = judge.network(point)
-            total += torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), point)[0]
-        parts.append((total / POINTS).abs().mean(dim=1, keepdim=True))
-    return torch.cat(parts)
+WINDOWS = {"1/8": 1 / 8, "1/4": 1 / 4}
 
 
 def maps(model: Decomposer, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     residual = network_maps(x, y, *model.split(x, y, 1 - y))["residual"]
     assert model.judge is not None
-    weight = pull(model.judge, x, x - residual)
+    weight = gradients(model.judge, x, residual)
     drawn = {"residual": residual}
-    for share in WINDOWS:
-        window = round(share * x.shape[-1]) // 2 * 2 + 1
-        blurred = F.avg_pool2d(weight, window, 1, window // 2, count_include_pad=False)
-        drawn |= {f"window {window}, power {power}": residual * blurred**power for power in POWERS}
+    near = {name: _averaged(weight, share) for name, share in WINDOWS.items()}
+    for name, g in near.items():
+        drawn |= {f"residual √g, {name}": residual * g.sqrt(), f"residual g, {name}": residual * g}
+    first, *rest = _distances(model.judge, x, x - residual)
+    mean = torch.stack(rest).prod(dim=0) ** (1 / len(rest))
+    drawn["residual f1"] = residual * first
+    drawn["residual √(g f1), 1/8"] = residual * (near["1/8"] * first).sqrt()
+    drawn["residual f"] = residual * mean
+    drawn["f alone"] = mean.expand_as(residual)
     return drawn
+
+
+def _averaged(weight: Tensor, share: float) -> Tensor:
+    window = round(share * weight.shape[-1]) // 2 * 2 + 1
+    return F.avg_pool2d(weight, window, 1, window // 2, count_include_pad=False)
+
+
+@torch.no_grad()
+def _distances(judge: Judge, x: Tensor, rebuilt: Tensor) -> list[Tensor]:
+    """Mean absolute difference of features, layer by layer, (n, 1, S, S) each."""
+    found = []
+    for part in zip(x.split(32), rebuilt.split(32), strict=True):
+        pairs = zip(*(_features(judge, images) for images in part), strict=True)
+        differences = [(a - b).abs().mean(dim=1, keepdim=True) for a, b in pairs]
+        found.append([F.interpolate(d, x.shape[-2:], mode="bilinear") for d in differences])
+    return [torch.cat(layer) for layer in zip(*found, strict=True)]
+
+
+def _features(judge: Judge, x: Tensor) -> list[Tensor]:
+    net = judge.network
+    features = [net.maxpool(net.act(net.bn1(net.conv1(x))))]
+    for layer in (net.layer1, net.layer2, net.layer3, net.layer4):
+        features.append(layer(features[-1]))
+    return features
 
 
 def main(run: Path, data: Path, split: str = "dev") -> None:
@@ -64,14 +79,14 @@ def main(run: Path, data: Path, split: str = "dev") -> None:
     truth, (x, y) = read_truth(dataset, split), take_in(dataset, model.size).train
     chosen = some_of_each(y)
     known = maps(model, x[chosen], y[chosen])
+    polarity = calibrate_like_residual(known["residual"], y[chosen]).polarity
     labels = torch.tensor([model.index(item.label) for item in truth.items])
-    print("| map | AUPRC | best Dice | Dice | pointing | box recall |\n| --- | --- | --- | --- | --- | --- |")
+    print("| map | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- |")
     for name, drawn in maps(model, squares(truth.images, model.size), labels).items():
-        calibration = calibrate_like_residual(known[name], y[chosen])
+        calibration = calibrate_like_residual(known[name], y[chosen], "both" if name == "f alone" else polarity)
         signed = own_size({name: drawn}, truth, model.size)[name]
         f = map_figures(name, signed, truth, dataset, calibration)
-        figures = (f[key] for key in ("auprc", "best_dice", "dice", "pointing_game", "box_recall"))
-        print(f"| {name} |", " | ".join(f"{value:.3f}" for value in figures), "|", flush=True)
+        print(f"| {name} |", " | ".join(f"{f[key]:.3f}" for key in ("auprc", "best_dice", "dice")), "|", flush=True)
 
 
 if __name__ == "__main__":

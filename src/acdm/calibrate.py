@@ -52,13 +52,13 @@ def calibrate(decomposer: Decomposer, x: Tensor, y: Tensor) -> dict[str, Calibra
     }
 
 
-def calibrate_like_residual(signed: Tensor, y: Tensor) -> Calibration:
+def calibrate_like_residual(signed: Tensor, y: Tensor, polarity: str | None = None) -> Calibration:
     """The same for another method's maps (n, C, S, S) of images of classes (n,), which are defined for both classes.
 
     So that methods are compared by what they see, not by how their maps are smoothed and cut.
     """
     loud, quiet = (np.asarray(signed[y == k]) for k in (1, 0))
-    polarity = _polarity(loud)
+    polarity = polarity or _polarity(loud)
     scale = _scale(score(signed, polarity), y.numpy())
     return _cut("residual", loud, quiet, polarity, scale)
 

@@ -33,11 +33,11 @@ def evidence(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
         (n, C, S, S).
     """
     window = round(WINDOW * x.shape[-1]) // 2 * 2 + 1
-    near = F.avg_pool2d(_gradients(judge, x, residual), window, 1, window // 2, count_include_pad=False)
+    near = F.avg_pool2d(gradients(judge, x, residual), window, 1, window // 2, count_include_pad=False)
     return residual * (x.shape[-1] * near).sqrt()
 
 
-def _gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
+def gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
     """|d (positive logit - negative logit) / d pixel|, the gradient averaged over the path, (n, 1, S, S)."""
     count = max(1, TOGETHER // (x.shape[-1] * x.shape[-2]))
     parts = []

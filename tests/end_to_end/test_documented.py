@@ -13,6 +13,7 @@ import acdm
 from acdm.cli import main
 from end_to_end.small import TINY
 
+pytestmark = pytest.mark.slow
 PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
 ELSEWHERE = "first.example"  # commands for machines that are not there are parsed (tests/test_docs.py), not run
 NEEDS = {"scene.tif": "rasterio", "dask": "distributed", "onnx": "onnxscript"}
