@@ -14,7 +14,7 @@ from acdm.segmentation import Segmentation
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 CLASSES = {
     Decomposer: ("decompose", "take_all_apart", "split", "attribute", "classify"),
-    Decomposition: ("psi1", "contrast", "residual", "reconstruction", "counterfactual", "maps"),
+    Decomposition: ("psi1", "contrast", "residual", "evidence", "reconstruction", "counterfactual", "maps"),
     Segmentation: ("boxes",),
 }
 

@@ -123,8 +123,12 @@ def test_score_by_hand():
 
 def test_maps_of_a_decomposition_by_hand():
     psi, psi_other = torch.tensor([3.0, 1.0]).view(2, 1, 1, 1), torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
-    d = Decomposition(torch.full((1, 1, 1), 4.5), psi, psi_other, torch.zeros(1, 1, 1), "ill", "healthy")
-    assert d.psi1.item() == 3
+    ones = torch.ones(1, 1, 1)
+    d = Decomposition(
+        torch.full((1, 1, 1), 4.5), psi, psi_other, {"residual": 2 * ones, "evidence": 3 * ones}, "ill", "healthy"
+    )
+    assert d.psi1.item() == d.evidence.item() == 3
+    assert d.residual.item() == 2
     assert d.contrast.item() == 4
     assert d.reconstruction.item() == 4
     assert d.counterfactual.item() == 0

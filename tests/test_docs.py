@@ -37,6 +37,11 @@ def test_the_documentation_has_commands():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_stand_where_tests_look(page):
+    assert not re.search(r"```(bash|shell)\b", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http", "mailto")):

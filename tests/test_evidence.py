@@ -9,9 +9,13 @@ from acdm.judge import Judge, _network
 class Corner(nn.Module):
     """Logits that hang on the upper left quarter alone, on each of its pixels by the same weight."""
 
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(3.0))
+
     def forward(self, x):
         s = x.shape[-1] // 2
-        return torch.stack([torch.zeros(len(x)), 3 * x[:, :, :s, :s].mean(dim=(1, 2, 3))], dim=1)
+        return torch.stack([torch.zeros(len(x)), self.weight * x[:, :, :s, :s].mean(dim=(1, 2, 3))], dim=1)
 
 
 def test_what_the_judge_hangs_on_by_hand():

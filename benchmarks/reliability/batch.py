@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 import acdm
+from acdm.config import MAPS
 
-FILES = ("psi1.npy", "contrast.npy", "residual.npy", "psi.npy", "strip.png", "overlay.png", "counterfactual.png")
+FILES = (*(f"{name}.npy" for name in MAPS), "psi.npy", "strip.png", "overlay.png", "counterfactual.png")
 BAD = 20
 
 

@@ -166,7 +166,7 @@ def _row(cell: Cell, points: list[Point] | None, known: list[list[Point]], reaso
         at(points, "step", min(curve[-1].step for curve in known)),
         at(points, "seconds", min(curve[-1].seconds for curve in known)),
         results["reconstruction"]["ssim_mean"],
-        *(results["maps"][name][f] for name in MAPS for f in MAP_FIGURES),
+        *(results["maps"].get(name, {}).get(f) for name in MAPS for f in MAP_FIGURES),
         results["classes"]["swap_accuracy"],
         results["branches"]["common_gap"],
         max((v for v in results["trivial"].values() if v is not None), default=None),

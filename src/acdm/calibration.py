@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from acdm.config import MAPS
 from acdm.errors import ConfigError, RunError
 from acdm.files import write_json
 from acdm.run import Run
@@ -89,10 +90,14 @@ def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
 
 
 def load_calibration(run: Run) -> dict[str, Calibration]:
-    """Raises RunError when calibration.json is missing or not one."""
+    """Of every map; empty where an earlier version, which had fewer maps, has calibrated the run.
+
+    Raises:
+        RunError: when calibration.json is missing or not one.
+    """
     content = run.read_json(run.calibration.name)
     try:
-        return {
+        known = {
             name: Calibration(
                 str(c["polarity"]),
                 float(c["scale"]),
@@ -103,5 +108,6 @@ def load_calibration(run: Run) -> dict[str, Calibration]:
             )
             for name, c in content.items()
         }
+        return known if known.keys() >= set(MAPS) else {}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(f"{run.calibration}: not a calibration; make it again with --resume") from None

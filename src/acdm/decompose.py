@@ -43,7 +43,7 @@ class Decomposer:
         calibration: of each map, where the run has it already.
         reading: how files become arrays, as in training.
         side: median longer side of the training images in pixels; 0 where unknown.
-        origin: checksum of the weights.
+        origin: checksum of all that maps and masks come from: weights, judge, calibration.
     """
 
     branches: Branches
@@ -149,9 +149,10 @@ class Decomposer:
             raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
 
     def insist_ready(self, label: str | None) -> None:
-        """Raises RunError when the run was stopped before it was calibrated, DataError when there is no such class."""
-        if not self.calibration:
-            raise RunError("this run has no calibration yet; finish it with 'acdm train … --resume'")
+        """Raises RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
+        if not self.calibration or self.judge is None:
+            missing = "judge" if self.judge is None else "calibration of this version's maps"
+            raise RunError(f"this run has no {missing} yet; finish it with 'acdm train … --resume'")
         if label is not None:
             self.index(label)
 
@@ -193,13 +194,20 @@ def load(path: Path | str) -> Decomposer:
     load_module(branches, own, checkpoint)
     branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
+    if judge:
+        judge.network.to(automatic_device())
     precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
     calibration = load_calibration(run) if run.calibration.exists() else {}
     side = int(data.get("side", 0))
     return Decomposer(
         branches, judge, classes, config.size, mirrors(config), precision, calibration, config.images, side,
-        checksum(own, {}),
+        _origin(own, judge, calibration),
     )  # fmt: skip
+
+
+def _origin(own: dict[str, Tensor], judge: Judge | None, calibration: Mapping[str, Calibration]) -> str:
+    asked = {f"judge.{name}": value.cpu() for name, value in judge.network.state_dict().items()} if judge else {}
+    return checksum({**own, **asked}, {name: vars(known) for name, known in calibration.items()})
 
 
 def _drawing(run: Run) -> tuple[Path, dict[str, Tensor]]:

@@ -45,8 +45,9 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     y = torch.tensor([decomposer.classes.index(item.label) for item in truth.items])
     began = time.perf_counter()
     own, other = decomposer.split(x, y, 1 - y)
+    drawn = decomposer.maps(x, y, own, other)
     seconds = time.perf_counter() - began
-    maps = own_size(decomposer.maps(x, y, own, other), truth, decomposer.size)
+    maps = own_size(drawn, truth, decomposer.size)
     classes = _classes(decomposer, x, y, own, other)
     results = {
         "schema": 1,
@@ -203,9 +204,7 @@ def _branches(own: Tensor, other: Tensor) -> dict[str, Any]:
 
 def _classes(decomposer: Decomposer, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, float]:
     """How the judge, trained apart, sees real images, reconstructions and counterfactuals."""
-    names = ("swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc", "reconstruction_accuracy")
-    if decomposer.judge is None:
-        return dict.fromkeys(names, math.nan)
+    assert decomposer.judge is not None  # it is ready
     real = decomposer.judge.probabilities(x)
     kept, swapped = (decomposer.judge.probabilities(compose(psi).clamp(-1, 1)) for psi in (own, other))
     right = float((real.argmax(dim=1) == y).float().mean())

@@ -22,7 +22,7 @@ TOGETHER = 32 * 64**2  # pixels that the judge sees at once; at least one image
 def evidence(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
     """The residual times the square root of S times the judge's mean |gradient| near each place; its sign is kept.
 
-    S, the side, makes the factor about 1 whatever the size: the more pixels, the less hangs on each.
+    S, the side, keeps factors comparable between sizes, for the more pixels, the less hangs on each.
 
     Args:
         judge: of the classes; class 1 is positive.
@@ -42,12 +42,12 @@ def gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
     count = max(1, TOGETHER // (x.shape[-1] * x.shape[-2]))
     parts = []
     judge.network.eval()
-    for image, left in zip(x.split(count), residual.split(count), strict=True):
-        total = torch.zeros_like(image)
-        for k in range(POINTS):
-            with torch.enable_grad():
-                point = (image - (k + 0.5) / POINTS * left).requires_grad_(True)
-                logits = judge.network(point)
+    with torch.inference_mode(False), torch.enable_grad():  # wherever it is called from
+        for image, left in zip(x.split(count), residual.split(count), strict=True):
+            total = torch.zeros_like(image)
+            for k in range(POINTS):
+                point = (image - (k + 0.5) / POINTS * left).clone().requires_grad_(True)
+                logits = judge.network(point.to(judge.device))
                 total += torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), point)[0]
-        parts.append((total / POINTS).abs().mean(dim=1, keepdim=True))
+            parts.append((total / POINTS).abs().mean(dim=1, keepdim=True))
     return torch.cat(parts)

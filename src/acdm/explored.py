@@ -54,6 +54,7 @@ def as_text(arrays: Arrays) -> dict[str, Any]:
     maps = {
         name: {"values": _integers(arrays[f"scores_{name}"]), "threshold": _finite(arrays[f"threshold_{name}"])}
         for name in MAPS
+        if f"scores_{name}" in arrays  # fewer maps where an earlier version drew the gallery
     }
     return {
         **{"height": height, "width": width, "channels": channels, "maps": maps},

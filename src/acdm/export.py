@@ -26,7 +26,7 @@ INPUTS = {"x": "float32 (B, C, H, W), pixels in [-1, 1]", "y": "int64 (B,), inde
 OUTPUTS = {
     "psi": "float32 (B, N, C, H, W), branches under y; psi[:, 0] is the paper's map",
     "psi_other": "float32 (B, N, C, H, W), branches under the other class",
-    "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class",
+    "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
 }
 EXPORTED = ("psi1", "contrast", "residual")  # evidence needs gradients, for which ONNX has no operators
 MOST = 4096  # rows and columns that the exported program promises to take

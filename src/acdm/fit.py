@@ -10,13 +10,13 @@ from statistics import fmean
 from typing import Any
 
 from acdm.calibrate import calibrate
-from acdm.calibration import save_calibration
+from acdm.calibration import load_calibration, save_calibration
 from acdm.config import Config
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.decompose import load
 from acdm.device import flush_denormals
-from acdm.errors import ConfigError, DataError, DivergedError, InterruptedTrainingError
+from acdm.errors import ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
 from acdm.intake import Intake, take_in
 from acdm.judge import save_judge, train_judge
 from acdm.resolve import settle
@@ -62,15 +62,16 @@ def fit(
                 Run.create(path, config, dataset, _about(images, config), command)
             world.wait()
             session = Session.begin(Run.open(path), config, images, watcher, world)
-            for shortcut in images.shortcuts:
-                if shortcut.auroc >= WARN:
-                    session.tell(f"⚠ {shortcut.sentence}")
-            if world.leads and config.choose:
-                _fit_judge(session)
-            start = session.restore() if resume else 0
-            _train(session, start, [item.path.name for item in dataset.train])
-            if world.leads:
-                _finish(session)
+            if resume and world.leaders(_calibrated_by_another_version(session.run)):
+                session.tell("trained already; it is calibrated as this version does it, and left as it is otherwise")
+                if world.leads:
+                    _calibrate(session)
+            else:
+                _begin(session)
+                start = session.restore() if resume else 0
+                _train(session, start, [item.path.name for item in dataset.train])
+                if world.leads:
+                    _finish(session)
             world.wait()
     return Run.open(path)
 
@@ -100,6 +101,23 @@ def _insist_equal_shares(config: Config, world: World) -> None:
 def _insist_same_images(run: Run, dataset: Dataset) -> None:
     if describe(dataset)["files"] != run.read_json("data.json")["files"]:
         raise DataError(f"{run.path}: the images or their split are not those this run began with; begin a new run")
+
+
+def _calibrated_by_another_version(run: Run) -> bool:
+    """Whether nothing is missing of a run but a calibration that is understood here."""
+    try:
+        return run.calibration.is_file() and not load_calibration(run)
+    except RunError:
+        return True
+
+
+def _begin(session: Session) -> None:
+    """What is told and fitted before the first step."""
+    for shortcut in session.images.shortcuts:
+        if shortcut.auroc >= WARN:
+            session.tell(f"⚠ {shortcut.sentence}")
+    if session.world.leads and session.config.choose:
+        _fit_judge(session)
 
 
 def _train(session: Session, start: int, files: list[str]) -> None:
@@ -189,5 +207,10 @@ def _finish(session: Session) -> None:
     chosen, choice = load_choice(session.run.chosen)
     if chosen:
         session.tell(f"maps are drawn as of step {chosen}, whose swaps convince by {choice.taken:.0%}")
+    _calibrate(session)
+
+
+def _calibrate(session: Session) -> None:
     session.tell("calibrating")
+    save_calibration(session.run, {})  # for a run that is cut off here is trained all the same
     save_calibration(session.run, calibrate(load(session.run.path), *session.images.train))

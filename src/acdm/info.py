@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from acdm.calibration import load_calibration
 from acdm.errors import CheckpointError
 from acdm.run import Run
 from acdm.training.state import load_choice, newest, read_tensors
@@ -38,7 +39,7 @@ def about(run: Run) -> dict[str, Any]:
         "checkpoint": path.name if path else None,
         "maps_of_step": _maps_of_step(run, int(saved["step"])),
         "complaints": complaints,
-        "ready": run.judge.is_file() and run.calibration.is_file(),
+        "ready": run.judge.is_file() and run.calibration.is_file() and bool(load_calibration(run)),
         "seed": config.seed,
         "command": env["command"],
         "versions": env["versions"],

@@ -43,9 +43,15 @@ class Judge:
 
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
-        """(B, C, S, S) in [-1, 1] -> (B, K)."""
+        """(B, C, S, S) in [-1, 1] -> (B, K), on the images' device."""
         self.network.eval()
-        return torch.cat([self.network(part).softmax(dim=1) for part in x.split(64)])
+        told = [self.network(part.to(self.device)).softmax(dim=1) for part in x.split(64)]
+        return torch.cat(told).to(x.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
 
 
 def train_judge(
