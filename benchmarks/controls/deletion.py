@@ -1,10 +1,11 @@
 """Does what is mapped carry the class?
 
-    python benchmarks/controls/deletion.py RUN DATA [all|dev|final]
+    python benchmarks/controls/deletion.py RUN DATA [all|dev|final] [MAP]
 
 In each test image of the positive class that the judge gets right, the pixels of the mask-free mask are replaced by the
 counterfactual's; beside it the same shape moved to a random place (with the edges joined) is.  Counts of images whose
-class the judge, trained apart, then takes for the other one.
+class the judge, trained apart, then takes for the other one.  The judge weighs the default map, evidence, too; it has no
+part in residual, contrast and psi1.
 """
 
 import sys
@@ -36,7 +37,7 @@ def moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.roll(mask, (down, right), axis=(0, 1))
 
 
-def count(model: Decomposer, images: list[np.ndarray], label: str) -> dict[str, int]:
+def count(model: Decomposer, images: list[np.ndarray], label: str, name: str) -> dict[str, int]:
     """How many images there are, are the judge's to flip, and flip."""
     rng, positive = np.random.default_rng(0), model.index(label)
     counts = {"images": len(images), "right": 0, "mapped": 0, "flipped": 0, "flipped, moved": 0}
@@ -46,7 +47,7 @@ def count(model: Decomposer, images: list[np.ndarray], label: str) -> dict[str, 
             continue
         counts["right"] += 1
         d = model.decompose(image, label)
-        mask = acdm.segment(d.maps()[DEFAULT_MAP]).mask
+        mask = acdm.segment(d.maps()[name]).mask
         if not mask.any():
             continue
         counts["mapped"] += 1
@@ -63,11 +64,11 @@ def _decided(model: Decomposer, image: np.ndarray) -> int:
     return model.classify(squares([image], model.size))[0]
 
 
-def main(run: Path, data: Path, split: str = "all") -> None:
+def main(run: Path, data: Path, split: str = "all", name: str = DEFAULT_MAP) -> None:
     torch.manual_seed(0)
     model, dataset = acdm.load(run), load_dataset([data])
     truth = read_truth(dataset, split)
-    counts = count(model, [truth.images[i] for i in truth.only(dataset.positive)], dataset.positive)
+    counts = count(model, [truth.images[i] for i in truth.only(dataset.positive)], dataset.positive, name)
     tried = counts["mapped"]
     here, elsewhere = counts["flipped"] / max(1, tried), counts["flipped, moved"] / max(1, PLACES * tried)
     print(counts)
