@@ -58,7 +58,7 @@ def _write_gallery(run: Run, truth: Truth) -> None:
     calibration = decomposer.calibration[DEFAULT_MAP]
     values = {}
     for i in positive:
-        if truth.masks[i].any():
+        if truth.masks[i].any() and not truth.masks[i].all():  # else there is nothing to rank by
             d = decomposer.decompose(truth.images[i], decomposer.classes[1])
             values[i] = metrics.auprc(calibration.scores(getattr(d, DEFAULT_MAP)), truth.masks[i])
     ranked = sorted(values, key=lambda i: -values[i])

@@ -90,7 +90,8 @@ def map_figures(
     boxes = [truth.boxes[i] for i in positives]
     flat, true = truth.pooled(chosen, positives), truth.pooled(masks, positives)
     predicted = truth.pooled([cuts[i].mask for i in positives], positives)
-    correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True) if m.any()]
+    correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True)]
+    correlations = [value for value in correlations if not math.isnan(value)]
     raw = [score(maps[i], calibration.polarity) for i in positives]
     highest, _ = metrics.best_iou(flat, true)
     # contrast on a negative image shows what the swap would add: no box is claimed there
@@ -109,8 +110,8 @@ def map_figures(
         "dice_by_group": _mean_over_groups(cuts, truth, positives),
         "threshold": calibration.threshold,
         "rule": calibration.rule,
-        "ncc_mean": float(np.nanmean(correlations)) if correlations else math.nan,
-        "ncc_std": float(np.nanstd(correlations)) if correlations else math.nan,
+        "ncc_mean": float(np.mean(correlations)) if correlations else math.nan,
+        "ncc_std": float(np.std(correlations)) if correlations else math.nan,
         "pxap": metrics.pxap(chosen, masks),
         "pointing_game": metrics.pointing_game(chosen, masks),
         "relevance_mass": metrics.relevance_mass(chosen, masks),

@@ -455,3 +455,16 @@ def test_a_run_says_what_it_is(run, tmp_path, capsys):
     assert main(["info", str(tmp_path / "copy")]) == 0
     about = json.loads(capsys.readouterr().out)
     assert (about["step"], len(about["complaints"])) == (0, 1)
+
+
+def test_a_class_that_fills_its_images_is_evaluated_too(tmp_path, recwarn):
+    """Every pixel is the object: there is nothing to rank pixels by, and the area that is marked is all there is."""
+    toy, run = tmp_path / "toy", tmp_path / "run"
+    assert main(["toy", str(toy), "--set", "tint", "--size", "16", "--train", "40", "--test", "8"]) == 0
+    assert main(["train", str(toy), "-o", str(run), *TINY]) == 0
+    assert main(["evaluate", str(run), str(toy)]) == 0
+    results = json.loads((run / "results.json").read_text())
+    for figures in results["maps"].values():
+        assert figures["auprc"] is None
+        assert 0 <= figures["iou"] <= 1
+    assert main(["report", str(run)]) == 0
