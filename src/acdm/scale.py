@@ -82,7 +82,7 @@ def _spread(
 ) -> Iterator[list[Outcome]]:
     """`call(part, **options)` on workers, as they come; `files` are each part's images by name."""
     distributed = _dask()
-    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}  # any free port
     with distributed.Client(scheduler) if scheduler else distributed.Client(**here) as client:
         futures = client.map(call, parts, pure=False, **options)
         files_of = dict(zip(futures, files, strict=True))
