@@ -22,7 +22,7 @@ from acdm.decompose import Decomposer, squares
 from acdm.decomposition import network_maps
 from acdm.device import flush_denormals
 from acdm.evaluate import map_figures, own_size
-from acdm.evidence import gradients
+from acdm.evidence import gradients, nearby
 from acdm.intake import take_in
 from acdm.judge import Judge
 from acdm.memory import keep_memory
@@ -36,7 +36,7 @@ def maps(model: Decomposer, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     assert model.judge is not None
     weight = gradients(model.judge, x, residual)
     drawn = {"residual": residual}
-    near = {name: _averaged(weight, share) for name, share in WINDOWS.items()}
+    near = {name: nearby(weight, share) for name, share in WINDOWS.items()}
     for name, g in near.items():
         drawn |= {f"residual √g, {name}": residual * g.sqrt(), f"residual g, {name}": residual * g}
     first, *rest = _distances(model.judge, x, x - residual)
@@ -46,11 +46,6 @@ def maps(model: Decomposer, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     drawn["residual f"] = residual * mean
     drawn["f alone"] = mean.expand_as(residual)
     return drawn
-
-
-def _averaged(weight: Tensor, share: float) -> Tensor:
-    window = round(share * weight.shape[-1]) // 2 * 2 + 1
-    return F.avg_pool2d(weight, window, 1, window // 2, count_include_pad=False)
 
 
 @torch.no_grad()

@@ -90,11 +90,13 @@ def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
 
 
 def load_calibration(run: Run) -> dict[str, Calibration]:
-    """Of every map; empty where an earlier version, which had fewer maps, has calibrated the run.
+    """Of every map; empty where there is none, or one of an earlier version, which had fewer maps.
 
     Raises:
-        RunError: when calibration.json is missing or not one.
+        RunError: when calibration.json is not one.
     """
+    if not run.calibration.is_file():
+        return {}
     content = run.read_json(run.calibration.name)
     try:
         known = {

@@ -197,7 +197,7 @@ def load(path: Path | str) -> Decomposer:
     if judge:
         judge.network.to(automatic_device())
     precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
-    calibration = load_calibration(run) if run.calibration.exists() else {}
+    calibration = load_calibration(run)
     side = int(data.get("side", 0))
     return Decomposer(
         branches, judge, classes, config.size, mirrors(config), precision, calibration, config.images, side,

@@ -32,9 +32,13 @@ def evidence(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
     Returns:
         (n, C, S, S).
     """
-    window = round(WINDOW * x.shape[-1]) // 2 * 2 + 1
-    near = F.avg_pool2d(gradients(judge, x, residual), window, 1, window // 2, count_include_pad=False)
-    return residual * (x.shape[-1] * near).sqrt()
+    return residual * (x.shape[-1] * nearby(gradients(judge, x, residual), WINDOW)).sqrt()
+
+
+def nearby(weights: Tensor, share: float) -> Tensor:
+    """The mean of (n, 1, S, S) over a window of a share of the side, an odd number of pixels, about each place."""
+    window = round(share * weights.shape[-1]) // 2 * 2 + 1
+    return F.avg_pool2d(weights, window, 1, window // 2, count_include_pad=False)
 
 
 def gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:

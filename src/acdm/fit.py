@@ -106,7 +106,7 @@ def _insist_same_images(run: Run, dataset: Dataset) -> None:
 def _calibrated_by_another_version(run: Run) -> bool:
     """Whether nothing is missing of a run but a calibration that is understood here."""
     try:
-        return run.calibration.is_file() and not load_calibration(run)
+        return run.judge.is_file() and run.calibration.is_file() and not load_calibration(run)
     except RunError:
         return True
 

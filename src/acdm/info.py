@@ -39,7 +39,7 @@ def about(run: Run) -> dict[str, Any]:
         "checkpoint": path.name if path else None,
         "maps_of_step": _maps_of_step(run, int(saved["step"])),
         "complaints": complaints,
-        "ready": run.judge.is_file() and run.calibration.is_file() and bool(load_calibration(run)),
+        "ready": run.judge.is_file() and bool(load_calibration(run)),
         "seed": config.seed,
         "command": env["command"],
         "versions": env["versions"],

@@ -91,9 +91,9 @@ def _map_volume(decomposer: Decomposer, path: Path, folder: Path, label: str | N
 def write_decomposition(folder: Path, d: Decomposition) -> None:
     """One image's files.
 
-    The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero
-    at mid-grey; GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png
-    and strip.png, which has all in a row.
+    The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero at mid-grey;
+    GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png and strip.png,
+    which has all in a row.
     """
     for name, signed in d.maps().items():
         write_bytes(folder / f"{name}.npy", npy(signed.numpy()))

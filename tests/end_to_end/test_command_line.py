@@ -457,7 +457,7 @@ def test_a_run_says_what_it_is(run, tmp_path, capsys):
     assert (about["step"], len(about["complaints"])) == (0, 1)
 
 
-def test_a_class_that_fills_its_images_is_evaluated_too(tmp_path, recwarn):
+def test_a_class_that_fills_its_images_is_evaluated_too(tmp_path):
     """Every pixel is the object: there is nothing to rank pixels by, and the area that is marked is all there is."""
     toy, run = tmp_path / "toy", tmp_path / "run"
     assert main(["toy", str(toy), "--set", "tint", "--size", "16", "--train", "40", "--test", "8"]) == 0

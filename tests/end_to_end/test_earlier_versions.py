@@ -58,7 +58,7 @@ def test_resumed_it_is_calibrated_and_not_trained(earlier, run, toy, capsys):
     assert acdm.load(earlier).origin == acdm.load(run).origin
 
 
-def test_maps_of_another_calibration_are_not_taken_for_done(run, toy, tmp_path, capsys):
+def test_maps_of_another_calibration_are_not_taken_for_done(run, toy, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other)
     out = [str(toy / "test" / "with"), "-o", str(tmp_path / "out"), "--label", "with"]
