@@ -79,7 +79,7 @@ def main(run: Path, data: Path, split: str = "dev") -> None:
     print("| map | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- |")
     for name, drawn in maps(model, squares(truth.images, model.size), labels).items():
         calibration = calibrate_like_residual(known[name], y[chosen], "both" if name == "f alone" else polarity)
-        signed = own_size({name: drawn}, truth, model.size)[name]
+        signed = own_size(drawn, truth, model.size)
         f = map_figures(name, signed, truth, dataset, calibration)
         print(f"| {name} |", " | ".join(f"{f[key]:.3f}" for key in ("auprc", "best_dice", "dice")), "|", flush=True)
 

@@ -30,6 +30,7 @@ from acdm.training.loop import rate, train
 from acdm.training.step import assemble
 
 TRAIN, TEST, IOU, PSNR = 4000, 200, 0.90, 30.0
+N = 5  # branches of the reference: the settings that it is frozen at
 
 
 def toy_images(seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
@@ -49,11 +50,11 @@ def ours(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
 
 def reference(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
     start = assemble(config, 1, 2, torch.device("cpu"))
-    plain = Reference(start.branches.state_dict(), start.discriminator.state_dict(), 5, 1, 2)
+    plain = Reference(start.branches.state_dict(), start.discriminator.state_dict(), N, 1, 2)
     for index in range(config.steps):
         _, drawn, classes = batches.at(index)
         (x, real), (y, right) = ((t[:BATCH], t[BATCH:]) for t in (drawn, classes))
-        alpha = torch.rand(4, generator=torch.Generator().manual_seed(mix(config.seed, 0, index)))
+        alpha = torch.rand(N - 1, generator=torch.Generator().manual_seed(mix(config.seed, 0, index)))
         share = rate(index, config.steps, config.optimiser)
         plain.step((x, y, 1 - y), (real, right, 1 - right), alpha, index, share)
         yield plain.average
@@ -77,7 +78,12 @@ def time_to_quality(which: str, seed: int, steps: int, every: int) -> float:
     """Seconds of training; infinite where the quality is not reached."""
     options = {"seed": seed, "steps": steps, "augment": {"flip_horizontal": True}}
     if which == "reference":
-        options |= {"batch": BATCH, "lessons": LESSONS, "network": NETWORK, "optimiser": {"warmup": WARMUP}}
+        options |= {
+            "batch": BATCH,
+            "lessons": LESSONS,
+            "network": {**NETWORK, "branches": N},
+            "optimiser": {"warmup": WARMUP},
+        }
     config = resolve(build("tiny", options))
     x, y, masks = toy_images(seed)
     batches = Batches(x[:TRAIN], y[:TRAIN], config.drawn, config.augment, seed)

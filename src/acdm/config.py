@@ -44,7 +44,7 @@ class Weights(Options):
 class Network(Options):
     """Widths and depths; all widths are those of one branch."""
 
-    branches: int = Field(5, ge=1, le=64)  # N, section 4.5
+    branches: int = Field(2, ge=1, le=64)  # N; the paper takes five: docs/results/choices.md
     width: int = Field(32, ge=1, le=1024)  # at the finest resolution, doubling on the way down
     max_width: int = Field(64, ge=1, le=4096)
     downs: int = Field(2, ge=1, le=8)
@@ -191,11 +191,12 @@ class Config(Options):
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"size": 64},
     "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "critic_max_width": 256}},
-    "paper": {  # StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks, batch 8
+    # N of section 4.5; StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks, batch 8
+    "paper": {
         "size": 256,
         "batch": 8,
         "network": {
-            "width": 64, "max_width": 512, "downs": 4, "stem": 1, "bottleneck": 2,
+            "branches": 5, "width": 64, "max_width": 512, "downs": 4, "stem": 1, "bottleneck": 2,
             "mapping_hidden": 512, "critic_width": 64, "critic_max_width": 512,
         },
         "optimiser": {"lr": 1e-4, "critic_lr": 1e-4},

@@ -49,7 +49,7 @@ TRAINED: dict[str, Callable[[Network], dict[str, Any]]] = {  # options, by the n
         "loss": {"sparse": 0, "mismatch": 0, "adv": 1},
         "judged": "swapped",
     },
-    "two-branches": lambda network: {"network": {"branches": 2}},
+    "five-branches": lambda network: {"network": {"branches": 5}},  # the paper's N
 }
 METHODS = (*TRAINED, *BASELINES)
 SHOWN = (6, 2)  # positive and negative test images in the pictures, drawn by chance
@@ -139,7 +139,7 @@ def _of_baseline(fit: Fit, field: Field) -> Outcome:
     test = squares(field.truth.images, field.size)
     maps, known = {}, {}
     for name, draw in fitted.maps.items():
-        maps[name] = own_size({name: draw(test)}, field.truth, field.size)[name]
+        maps[name] = own_size(draw(test), field.truth, field.size)
         known[name] = calibrate_like_residual(draw(x[chosen]), y[chosen])
     return _outcome(maps, known, field, {"minutes": minutes, **fitted.facts})
 
@@ -151,7 +151,8 @@ def _of_run(run: Run, field: Field) -> Outcome:
     _insist_fair(run, decomposer, field)
     x = squares(field.truth.images, decomposer.size)
     y = torch.tensor([decomposer.index(item.label) for item in field.truth.items])
-    maps = own_size(decomposer.maps(x, y, *decomposer.split(x, y, 1 - y)), field.truth, decomposer.size)
+    drawn = decomposer.maps(x, y, *decomposer.split(x, y, 1 - y))
+    maps = {name: own_size(of_all, field.truth, decomposer.size) for name, of_all in drawn.items()}
     rows = run.metric_rows()
     steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
     facts = {"minutes": steps * seconds / 60, "steps": steps, "seconds_a_step": seconds}

@@ -47,7 +47,6 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     own, other = decomposer.split(x, y, 1 - y)
     drawn = decomposer.maps(x, y, own, other)
     seconds = time.perf_counter() - began
-    maps = own_size(drawn, truth, decomposer.size)
     classes = _classes(decomposer, x, y, own, other)
     results = {
         "schema": 1,
@@ -61,7 +60,12 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
         "positive": dataset.positive,
         "reconstruction": _reconstruction(x, own, truth, decomposer.size),
         "branches": _branches(own, other),
-        "maps": {name: map_figures(name, maps[name], truth, dataset, decomposer.calibration[name]) for name in MAPS},
+        "maps": {
+            name: map_figures(
+                name, own_size(drawn[name], truth, decomposer.size), truth, dataset, decomposer.calibration[name]
+            )
+            for name in MAPS
+        },
         "default_map": DEFAULT_MAP,
         "trivial": trivial_scores(truth, dataset.positive),
         "classes": classes,
@@ -70,12 +74,9 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     return nan_to_none(results)
 
 
-def own_size(maps: dict[str, Tensor], truth: Truth, size: int) -> dict[str, list[NDArray[np.floating]]]:
+def own_size(maps: Tensor, truth: Truth, size: int) -> list[NDArray[np.floating]]:
     """Maps (n, C, S, S) of all test images as (C, H, W) each, at the images' own size."""
-    frames = [Frame.of(image.shape, size) for image in truth.images]
-    return {
-        name: [frame.leave(m).numpy() for frame, m in zip(frames, stack, strict=True)] for name, stack in maps.items()
-    }
+    return [Frame.of(image.shape, size).leave(m).numpy() for image, m in zip(truth.images, maps, strict=True)]
 
 
 def map_figures(

@@ -70,7 +70,7 @@ def compare(
     out
         Folder for tables, pictures and runs; the same command goes on where it was cut off.
     baselines
-        Comma-separated: one-branch, two-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
+        Comma-separated: one-branch, five-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
         default all.
     minutes
         That each may take to learn.
