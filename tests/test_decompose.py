@@ -20,12 +20,23 @@ def test_a_mirrored_image_has_mirrored_branches(branches, axes):
     x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([0, 1])
     both, alone = (Decomposer(branches, None, ("a", "b"), 32, mirrors) for mirrors in (((), axes), ((),)))
-    for direct, mirrored in zip(both.split(x, y, 1 - y), both.split(x.flip(axes), y, 1 - y), strict=True):
-        torch.testing.assert_close(direct, mirrored.flip(axes))
+    (own, other), mirrored = both.split(x, y, 1 - y), both.split(x.flip(axes), y, 1 - y)
+    torch.testing.assert_close(own, mirrored[0].flip(axes))
+    torch.testing.assert_close(other[y == 1], mirrored[1][y == 1].flip(axes))
     plain, reflected = alone.split(x, y, 1 - y)[0], alone.split(x.flip(axes), y, 1 - y)[0].flip(axes)
     assert (plain - reflected).abs().max() > 1e-3
     mean = (compose(plain) + compose(reflected)) / 2
     torch.testing.assert_close(compose(both.split(x, y, 1 - y)[0]), mean)
+
+
+def test_an_object_is_put_in_one_place_and_not_half_in_two(branches):
+    """A negative image becomes positive by its own change alone, upon what the mean over mirror images rebuilds."""
+    x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    y = torch.tensor([0, 1])
+    both, alone = (Decomposer(branches, None, ("a", "b"), 32, mirrors) for mirrors in (((), (-1,)), ((),)))
+    (own, other), (own_alone, other_alone) = (d.split(x, y, 1 - y) for d in (both, alone))
+    torch.testing.assert_close((other - own)[y == 0], (other_alone - own_alone)[y == 0])
+    assert ((other - own) - (other_alone - own_alone))[y == 1].abs().max() > 1e-3
 
 
 def test_images_are_mirrored_as_in_training():

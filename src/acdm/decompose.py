@@ -14,7 +14,7 @@ from torch import Tensor
 from acdm.calibration import Calibration, load_calibration
 from acdm.compose import distinction
 from acdm.config import Config, Reading
-from acdm.decomposition import Decomposition, network_maps
+from acdm.decomposition import Decomposition, network_maps, placed_once
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.evidence import evidence
@@ -38,7 +38,7 @@ class Decomposer:
         judge: the classifier trained apart, where the run has one.
         classes: names; class 1 is positive.
         size: side of the square the network sees.
-        mirrors: axes of the mirror images that an image is taken apart together with; () is the image itself.
+        mirrors: axes of the mirror images that an image is taken apart together with; first (), the image itself.
         precision: of convolutions: bf16, fp32, or auto for what this machine is fast at.
         calibration: of each map, where the run has it already.
         reading: how files become arrays, as in training.
@@ -62,7 +62,7 @@ class Decomposer:
         """Branches of a batch at network size under two classes.
 
         They are the mean of what the image and its mirror images say, so that a mirrored image has mirrored branches;
-        they still sum up.
+        they still sum up.  What a negative image needs to become positive is its own (`placed_once`).
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -76,14 +76,16 @@ class Decomposer:
         own, swapped = zip(*[self._split_part(*part) for part in parts], strict=True)
         return torch.cat(own), torch.cat(swapped)
 
-    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         copies = len(self.mirrors)
         views = torch.cat([x.flip(axes) for axes in self.mirrors])
-        out = []
-        for psi in self._branches_of(views, y.repeat(copies), other.repeat(copies)):
-            turned_back = [view.flip(axes) for view, axes in zip(psi.cpu().chunk(copies), self.mirrors, strict=True)]
-            out.append(torch.stack(turned_back).mean(dim=0) if copies > 1 else turned_back[0])
-        return tuple(out)
+        both = [psi.cpu().chunk(copies) for psi in self._branches_of(views, y.repeat(copies), other.repeat(copies))]
+        (alone, *_), (alone_other, *_) = both
+        if copies == 1:
+            return alone, alone_other
+        turned_back = [[view.flip(axes) for view, axes in zip(psi, self.mirrors, strict=True)] for psi in both]
+        own, swapped = (torch.stack(seen).mean(dim=0) for seen in turned_back)
+        return own, placed_once(y, own, swapped, alone, alone_other)
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device

@@ -90,6 +90,20 @@ class Decomposition:
         return signed
 
 
+def placed_once(y: Tensor, own: Tensor, other: Tensor, alone: Tensor, alone_other: Tensor) -> Tensor:
+    """Branches under the other class, given means over an image and its mirror images, and the image's alone.
+
+    Leaving the positive class is seen better by the mean.  To enter it an object has to be put somewhere, in a mirror
+    image elsewhere, and the mean would hold halves of both: there the change is the image's alone, upon the mean.
+
+    Args:
+        y: (n,) own classes.
+        own, other: means, (n, N, C, S, S) each.
+        alone, alone_other: the same of the image without its mirror images.
+    """
+    return torch.where((y == 0)[:, None, None, None, None], own + alone_other - alone, other)
+
+
 def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
     """The maps that the networks draw of a batch at network size, (n, C, S, S) each.
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from acdm.decompose import Decomposer, over_mirrors
-from acdm.decomposition import network_maps
+from acdm.decompose import Decomposer
+from acdm.decomposition import network_maps, placed_once
 from acdm.files import write_bytes, write_json
 from acdm.images.grid import extra
 
@@ -44,7 +44,9 @@ class Portable(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, C, H, W), y (B,) -> psi and psi_other (B, N, C, H, W), residual (B, C, H, W)."""
         other = (y + 1) % self.classes
-        psi, psi_other = over_mirrors(lambda view: self._branches_of(view, y, other), x, self.mirrors)
+        views = [self._branches_of(x.flip(axes), y, other).flip(axes) for axes in self.mirrors]
+        psi, psi_other = torch.stack(views).mean(dim=0)
+        psi_other = placed_once(y, psi, psi_other, *views[0])
         return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:
