@@ -4,7 +4,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from acdm.calibration import Calibration, load_calibration
 from acdm.compose import distinction
 from acdm.config import Config, Reading
-from acdm.decomposition import Decomposition, network_maps, placed_once
+from acdm.decomposition import Decomposition, network_maps, of_all_views
 from acdm.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.evidence import evidence
@@ -62,7 +62,7 @@ class Decomposer:
         """Branches of a batch at network size under two classes.
 
         They are the mean of what the image and its mirror images say, so that a mirrored image has mirrored branches;
-        they still sum up.  What a negative image needs to become positive is its own (`placed_once`).
+        they still sum up.  What a negative image needs to become positive is its own (`of_all_views`).
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -79,13 +79,9 @@ class Decomposer:
     def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         copies = len(self.mirrors)
         views = torch.cat([x.flip(axes) for axes in self.mirrors])
-        both = [psi.cpu().chunk(copies) for psi in self._branches_of(views, y.repeat(copies), other.repeat(copies))]
-        (alone, *_), (alone_other, *_) = both
-        if copies == 1:
-            return alone, alone_other
-        turned_back = [[view.flip(axes) for view, axes in zip(psi, self.mirrors, strict=True)] for psi in both]
-        own, swapped = (torch.stack(seen).mean(dim=0) for seen in turned_back)
-        return own, placed_once(y, own, swapped, alone, alone_other)
+        both = torch.stack(self._branches_of(views, y.repeat(copies), other.repeat(copies))).cpu()
+        seen = both.chunk(copies, dim=1)
+        return of_all_views(y, [psi.flip(axes) for psi, axes in zip(seen, self.mirrors, strict=True)])
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
         device = next(self.branches.parameters()).device
@@ -226,12 +222,6 @@ def _drawing(run: Run) -> tuple[Path, dict[str, Tensor]]:
     tensors, _ = read_tensors(checkpoint, "training")
     prefix = f"average.{MODULE}"
     return checkpoint, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def over_mirrors(draw: Callable[[Tensor], Tensor], x: Tensor, axes: Sequence[tuple[int, ...]]) -> Tensor:
-    """The mean of what is drawn of images (B, C, H, W) and of their mirror images, turned back (..., H, W)."""
-    views = [draw(x.flip(mirror)).flip(mirror) if mirror else draw(x) for mirror in axes]
-    return torch.stack(views).mean(dim=0)
 
 
 def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:

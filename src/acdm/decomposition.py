@@ -90,18 +90,24 @@ class Decomposition:
         return signed
 
 
-def placed_once(y: Tensor, own: Tensor, other: Tensor, alone: Tensor, alone_other: Tensor) -> Tensor:
-    """Branches under the other class, given means over an image and its mirror images, and the image's alone.
+def of_all_views(y: Tensor, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Branches of images under their own and the other class, from what is said of them and of their mirror images.
 
-    Leaving the positive class is seen better by the mean.  To enter it an object has to be put somewhere, in a mirror
-    image elsewhere, and the mean would hold halves of both: there the change is the image's alone, upon the mean.
+    The mean; but to enter the positive class an object has to be put somewhere, in a mirror image elsewhere, and the
+    mean would hold halves of both: there the change is the image's alone, upon the mean.
 
     Args:
         y: (n,) own classes.
-        own, other: means, (n, N, C, S, S) each.
-        alone, alone_other: the same of the image without its mirror images.
+        views: of the image itself, then of each mirror image, turned back: own and other, (2, n, N, C, S, S).
+
+    Returns:
+        Twice (n, N, C, S, S).
     """
-    return torch.where((y == 0)[:, None, None, None, None], own + alone_other - alone, other)
+    alone, alone_other = views[0]
+    if len(views) == 1:
+        return alone, alone_other
+    own, other = torch.stack(views).mean(dim=0)
+    return own, torch.where((y == 0)[:, None, None, None, None], own + alone_other - alone, other)
 
 
 def network_maps(x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:

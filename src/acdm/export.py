@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from acdm.decompose import Decomposer
-from acdm.decomposition import network_maps, placed_once
+from acdm.decomposition import network_maps, of_all_views
 from acdm.files import write_bytes, write_json
 from acdm.images.grid import extra
 
@@ -45,8 +45,7 @@ class Portable(nn.Module):
         """x (B, C, H, W), y (B,) -> psi and psi_other (B, N, C, H, W), residual (B, C, H, W)."""
         other = (y + 1) % self.classes
         views = [self._branches_of(x.flip(axes), y, other).flip(axes) for axes in self.mirrors]
-        psi, psi_other = torch.stack(views).mean(dim=0)
-        psi_other = placed_once(y, psi, psi_other, *views[0])
+        psi, psi_other = of_all_views(y, views)
         return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:

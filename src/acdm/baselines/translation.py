@@ -20,7 +20,7 @@ from acdm.baselines.interface import Fitted, Images
 from acdm.compose import compose
 from acdm.config import Config, Network, build
 from acdm.data.batches import Batches
-from acdm.decompose import mirrors, over_mirrors
+from acdm.decompose import mirrors
 from acdm.device import autocast, automatic_device, channels_last
 from acdm.model.branches import Branches
 from acdm.training.loop import MEASURED, set_rate, steps_for
@@ -72,7 +72,10 @@ def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fi
     def draw(whole: Tensor) -> Tensor:
         return torch.cat([removed(part) for part in whole.split(32)])
 
-    return Fitted({"": lambda x: over_mirrors(draw, x, mirrors(images.config))}, facts)
+    def mean_of_views(whole: Tensor) -> Tensor:
+        return torch.stack([draw(whole.flip(axes)).flip(axes) for axes in mirrors(images.config)]).mean(dim=0)
+
+    return Fitted({"": mean_of_views}, facts)
 
 
 def wider(network: Network) -> Network:
