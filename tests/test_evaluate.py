@@ -1,11 +1,13 @@
 """Figures of results.json that no library has, by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from acdm.data.dataset import Item
-from acdm.evaluate import _branches, _reconstruction
+from acdm.evaluate import _branches, _classes, _reconstruction
 from acdm.truth import Truth, trivial_scores
 
 
@@ -33,6 +35,25 @@ def test_reconstruction_by_hand():
     assert figures["psnr_mean"] == pytest.approx(np.mean(decibel), abs=1e-3)
     assert figures["psnr_own_size"] == pytest.approx(figures["psnr_mean"], abs=1e-3)
     assert figures["psnr_resize_ceiling"] == np.inf
+
+
+class Bright:
+    """A judge to whom an image is of class 1 where its mean is above zero."""
+
+    def probabilities(self, images):
+        bright = (images.mean(dim=(1, 2, 3)) > 0).float()
+        return torch.stack([1 - bright, bright], dim=1)
+
+
+def test_validity_and_closeness_of_counterfactuals_by_hand():
+    """Of three swaps one convinces, and beyond [-1, 1] nothing counts."""
+    x, y = torch.tensor([-0.5, 0.5, 1.0]).view(3, 1, 1, 1), torch.tensor([0, 1, 1])
+    own, other = (torch.tensor(v).view(3, 1, 1, 1, 1) for v in ([-0.4, 0.4, 1.5], [0.5, 0.25, 1.0]))
+    figures = _classes(SimpleNamespace(judge=Bright()), x, y, own, other)
+    assert figures["swap_accuracy"] == pytest.approx(1 / 3)
+    assert figures["judge_accuracy"] == figures["reconstruction_accuracy"] == 1
+    assert figures["swap_distance"] == pytest.approx((1 + 0.25 + 0) / 3)
+    assert figures["reconstruction_distance"] == pytest.approx((0.1 + 0.1 + 0) / 3)
 
 
 def test_pixels_without_data_are_neither_right_nor_wrong():

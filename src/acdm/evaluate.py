@@ -205,10 +205,11 @@ def _branches(own: Tensor, other: Tensor) -> dict[str, Any]:
 
 
 def _classes(decomposer: Decomposer, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, float]:
-    """How the judge, trained apart, sees real images, reconstructions and counterfactuals."""
+    """How the judge, trained apart, sees real images, reconstructions and counterfactuals, and how close these are."""
     assert decomposer.judge is not None  # it is ready
     real = decomposer.judge.probabilities(x)
-    kept, swapped = (decomposer.judge.probabilities(compose(psi).clamp(-1, 1)) for psi in (own, other))
+    x_hat, x_st = (compose(psi).clamp(-1, 1) for psi in (own, other))
+    kept, swapped = decomposer.judge.probabilities(x_hat), decomposer.judge.probabilities(x_st)
     right = float((real.argmax(dim=1) == y).float().mean())
     return {
         "swap_accuracy": float((swapped.argmax(dim=1) == 1 - y).float().mean()),
@@ -216,6 +217,8 @@ def _classes(decomposer: Decomposer, x: Tensor, y: Tensor, own: Tensor, other: T
         "label_accuracy": right,  # --label auto asks the judge
         "image_auroc": float(roc_auc_score(y == 1, real[:, 1])),
         "reconstruction_accuracy": float((kept.argmax(dim=1) == y).float().mean()),
+        "swap_distance": float((x_st - x).abs().mean()),
+        "reconstruction_distance": float((x_hat - x).abs().mean()),
     }
 
 

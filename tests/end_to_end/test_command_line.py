@@ -26,8 +26,11 @@ ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm
 KEYS = {
     "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling"},
     "branches": {"common_gap", "energy_share", "dominance"},
-    "classes": {"swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc"},
-}
+    "classes": {
+        "swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc", "reconstruction_accuracy", "swap_distance",
+        "reconstruction_distance",
+    },
+}  # fmt: skip
 MAP_KEYS = {
     "auprc", "auroc", "best_iou", "best_dice", "iou", "dice", "threshold", "rule", "ncc_mean", "ncc_std", "pxap",
     "pointing_game", "relevance_mass", "maxboxacc", "box_recall", "negative_area", "polarity", "ci",
