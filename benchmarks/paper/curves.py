@@ -13,18 +13,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-AXES = {"step": "steps", "seconds": "minutes of training"}
-DRAWN = 200  # places across, at which curves are read
+from acdm.bench import Point, at
 
-Curves = dict[tuple[str, str], dict[str, list[dict[str, float]]]]  # by data and variant, by seed
+AXES = {"step": ("steps", 1), "seconds": ("minutes of training", 60)}  # of `Point`: words, and how many make one
+DRAWN = 50  # places across, at which curves are read
+
+Curves = dict[tuple[str, str], dict[str, list[Point]]]  # by data and variant, by seed
 
 
 def read(path: Path) -> Curves:
-    """The lines of curves.csv; seconds become minutes."""
     curves: Curves = defaultdict(lambda: defaultdict(list))
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            point = {"step": float(row["step"]), "seconds": float(row["seconds"]) / 60, "psnr": float(row["psnr"])}
+            point = Point(int(row["step"]), float(row["seconds"]), float(row["psnr"]))
             curves[row["data"], row["variant"]][row["seed"]].append(point)
     return curves
 
@@ -35,18 +36,16 @@ def main(out: Path, picture: Path) -> None:
     colours = {variant: f"C{n}" for n, variant in enumerate(dict.fromkeys(variant for _, variant in curves))}
     _, axes = plt.subplots(len(names), len(AXES), figsize=(9, 3.2 * len(names)), squeeze=False, layout="constrained")
     for (data, variant), seeds in curves.items():
-        for place, axis in zip(axes[names.index(data)], AXES, strict=True):
-            across = np.linspace(
-                max(points[0][axis] for points in seeds.values()),
-                min(points[-1][axis] for points in seeds.values()),
-                DRAWN,
-            )
-            up = [np.interp(across, [p[axis] for p in s], [p["psnr"] for p in s]) for s in seeds.values()]
-            place.plot(across, np.mean(up, axis=0), color=colours[variant], label=variant)
-            place.fill_between(across, np.min(up, axis=0), np.max(up, axis=0), color=colours[variant], alpha=0.2)
+        for place, (axis, (_, unit)) in zip(axes[names.index(data)], AXES.items(), strict=True):
+            first = max(getattr(points[0], axis) for points in seeds.values())
+            last = min(getattr(points[-1], axis) for points in seeds.values())
+            across = np.linspace(first, last, DRAWN)
+            up = [[at(points, axis, where) for where in across] for points in seeds.values()]
+            place.plot(across / unit, np.mean(up, axis=0), color=colours[variant], label=variant)
+            place.fill_between(across / unit, np.min(up, axis=0), np.max(up, axis=0), color=colours[variant], alpha=0.2)
     for row, data in zip(axes, names, strict=True):
-        for place, title in zip(row, AXES.values(), strict=True):
-            place.set(xlabel=title, ylabel="PSNR, dB", title=data)
+        for place, (words, _) in zip(row, AXES.values(), strict=True):
+            place.set(xlabel=words, ylabel="PSNR, dB", title=data)
             place.grid(alpha=0.3)
     axes[0, 0].legend()
     plt.savefig(picture)
