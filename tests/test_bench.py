@@ -5,6 +5,7 @@ import pytest
 from acdm import bench
 from acdm.bench import Point, at, points_of, run_study, write_tables
 from acdm.errors import ConfigError
+from acdm.run import lock
 from acdm.session import Watcher
 from acdm.study import Study
 
@@ -63,6 +64,13 @@ def test_a_finished_study_has_a_line_a_cell_and_is_not_run_again(finished, monke
     other = Study.model_validate(STUDY | {"common": STUDY["common"] | {"steps": 5}})
     with pytest.raises(ConfigError, match="other options"):
         list(run_study(other, out.parent, out, "bench", Watcher()))
+
+
+def test_a_cell_in_another_process_s_hands_is_left_to_it(tmp_path):
+    study = Study.model_validate(STUDY | {"variants": {"one": {}}})
+    with lock(tmp_path / "out/cells/toy/one/0"):
+        assert list(run_study(study, tmp_path, tmp_path / "out", "bench", Watcher())) == []
+    assert not (tmp_path / "out/cells/toy/one/0/run").exists()
 
 
 def test_images_that_a_killed_process_began_to_draw_are_drawn_anew(tmp_path):

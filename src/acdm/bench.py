@@ -1,5 +1,7 @@
 """Running a grid of trainings, and what comes of it.  A cell that is finished is never run again.
 
+Several processes may share a folder: each takes the next cell that is neither finished nor in another's hands.
+
 OUT/ data/<name>/ (drawn images)   cells/<data>/<variant>/<seed>/{cell.json, run/}
      bench.csv (a line a cell)   curves.csv (a line a look at validation images)   table.md   curves.html
 """
@@ -20,6 +22,7 @@ from acdm.config import MAPS
 from acdm.data.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.files import says, write_json, write_text
+from acdm.run import lock
 from acdm.session import Watcher
 from acdm.start import start
 from acdm.study import Cell, Drawn, Study, cells
@@ -49,7 +52,7 @@ class Point:
 
 
 def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watcher) -> Iterator[tuple[Cell, str | None]]:
-    """Run what is not finished; yields every cell with the reason why it failed, or None.
+    """Run what is not finished and no other process runs; yields every other cell with why it failed, or None.
 
     Args:
         study: what to run.
@@ -66,17 +69,21 @@ def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watche
     todo = cells(study, root, out)
     for cell in todo:
         _insist_same(cell, study.split)
-    folders = {name: _folder(name, source, root, out, watcher) for name, source in study.data.items()}
+    with lock(out / "data", wait=True):
+        folders = {name: _folder(name, source, root, out, watcher) for name, source in study.data.items()}
     for number, cell in enumerate(todo, start=1):
         reason = None
-        if not cell.finished:
-            watcher.say(f"cell {number} of {len(todo)}: {cell}")
-            try:
-                _run_cell(cell, folders[cell.data], study, command, watcher)
-            except (InterruptedTrainingError, RunLockedError):
-                raise
-            except AcdmError as error:
-                reason = str(error)
+        try:
+            with lock(cell.folder):
+                if not cell.finished:
+                    watcher.say(f"cell {number} of {len(todo)}: {cell}")
+                    _run_cell(cell, folders[cell.data], study, command, watcher)
+        except RunLockedError:
+            continue
+        except InterruptedTrainingError:
+            raise
+        except AcdmError as error:
+            reason = str(error)
         yield cell, reason
 
 

@@ -163,8 +163,12 @@ def next_folder(name: str) -> Path:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Keep other trainings out of a run folder; the lock dies with the process.
+def lock(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keep others out of a folder; the lock dies with the process.
+
+    Args:
+        folder: made where it is missing.
+        wait: until it is free.
 
     Raises:
         RunLockedError: saying who holds it.
@@ -177,7 +181,7 @@ def lock(folder: Path) -> Iterator[None]:
         raise WriteError(f"{folder}: cannot be made ({error.strerror}); choose another folder with -o") from None
     with (folder / ".lock").open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             file.seek(0)
             raise RunLockedError(f"{folder}: in use by {file.read().strip() or 'another process'}") from None

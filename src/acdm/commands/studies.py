@@ -17,7 +17,7 @@ def bench(
     out: Out = None,
     root: Path = Path(),
 ) -> None:
-    """Run a grid of trainings; the same command goes on where it was cut off.
+    """Run a grid of trainings; the same command goes on where it was cut off, and typed again meanwhile takes other cells.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def bench(
         for cell, reason in run_study(study, root, folder, typed(), watcher):
             if reason:
                 reasons[str(cell)] = reason
-            table = write_tables(study, root, folder, reasons)
-    print(table)
+            write_tables(study, root, folder, reasons)
+    print(write_tables(study, root, folder, reasons))
     print(f"written to {folder}: bench.csv, curves.csv, table.md, curves.html, and the runs")
     if reasons:
         name, reason = next(iter(reasons.items()))
