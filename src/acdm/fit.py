@@ -195,7 +195,8 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
 def _fit_judge(session: Session) -> None:
     """Before training, where it is to choose; it depends on images and seed alone."""
     session.tell("fitting the judge")
-    judge = train_judge(session.images.train, session.images.validation, session.config.augment, session.config.seed)
+    config, images = session.config, session.images
+    judge = train_judge(images.train, images.validation, config.augment, config.seed, device=config.device)
     save_judge(session.run.judge, judge)
     session.tell(f"judge: AUROC {judge.auroc:.3f} on validation images")
     session.judge = judge

@@ -41,17 +41,14 @@ class Judge:
     network: ResNet
     auroc: float
 
-    @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
         """(B, C, S, S) in [-1, 1] -> (B, K), on the images' device."""
-        self.network.eval()
-        told = [self.network(part.to(self.device)).softmax(dim=1) for part in x.split(64)]
-        return torch.cat(told).to(x.device)
+        return _logits(self.network, x).softmax(dim=1)
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return next(self.network.parameters()).device
+        return _device(self.network)
 
 
 def train_judge(
@@ -62,6 +59,7 @@ def train_judge(
     steps: int = 600,
     patience: int = PATIENCE,
     until: float = math.inf,
+    device: str = "cpu",
 ) -> Judge:
     """Fit the judge, keeping the weights that did best on validation images.
 
@@ -72,12 +70,13 @@ def train_judge(
         steps: at most.
         patience: rounds without improvement before it stops.
         until: on the clock of `time.perf_counter`, when it stops in any case.
+        device: "cpu" or "cuda", that it computes on, then and later.
     """
     images, labels = train
     classes = int(labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _network(images.shape[1], classes, 2 if images.shape[-1] >= LARGE else 1)
+        network = _network(images.shape[1], classes, 2 if images.shape[-1] >= LARGE else 1).to(device)
         batches = Batches(images, labels, BATCH, augment, seed + 1)
         optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -85,7 +84,7 @@ def train_judge(
         for step in range(steps):
             network.train()
             _, x, y = batches.at(step)
-            loss = F.cross_entropy(network(_roughen(x)), y, label_smoothing=0.05)
+            loss = F.cross_entropy(network(_roughen(x).to(device)), y.to(device), label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -132,11 +131,20 @@ def load_judge(path: Path, channels: int, classes: int) -> Judge:
 
 def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
     """AUROC on validation images, and minus the loss to tell ties apart."""
-    network.eval()
-    with torch.no_grad():
-        logits = torch.cat([network(part) for part in x.split(64)])
+    logits = _logits(network, x)
     loss = float(F.cross_entropy(logits, y))
     return float(roc_auc_score(y.numpy() == 1, logits.softmax(dim=1)[:, 1].numpy())), -loss
+
+
+@torch.no_grad()
+def _logits(network: ResNet, x: Tensor) -> Tensor:
+    """On the images' device, wherever the network is."""
+    network.eval()
+    return torch.cat([network(part.to(_device(network))) for part in x.split(64)]).to(x.device)
+
+
+def _device(network: ResNet) -> torch.device:
+    return next(network.parameters()).device
 
 
 def _network(channels: int, classes: int, stride: int = 1) -> ResNet:

@@ -17,7 +17,7 @@ def bench(
     out: Out = None,
     root: Path = Path(),
 ) -> None:
-    """Run a grid of trainings; the same command goes on where it was cut off, and typed again meanwhile takes other cells.
+    """Run a grid of trainings; the same command goes on where it was cut off, or takes other cells of one that runs.
 
     Parameters
     ----------
