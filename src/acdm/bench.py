@@ -79,6 +79,7 @@ def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watche
                     watcher.say(f"cell {number} of {len(todo)}: {cell}")
                     _run_cell(cell, folders[cell.data], study, command, watcher)
         except RunLockedError:
+            watcher.say(f"cell {number} of {len(todo)} is in another process's hands: {cell}")
             continue
         except InterruptedTrainingError:
             raise
