@@ -22,12 +22,10 @@ from acdm.metrics import ncc
 from acdm.truth import read_truth
 
 
-def main() -> None:
+def main(run: Path, data: Path, count: int = 60) -> None:
     keep_memory()
     flush_denormals()
-    run, data, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 60
-    model = acdm.load(run)
-    truth = read_truth(load_dataset([data], model.classes[1], 0), "all")
+    model, truth = acdm.load(run), read_truth(load_dataset([data]), "all")
     rows: dict[str, list[list[float]]] = {name: [] for name in MAPS}
     for i in truth.only(model.classes[1])[:count]:
         drawn = model.decompose(truth.images[i], model.classes[1])
@@ -49,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -96,24 +96,25 @@ def write_tables(study: Study, root: Path, out: Path, reasons: dict[str, str]) -
         root, out: as there.
         reasons: why cells failed, by their names.
     """
-    done = cells(study, root, out)
-    curves = {str(cell): points_of(cell.run.metric_rows()) for cell in done if cell.finished}
-    rows = []
-    for cell in done:
-        known = [curve for other in done if other.data == cell.data and (curve := curves.get(str(other)))]
-        rows.append(_row(cell, curves.get(str(cell)), known, reasons.get(str(cell), "")))
-    write_text(out / "bench.csv", csv_text(rows))
-    lines = [
-        {"data": cell.data, "variant": cell.variant, "seed": cell.seed, **vars(point)}
-        for cell in done
-        for point in curves.get(str(cell), ())
-    ]
-    if lines:
-        write_text(out / "curves.csv", csv_text(lines))
-        write_text(out / "curves.html", _drawn(study, done, curves))
-    table = _table(rows)
-    write_text(out / "table.md", f"{table}\n")
-    return table
+    with lock(out, wait=True):  # or a process that read earlier than another may write later
+        done = cells(study, root, out)
+        curves = {str(cell): points_of(cell.run.metric_rows()) for cell in done if cell.finished}
+        rows = []
+        for cell in done:
+            known = [curve for other in done if other.data == cell.data and (curve := curves.get(str(other)))]
+            rows.append(_row(cell, curves.get(str(cell)), known, reasons.get(str(cell), "")))
+        write_text(out / "bench.csv", csv_text(rows))
+        lines = [
+            {"data": cell.data, "variant": cell.variant, "seed": cell.seed, **vars(point)}
+            for cell in done
+            for point in curves.get(str(cell), ())
+        ]
+        if lines:
+            write_text(out / "curves.csv", csv_text(lines))
+            write_text(out / "curves.html", _drawn(study, done, curves))
+        table = _table(rows)
+        write_text(out / "table.md", f"{table}\n")
+        return table
 
 
 def points_of(rows: Sequence[dict[str, str]]) -> list[Point]:
