@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import acdm
-from acdm.cli import app
-from acdm.decompose import Decomposer
-from acdm.decomposition import Decomposition
+from acdm.cli.app import app
 from acdm.errors import AcdmError
-from acdm.segmentation import Segmentation
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.decomposition import Decomposition
+from acdm.maps.segmentation import Segmentation
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 CLASSES = {

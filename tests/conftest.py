@@ -4,7 +4,7 @@ import torch
 from end_to_end.small import SMALL
 from PIL import Image
 
-from acdm.cli import main
+from acdm.cli.app import main
 
 torch.set_num_threads(1)  # xdist runs one process a core
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acdm.cli import app
+from acdm.cli.app import app
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("SECURITY.md"), *sorted(Path("docs").rglob("*.md"))]
 

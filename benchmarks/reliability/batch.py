@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import acdm
-from acdm.config import MAPS
+from acdm.core.config import MAPS
 
 FILES = (*(f"{name}.npy" for name in MAPS), "psi.npy", "strip.png", "overlay.png", "counterfactual.png")
 BAD = 20

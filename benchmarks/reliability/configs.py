@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acdm.config import Augment, Config, Network, Optimiser, Reading, Weights, build
+from acdm.core.config import Augment, Config, Network, Optimiser, Reading, Weights, build
 from acdm.errors import ConfigError
 
 SECTIONS = {"loss": Weights, "network": Network, "optimiser": Optimiser, "augment": Augment, "images": Reading}

@@ -21,9 +21,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from acdm.config import Reading
+from acdm.core.config import Reading
+from acdm.data.images.read import read_image
 from acdm.errors import DataError
-from acdm.images.read import read_image
 
 DECLARED = Reading(range=((0.0, 60000.0),))
 Make = Callable[[np.random.Generator], bytes]

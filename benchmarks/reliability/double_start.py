@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from acdm.data.synthetic import write_synthetic
-from acdm.run import lock
+from acdm.core.run import lock
+from acdm.data.sets.synthetic import write_synthetic
 
 OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "--network.critic-width=4"]
 

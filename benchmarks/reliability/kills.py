@@ -29,8 +29,9 @@ def child(point: str, nth: int, arguments: list[str]) -> None:
     """Train in this process, which kills itself at the nth passage of a point; judge and calibration are left out."""
     import torch
 
-    from acdm import files, fit
-    from acdm.cli import main
+    from acdm.cli.app import main
+    from acdm.core import files
+    from acdm.training import train as fit
 
     torch.set_num_threads(1)
     fit._finish = lambda session: None
@@ -105,7 +106,7 @@ def trial(number: int, toy: Path, folder: Path, config: Path, seconds: float, rn
 
 
 def main(count: int = 50) -> None:
-    from acdm.data.synthetic import write_synthetic
+    from acdm.data.sets.synthetic import write_synthetic
 
     rng, counts = np.random.default_rng(0), Counter[str]()
     with TemporaryDirectory() as name:

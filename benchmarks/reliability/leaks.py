@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 import acdm
-from acdm.config import build
+from acdm.core.config import build
+from acdm.core.memory import keep_memory, resident
 from acdm.data.batches import Batches
-from acdm.data.synthetic import write_synthetic
-from acdm.maps import map_folder
-from acdm.memory import keep_memory, resident
+from acdm.data.sets.synthetic import write_synthetic
+from acdm.maps.jobs.folders import map_folder
+from acdm.method.step import assemble
 from acdm.training.loop import train
-from acdm.training.step import assemble
 
 NETWORK = {"branches": 3, "width": 8, "max_width": 8, "critic_width": 8, "critic_max_width": 16}
 

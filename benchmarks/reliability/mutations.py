@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from acdm.config import build
+from acdm.core.config import build
 from acdm.errors import CheckpointError
-from acdm.training.state import read_tensors, save_players
-from acdm.training.step import assemble
+from acdm.method.step import assemble
+from acdm.training.checkpoints import read_tensors, save_players
 
 SLOW = 1.0  # seconds
 BAD = ("crashed", "loaded silently", "slow")

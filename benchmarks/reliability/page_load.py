@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 import acdm
-from acdm.memory import keep_memory, resident
-from acdm.ui.server import Page
+from acdm.core.memory import keep_memory, resident
+from acdm.web.server import Page
 
 
 def picture(height: int, channels: int) -> bytes:

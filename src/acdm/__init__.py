@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from acdm.decompose import Decomposer
-    from acdm.run import Run
-    from acdm.segmentation import Segmentation
+    from acdm.core.run import Run
+    from acdm.maps.decomposer import Decomposer
+    from acdm.maps.segmentation import Segmentation
 
 __version__ = "0.1.0"
 __all__ = ["load", "segment", "train"]
@@ -43,7 +43,7 @@ def train(
     Raises:
         AcdmError: a sentence that says what is wrong, where, and what to do.
     """
-    from acdm.start import start
+    from acdm.training.request import start
 
     return start(
         [Path(folder) for folder in folders],
@@ -58,13 +58,13 @@ def train(
 
 def load(run: str | Path) -> "Decomposer":
     """A trained run, ready to take images apart."""
-    from acdm.decompose import load as load_run
+    from acdm.maps.decomposer import load as load_run
 
     return load_run(run)
 
 
 def segment(signed: "Tensor", rule: str | float = "default", **options: Any) -> "Segmentation":
-    """Cut a map of a decomposition into a mask and regions; see `acdm.segmentation.segment`."""
-    from acdm.segmentation import segment as cut
+    """Cut a map of a decomposition into a mask and regions; see `acdm.maps.segmentation.segment`."""
+    from acdm.maps.segmentation import segment as cut
 
     return cut(signed, rule, **options)

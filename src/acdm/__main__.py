@@ -1,6 +1,6 @@
 """python -m acdm is acdm."""
 
-from acdm.cli import entry
+from acdm.cli.app import entry
 
 if __name__ == "__main__":
     entry()

@@ -6,7 +6,7 @@ from controls.stability import correlations
 from PIL import Image
 
 from acdm.data.folder import load_dataset
-from acdm.data.synthetic import write_synthetic
+from acdm.data.sets.synthetic import write_synthetic
 
 
 @pytest.fixture

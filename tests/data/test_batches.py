@@ -1,6 +1,6 @@
 import torch
 
-from acdm.config import Augment
+from acdm.core.config import Augment
 from acdm.data.batches import Batches, mix
 
 STILL = Augment(flip_horizontal=False, degrees=0, translate=0, scale=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from acdm.config import Reading
+from acdm.core.config import Reading
 from acdm.data.folder import load_dataset, read_all
 from acdm.errors import DataError
 

@@ -1,6 +1,6 @@
 import pytest
 
-from acdm.cli import main
+from acdm.cli.app import main
 from end_to_end.small import TINY
 
 

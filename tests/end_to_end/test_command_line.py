@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 
 import acdm
-from acdm.cli import main
-from acdm.config import read_yaml
-from acdm.run import lock
-from acdm.training.state import read_tensors
+from acdm.cli.app import main
+from acdm.core.config import read_yaml
+from acdm.core.run import lock
+from acdm.training.checkpoints import read_tensors
 from end_to_end.small import SMALL, TINY
 
-ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli import entry; entry()"]
+ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli.app import entry; entry()"]
 
 KEYS = {
     "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling"},
@@ -255,8 +255,8 @@ def test_a_run_is_not_resumed_on_other_images(toy, run, tmp_path, capsys):
 
 
 def test_the_demo_leaves_an_evaluated_run_with_its_report(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("acdm.demo.TRAIN", 60)
-    monkeypatch.setattr("acdm.demo.TEST", 8)
+    monkeypatch.setattr("acdm.cli.demo.TRAIN", 60)
+    monkeypatch.setattr("acdm.cli.demo.TEST", 8)
     assert main(["demo", "-o", str(tmp_path / "demo"), "--minutes", "0.02"]) == 0
     assert (tmp_path / "demo/run/report/index.html").is_file()
     assert json.loads((tmp_path / "demo/run/results.json").read_text())["n"] == {"without": 4, "with": 4}
@@ -386,7 +386,7 @@ def test_a_misspelled_command_is_guessed(capsys):
 
 
 def test_help_needs_no_torch():
-    code = "import sys; from acdm.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from acdm.cli.app import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from extras import installed
 
 import acdm
-from acdm.cli import main
+from acdm.cli.app import main
 from end_to_end.small import TINY
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def blocks(page, language):
 def test_a_page_does_what_it_says(path, place, monkeypatch, capsys):
     page = (Path(__file__).parents[2] / path).read_text("utf-8")
     monkeypatch.setattr("webbrowser.open", lambda address: True)
-    monkeypatch.setattr("acdm.ui.server.serve", lambda page: page.server_close())
+    monkeypatch.setattr("acdm.web.server.serve", lambda page: page.server_close())
     train = acdm.train
     short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32"}
     monkeypatch.setattr(acdm, "train", lambda *folders, minutes: train(*folders, **short))

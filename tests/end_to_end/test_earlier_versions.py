@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import acdm
-from acdm.cli import main
-from acdm.compose import compose
-from acdm.config import DEFAULT_MAP
+from acdm.cli.app import main
+from acdm.cli.info import about
+from acdm.core.config import DEFAULT_MAP
+from acdm.core.run import Run
 from acdm.errors import RunError
-from acdm.info import about
-from acdm.run import Run
+from acdm.method.compose import compose
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from extras import installed
 from PIL import Image
 
-from acdm.cli import main
+from acdm.cli.app import main
 from end_to_end.small import SMALL
 
 rasterio, nibabel, highdicom = installed("rasterio"), installed("nibabel"), installed("highdicom")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from extras import installed
 
-from acdm.metrics import pointing_game, relevance_mass
+from acdm.evaluation.metrics import pointing_game, relevance_mass
 
 quantus = installed("quantus")
 pytestmark = pytest.mark.skipif(quantus is None, reason="quantus is not installed")

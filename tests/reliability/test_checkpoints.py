@@ -12,7 +12,7 @@ import torch
 from reliability.mutations import checkpoint, mutated, outcome
 
 from acdm.errors import CheckpointError
-from acdm.training.state import read_tensors
+from acdm.training.checkpoints import read_tensors
 
 
 def test_no_damage_goes_unnoticed(tmp_path):

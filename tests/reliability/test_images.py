@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from reliability.corpus import outcomes, peak
 
-from acdm.cli import main
+from acdm.cli.app import main
 
 
 def test_every_kind_gets_the_behaviour_that_is_written_down(tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reliability.configs import complaint, documents, names
 
-from acdm.config import build, read_yaml
+from acdm.core.config import build, read_yaml
 from acdm.errors import ConfigError
 
 

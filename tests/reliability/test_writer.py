@@ -10,11 +10,11 @@ import pytest
 import torch
 from reliability.mutations import SMALL
 
-from acdm.config import build
+from acdm.core.config import build
+from acdm.core.files import write_bytes
 from acdm.errors import WriteError
-from acdm.files import write_bytes
-from acdm.training.state import checkpoints, newest, read_tensors, save_players
-from acdm.training.step import assemble
+from acdm.method.step import assemble
+from acdm.training.checkpoints import checkpoints, newest, read_tensors, save_players
 
 CALLS = (
     *((os, name) for name in ("fsync", "open", "close")),
@@ -81,8 +81,8 @@ def test_a_limit_on_file_sizes_is_a_sentence_and_the_old_file_stays(tmp_path, li
     """In a process of its own, for the limit holds for all it writes."""
     (tmp_path / "kept").write_bytes(b"old")
     code = (
-        "import resource, signal, sys; from pathlib import Path; from acdm.files import write_bytes; from acdm.errors "
-        "import WriteError\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import resource, signal, sys; from pathlib import Path; from acdm.core.files import write_bytes\n"
+        "from acdm.errors import WriteError\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "try: write_bytes(Path(sys.argv[1]), bytes(100_000))\n"
         "except WriteError as error: print(error); sys.exit(14)"
@@ -102,8 +102,8 @@ def test_what_is_read_back_otherwise_is_no_success(tmp_path, monkeypatch):
 
 
 def test_a_training_on_a_full_disk_ends_with_14_and_keeps_what_it_had(tmp_path, monkeypatch, capsys):
-    from acdm.cli import main
-    from acdm.data.synthetic import write_synthetic
+    from acdm.cli.app import main
+    from acdm.data.sets.synthetic import write_synthetic
 
     write_synthetic(tmp_path / "toy", "1", 16, train=40, test=8, seed=0)
     replace, run = Path.replace, tmp_path / "run"

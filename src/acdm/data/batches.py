@@ -15,7 +15,7 @@ from kornia.augmentation import (
 )
 from torch import Tensor
 
-from acdm.config import Augment
+from acdm.core.config import Augment
 
 
 class Batches:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from acdm.config import Reading
+from acdm.core.config import Reading
 from acdm.errors import DataError
-from acdm.metrics import Box
+from acdm.evaluation.metrics import Box
 
 
 @dataclass(frozen=True)

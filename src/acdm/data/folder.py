@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from acdm.config import Reading
+from acdm.core.config import Reading
 from acdm.data.dataset import Dataset, Item
+from acdm.data.images.raw import find_ranges
+from acdm.data.images.read import SUFFIXES, Picture, decode, read_picture, stem, suffix
+from acdm.data.manifest import read_boxes, read_groups, read_list, read_names
 from acdm.data.split import refuse_shared_groups, split_all, split_training
-from acdm.data.tables import read_boxes, read_groups, read_list, read_names
 from acdm.errors import DataError
-from acdm.images.raw import find_ranges
-from acdm.images.read import SUFFIXES, Picture, decode, read_picture, stem, suffix
 
 Kept = TypeVar("Kept")
 

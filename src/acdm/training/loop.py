@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from acdm.compose import compose
-from acdm.config import Config, Optimiser
+from acdm.core.config import Config, Optimiser
+from acdm.core.device import autocast, channels_last
+from acdm.core.processes import ALONE, World
 from acdm.data.batches import Batches, mix
-from acdm.device import autocast, channels_last
 from acdm.errors import DivergedError, OutOfMemoryError
-from acdm.metrics import psnr
-from acdm.training.health import Look
-from acdm.training.step import Images, Players, step
-from acdm.world import ALONE, World
+from acdm.evaluation.metrics import psnr
+from acdm.method.compose import compose
+from acdm.method.step import Images, Players, step
+from acdm.training.validation import Look
 
 MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
 MARGIN = 0.88  # of the minutes are planned for; the rest is for pictures, checkpoints and a machine that slows down

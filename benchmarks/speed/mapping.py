@@ -1,0 +1,78 @@
+"""Maps of many images: a folder an image, archives, and Dask, from start-up to the last file, in one run.
+
+    python benchmarks/speed/mapping.py RUN [COUNT] [SHARD]
+
+COUNT images of noise, of the run's size, are mapped by one process into folders and into archives, and into archives by
+Dask with one worker and with two, one thread each; the networks alone are timed beside them.  Prints seconds, images a
+second, and bytes and files an image.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import acdm
+from acdm.core.device import flush_denormals
+from acdm.core.memory import keep_memory
+from acdm.maps.jobs.folders import map_folder
+from acdm.maps.jobs.on_dask import shards_on_dask
+from acdm.maps.jobs.shards import map_shards
+
+
+def timed(name: str, count: int, out: Path | None, call: Callable[[], Iterable[Any]]) -> None:
+    began = time.perf_counter()
+    for _ in call():
+        pass
+    seconds = time.perf_counter() - began
+    files = [path for path in out.rglob("*") if path.is_file()] if out else []
+    size = sum(path.stat().st_size for path in files) / count
+    print(
+        f"| {name} | {seconds:.1f} | {count / seconds:.0f} | {size / 1024:.0f} kB, {len(files) / count:.2f} files |",
+        flush=True,
+    )
+
+
+def main(run: Path, count: int = 1024, size: int = 256) -> None:
+    keep_memory()
+    flush_denormals()
+    decomposer = acdm.load(run)
+    label = decomposer.classes[1]
+    rng = np.random.default_rng(0)
+    side, channels = decomposer.size, decomposer.branches.channels
+    x, y = torch.rand(32, channels, side, side) * 2 - 1, torch.arange(32) % 2
+    decomposer.maps(x, y, *decomposer.split(x, y, 1 - y))  # the first call takes longer
+    with TemporaryDirectory() as folder:
+        images = Path(folder) / "images"
+        images.mkdir()
+        for number in range(count):
+            pixels = rng.integers(0, 256, (side, side, channels), np.uint8)
+            Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(images / f"{number:06d}.png")
+        outs = [Path(folder) / name for name in ("a", "b", "c", "d")]
+        print(f"{torch.get_num_threads()} threads, {count} images of {side} px")
+        print("| | seconds | images a second | an image |\n| --- | --- | --- | --- |")
+        timed(
+            "the networks alone",
+            count,
+            None,
+            lambda: (decomposer.maps(x, y, *decomposer.split(x, y, 1 - y)) for _ in range(count // 32)),
+        )
+        timed("folders, one process", count, outs[0], lambda: map_folder(decomposer, images, outs[0], label))
+        timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, images, outs[1], label, size))
+        for workers in (1, 2):
+            out = outs[1 + workers]
+            call = lambda w=workers, o=out: shards_on_dask(run, images, o, label, size // 4, w)  # noqa: E731
+            timed(f"archives, Dask, {workers} of one thread", count, out, call)
+            least = Path(folder) / f"one-{workers}"
+            call = lambda w=workers, o=least: shards_on_dask(run, images / "000000.png", o, label, 1, w)  # noqa: E731
+            timed(f"… its start-up: one image, {workers} workers", 1, least, call)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

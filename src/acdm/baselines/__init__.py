@@ -1,1 +1,0 @@
-"""What a user would do instead of acdm, behind one interface; `acdm.baselines.interface` says which."""

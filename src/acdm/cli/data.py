@@ -1,0 +1,102 @@
+"""acdm data brats|dota|celeba."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+if TYPE_CHECKING:
+    from acdm.data.sets.layout import DataFolder
+
+Natural = Annotated[int, Parameter(validator=Number(gte=0))]
+Positive = Annotated[int, Parameter(validator=Number(gte=1))]
+Side = Annotated[int, Parameter(validator=Number(gte=8))]
+
+data = App(name="data", help="Data folders from the paper's data sets, as they are downloaded.")
+
+
+@data.command
+def brats(source: Path, out: Path, *, modalities: str = "flair", every: Positive = 3, seed: Natural = 0) -> None:
+    """BraTS slices with and without tumour, split by patient; needs the medical extra.
+
+    Parameters
+    ----------
+    source
+        Folder of the original download, searched through for cases.
+    out
+        Folder to write; must not exist.
+    modalities
+        Comma-separated: flair, t1, t1ce, t2; they become channels.
+    every
+        Take every n-th slice.
+    seed
+        Of the split.
+    """
+    from acdm.cli.terminal import bar
+    from acdm.data.sets.brats import find_cases, write_brats
+
+    with bar("cases", len(find_cases(source))) as tick:
+        made = write_brats(source, out, modalities.split(","), every, seed, tick)
+    _tell(made)
+
+
+@data.command
+def dota(
+    source: Path, out: Path, *, category: str = "small-vehicle", size: Side = 256, each: Positive = 8, seed: Natural = 0
+) -> None:
+    """DOTA windows with and without objects of a category, split by source image.
+
+    Parameters
+    ----------
+    source
+        Folder of the original download, with images and labelTxt folders somewhere in it.
+    out
+        Folder to write; must not exist.
+    category
+        As in the label files.
+    size
+        Side of the windows in pixels.
+    each
+        Windows of each class from one source image at the most.
+    seed
+        Of the split and of the windows.
+    """
+    from acdm.cli.terminal import bar
+    from acdm.data.sets.dota import find_labelled, write_dota
+
+    with bar("images", len(find_labelled(source))) as tick:
+        made = write_dota(source, out, category, size, each, seed, tick)
+    _tell(made)
+
+
+@data.command
+def celeba(source: Path, out: Path, *, attribute: str = "Male", each: Positive = 5000, seed: Natural = 0) -> None:
+    """CelebA faces with and without an attribute, on the sides of its own partition.
+
+    Parameters
+    ----------
+    source
+        Folder of the original download.
+    out
+        Folder to write; must not exist.
+    attribute
+        As in list_attr_celeba.txt.
+    each
+        Images of each class in training at the most; a tenth of that in test.
+    seed
+        Of the images chosen.
+    """
+    from acdm.cli.terminal import bar
+    from acdm.data.sets.celeba import write_celeba
+
+    with bar("images", 2 * each + 2 * max(1, each // 10)) as tick:
+        made = write_celeba(source, out, attribute, each, seed, tick)
+    _tell(made)
+
+
+def _tell(made: "DataFolder") -> None:
+    print(" · ".join(f"{name} {number}" for name, number in made.counts().items()), f"in {made.root}")
+    if made.skipped:
+        what, reason = made.skipped[0]
+        print(f"{len(made.skipped)} skipped, first {what}: {reason}; all are in {made.root}/skipped.csv")

@@ -1,0 +1,105 @@
+"""acdm bench, acdm compare: many trainings, side by side."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from acdm.cli.options import NeededOut, Out, typed
+from acdm.core.config import Preset
+from acdm.errors import PartialError
+
+
+def bench(
+    file: Path,
+    *,
+    out: Out = None,
+    root: Path = Path(),
+) -> None:
+    """Run a grid of trainings; the same command goes on where it was cut off, or takes other cells of one that runs.
+
+    Parameters
+    ----------
+    file
+        YAML: data, variants and seeds; docs/reference/bench.md, examples in benchmarks/quality/paper.
+    out
+        Folder for runs, tables and curves; by default runs/bench-<name of the file>.
+    root
+        Folder that relative paths of data in the file are below.
+    """
+    from acdm.cli.terminal import watching
+    from acdm.evaluation.bench import run_study, write_tables
+    from acdm.evaluation.grid import read_study
+
+    study, folder = read_study(file), out or Path("runs") / f"bench-{file.stem}"
+    reasons: dict[str, str] = {}
+    with watching() as watcher:
+        for cell, reason in run_study(study, root, folder, typed(), watcher):
+            if reason:
+                reasons[str(cell)] = reason
+            write_tables(study, root, folder, reasons)
+    print(write_tables(study, root, folder, reasons))
+    print(f"written to {folder}: bench.csv, curves.csv, table.md, curves.html, and the runs")
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        raise PartialError(f"{len(reasons)} cells failed, first {name}: {reason}; all are in {folder / 'bench.csv'}")
+
+
+def compare(
+    data: Path,
+    runs: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    /,
+    *,
+    out: NeededOut,
+    baselines: str | None = None,
+    minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    split: Literal["all", "dev", "final"] = "all",
+    preset: Preset | None = None,
+    size: int | None = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+) -> None:
+    """Measure acdm beside what one would do instead, on the same images in the same time.
+
+    Parameters
+    ----------
+    data
+        Data folder with test images and their truth.
+    runs
+        Finished runs of it; where there are none, acdm is trained in the same time as all others.
+    out
+        Folder for tables, pictures and runs; the same command goes on where it was cut off.
+    baselines
+        Comma-separated: one-branch, five-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
+        default all.
+    minutes
+        That each may take to learn.
+    split
+        all test images, the dev half (test/dev.txt), or the final rest.
+    preset
+        As for train.
+    size
+        As for train.
+    seed
+        Of everything that learns.
+    """
+    from acdm.cli.terminal import watching
+    from acdm.evaluation.compare import compare as measure
+    from acdm.evaluation.methods import METHODS, enter
+
+    wanted = METHODS[1:] if baselines is None else baselines.split(",")
+    methods = [name for name in (*(() if runs else METHODS[:1]), *wanted) if name]
+    options = {key: value for key, value in (("size", size), ("seed", seed)) if value is not None}
+    reasons: dict[str, str] = {}
+    with watching() as watcher:
+        field = enter([data], split, preset, options, minutes, watcher)
+        for name, reason in measure(field, runs or [], methods, out, typed(), watcher):
+            watcher.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
+            if reason:
+                reasons[name] = reason
+    if (out / "table.md").is_file():
+        print((out / "table.md").read_text(encoding="utf-8").rstrip())
+        print(f"written to {out}: compare.csv, table.md, pictures.png")
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        raise PartialError(f"{len(reasons)} methods failed, first {name}: {reason}")

@@ -1,0 +1,242 @@
+"""The data doctor: what is in the folders, what is wrong, what would separate the classes trivially, and the plan."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acdm.core.config import Config
+from acdm.core.memory import resident
+from acdm.data.batches import Batches
+from acdm.data.dataset import Dataset
+from acdm.data.duplicates import Twins, find_twins
+from acdm.data.folder import settle_reading
+from acdm.data.images.raw import Array
+from acdm.data.images.read import decode, digest
+from acdm.data.shortcuts import WARN, Shortcut, Vector, shortcuts, traits
+from acdm.errors import DataError
+from acdm.maps.decomposer import square
+from acdm.method.step import assemble
+from acdm.training.loop import train
+from acdm.training.request import choose
+
+ADVISED = 300  # images a class; with fewer the discriminator soon knows every one of them
+FEW_GROUPS = 10  # patients, boards or pictures a class, below which a split says little
+TRIED = (2, 6)  # steps before the clock runs, and after
+
+
+@dataclass
+class Checkup:
+    """What the doctor found.
+
+    Attributes:
+        dataset: as it would be trained on.
+        kinds: how many images of each file format and depth.
+        shapes: (C, H, W) of every readable image.
+        unreadable: file and reason of all others.
+        twins: pairs of files with the same pixels.
+        shortcuts: how well cheap traits alone tell the classes apart; training and validation images.
+        plan: what `train` would do, and how long it takes here; None where it would not start.
+        problems: sentences; training stops for any of them.
+        warnings: sentences; training goes on.
+    """
+
+    dataset: Dataset
+    kinds: Counter[str] = field(default_factory=Counter)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    twins: list[Twins] = field(default_factory=list)
+    shortcuts: list[Shortcut] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Of each class."""
+        items = self.dataset.items
+        return {name: len({i.group for i in items if i.label == name}) for name in self.dataset.classes}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        parts = {"train": self.dataset.train, "validation": self.dataset.validation, "test": self.dataset.test}
+        return {k: {c: sum(i.label == c for i in v) for c in self.dataset.classes} for k, v in parts.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        shapes = np.array(self.shapes or [(0, 0, 0)])
+        spread = {
+            axis: [int(v) for v in (column.min(), np.median(column), column.max())]
+            for axis, column in zip(("channels", "height", "width"), shapes.T, strict=True)
+        }
+        return {
+            "data": str(self.dataset.root),
+            "classes": list(self.dataset.classes),
+            "positive": self.dataset.positive,
+            "split_made": self.dataset.split_made,
+            "ignored": list(self.dataset.ignored),
+            "n": self.counts(),
+            "groups": self.groups,
+            "masks": sum(item.mask is not None for item in self.dataset.test),
+            "boxes": sum(len(boxes) for boxes in self.dataset.boxes.values()),
+            "kinds": dict(self.kinds),
+            "min_median_max": spread,
+            "unreadable": [{"file": file, "reason": reason} for file, reason in self.unreadable],
+            "duplicates": [
+                {"first": str(t.first.path), "second": str(t.second.path), "across": t.kind} for t in self.twins
+            ],
+            "shortcuts": [vars(s) for s in self.shortcuts],
+            "plan": self.plan,
+            "problems": self.problems,
+            "warnings": self.warnings,
+            "ready": not self.problems,
+        }
+
+
+def check(dataset: Dataset, options: dict[str, Any], tick: Callable[[], None] = lambda: None) -> Checkup:
+    """Examine data as `train` would take it, and try a few steps on it.
+
+    Args:
+        dataset: with its splits.
+        options: nested, as in config.yaml, and `preset`; they decide the plan.
+        tick: called after each image.
+    """
+    found, complaint = Checkup(dataset), None
+    try:
+        reading = settle_reading(dataset, dataset.reading).reading
+    except DataError as error:
+        reading, complaint = dataset.reading, str(error)
+    digests: list[str] = []
+    measured: list[dict[str, Vector] | None] = []
+    squares: list[Array] = []
+    for item in dataset.items:
+        try:
+            raw = decode(item.path, reading)
+            image = raw.scaled(item.path, reading.range)
+        except DataError as error:
+            found.unreadable.append((str(item.path), str(error).removeprefix(f"{item.path}: ")))
+            digests.append(f"unreadable {item.path}")
+            measured.append(None)
+        else:
+            found.kinds[raw.kind] += 1
+            found.shapes.append(image.shape)
+            digests.append(digest(image))
+            measured.append(traits(image, item.path))
+            if len(squares) < 2 * TRIED[1]:
+                squares.append(image)
+        tick()
+    found.twins = find_twins((dataset.train, dataset.validation, dataset.test), digests)
+    found.shortcuts = _shortcuts(dataset, measured)
+    if complaint and not found.unreadable:
+        found.problems.append(complaint)
+    _judge(found)
+    if not found.problems:
+        found.plan = _plan(dataset, options, squares)
+    return found
+
+
+def _shortcuts(dataset: Dataset, measured: list[dict[str, Vector] | None]) -> list[Shortcut]:
+    """Of the images that training sees; the test part stays unseen here, too."""
+    seen = [*dataset.train, *dataset.validation]
+    pairs = [(item, m) for item, m in zip(seen, measured, strict=False) if m is not None]
+    colours = max(len(m) for _, m in pairs) if pairs else 0
+    pairs = [(item, m) for item, m in pairs if len(m) == colours]
+    labels = np.array([dataset.index(item.label) for item, _ in pairs])
+    return shortcuts([m for _, m in pairs], labels, [item.group for item, _ in pairs])
+
+
+def _judge(found: Checkup) -> None:
+    """Turn what was found into sentences."""
+    dataset, problems, warnings = found.dataset, found.problems, found.warnings
+    if found.unreadable:
+        file, reason = found.unreadable[0]
+        problems.append(
+            f"{len(found.unreadable)} of {len(dataset.items)} images cannot be used, first {file}: {reason}"
+        )
+    channels = Counter(shape[0] for shape in found.shapes)
+    if len(channels) > 1:
+        problems.append(f"images mix channels ({_listed(channels, 'with', 'channels')}); save all of them the same way")
+    for kind_, what in (("classes", "in both classes"), ("parts", "in two of training, validation and test")):
+        pairs = [t for t in found.twins if t.kind == kind_]
+        if pairs:
+            first = f"{pairs[0].first.path} = {pairs[0].second.path}"
+            problems.append(f"{len(pairs)} images are {what}, first {first}; remove one of each")
+    within = [t for t in found.twins if t.kind == "within"]
+    if within:
+        first = f"{within[0].first.path} = {within[0].second.path}"
+        warnings.append(f"{len(within)} images repeat others of their class, first {first}; they count twice")
+    for name, number in Counter(i.label for i in dataset.train).items():
+        if number < ADVISED:
+            warnings.append(f"class '{name}' has {number} training images; {ADVISED} or more are advisable")
+    for name, number in found.groups.items():
+        if number < FEW_GROUPS:
+            warnings.append(f"class '{name}' comes from {number} groups only; figures will say little of new ones")
+    warnings.extend(s.sentence for s in found.shortcuts if s.auroc >= WARN)
+
+
+def _plan(dataset: Dataset, options: dict[str, Any], images: list[Array]) -> dict[str, Any]:
+    """What training would do by default, timed on a few steps."""
+    _, config = choose(dataset, options.get("preset"), {k: v for k, v in options.items() if k != "preset"})
+    seconds = _seconds_a_step(config, torch.stack([square(image, config.size) for image in images]))
+    steps = config.steps or max(1, int(60 * (config.minutes or 0) / seconds))
+    held = len(dataset.items) * len(images[0]) * config.size**2 * 4 / 2**20
+    return {
+        "size": config.size,
+        "branches": config.network.branches,
+        "batch": config.batch,
+        "parts": config.parts,
+        "device": config.device,
+        "precision": config.precision,
+        "steps": steps,
+        "seconds_a_step": round(seconds, 4),
+        "minutes": round(steps * seconds / 60, 1),
+        "memory_mib": round(resident() + held),
+    }
+
+
+def _seconds_a_step(config: Config, x: Tensor) -> float:
+    device = torch.device(config.device)
+    players = assemble(config, x.shape[1], 2, device)
+    batches = Batches(x, torch.arange(len(x)) % 2, config.drawn, config.augment, config.seed)
+    before, timed = TRIED
+    seconds, began = [], time.perf_counter()
+    for _ in train(players, batches, config, before + timed):
+        seconds.append(time.perf_counter() - began)
+        began = time.perf_counter()
+    return median(seconds[before:])
+
+
+def _listed(counts: Counter[int], before: str, after: str) -> str:
+    return ", ".join(f"{number} {before} {value} {after}" for value, number in counts.most_common())
+
+
+def summary(found: Checkup) -> str:
+    """The same for people."""
+    about = found.as_json()
+    lines = [f"{about['data']}: {', '.join(about['classes'])}; the class with the object is '{about['positive']}'"]
+    for part, counts in about["n"].items():
+        lines.append(f"  {part:<10} " + " · ".join(f"{name} {number}" for name, number in counts.items()))
+    made = "made here, by group" if found.dataset.split_made else "as it lies on the disk; validation is cut from train"
+    lines.append(f"  split {made}; groups: " + " · ".join(f"{k} {v}" for k, v in about["groups"].items()))
+    lines.append("  files " + " · ".join(f"{number} {name}" for name, number in found.kinds.most_common()))
+    (_, h, w) = (
+        "–".join(str(v) for v in sorted({values[0], values[2]})) for values in about["min_median_max"].values()
+    )
+    lines.append(f"  height {h}, width {w} pixels; {about['masks']} masks, {about['boxes']} boxes in the test part")
+    if found.shortcuts:
+        lines.append("what cheap traits alone tell of the class (AUROC, cross-validated; .5 is chance):")
+        lines += [f"  {s.auroc:.2f} {s.trait}" + (f", {s.detail}" if s.detail else "") for s in found.shortcuts]
+    if found.plan:
+        p = found.plan
+        lines.append(
+            f"plan: {p['size']} px, {p['branches']} branches, batches of {p['batch']}, {p['precision']} on the"
+            f" {p['device']}; {p['steps']} steps of {p['seconds_a_step']:.2f} s, about {p['minutes']:.0f} minutes,"
+            f" {p['memory_mib']} MiB of memory"
+        )
+    lines += [f"⚠ {sentence}" for sentence in found.warnings] + [f"✗ {sentence}" for sentence in found.problems]
+    lines.append("ready to train" if not found.problems else "not ready: training would stop")
+    return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""From image files to arrays: (C, H, W) float32 in [-1, 1].  What a file is, its content says and not its name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from acdm.core.config import Reading
+from acdm.data.images.dicom import read_dicom, says_dicom
+from acdm.data.images.grid import Grid
+from acdm.data.images.nifti import read_nifti
+from acdm.data.images.pillow import read_png_or_jpeg
+from acdm.data.images.raw import DEPTHS, Array, Mask, Raw, insist_size, undecodable
+from acdm.data.images.tiff import read_tiff
+from acdm.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".nii", ".nii.gz", ".dcm")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+AS_IS = Reading()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what is needed to put maps back on it.
+
+    Attributes:
+        pixels: (C, H, W) float32 in [-1, 1].
+        valid: (H, W), false where the file has no data; None where all pixels count.
+        grid: where the pixels lie in the world, if the file says.
+    """
+
+    pixels: Array
+    valid: Mask | None
+    grid: Grid | None
+
+
+def read_picture(path: Path, reading: Reading = AS_IS) -> Picture:
+    """Decode an image and scale it.
+
+    Raises:
+        DataError: a sentence that begins with the path, for everything that is not such an image.
+    """
+    raw = decode(path, reading)
+    return Picture(raw.scaled(path, reading.range), raw.valid, raw.grid)
+
+
+def read_image(path: Path, reading: Reading = AS_IS) -> Array:
+    """(C, H, W) float32 in [-1, 1]; where no range is declared, the format's lowest and highest value."""
+    return read_picture(path, reading).pixels
+
+
+def read_mask(path: Path) -> Mask:
+    """A mask image: (H, W), true where any channel is nonzero."""
+    return np.asarray(decode(path).values.any(axis=0))
+
+
+def decode(path: Path, reading: Reading = AS_IS) -> Raw:
+    """An image in its file's own units.
+
+    Raises:
+        DataError: a sentence that begins with the path.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(352)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); replace or remove it") from None
+    if says_dicom(head):  # first, since its preamble may say that it is a TIFF, too
+        raw = read_dicom(path)
+    elif head[:4] in _TIFF:
+        return read_tiff(path, reading.bands, reading.pages == "channels")
+    elif head[:6] == b"\x93NUMPY":
+        raw = _read_npy(path)
+    elif head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2") or head[:2] == b"\x1f\x8b":
+        raw = read_nifti(path)
+    else:
+        raw = read_png_or_jpeg(path)
+    return choose_bands(path, raw, reading.bands)
+
+
+def suffix(path: Path) -> str:
+    """Of a file's name, in lower case; .nii.gz is one."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+
+
+def stem(path: Path) -> str:
+    """A file's name without `suffix`."""
+    return path.name[: len(path.name) - len(suffix(path))]
+
+
+def digest(image: Array) -> str:
+    """The same for two images where their pixels are the same."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def _read_npy(path: Path) -> Raw:
+    """(H, W) or (C, H, W); 8 and 16 bit integers have their depth, all other numbers none."""
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        if stored.ndim not in (2, 3) or stored.dtype.kind not in "biuf":
+            raise ValueError(f"{stored.dtype} of {stored.ndim} dimensions, expected numbers (H, W) or (C, H, W)")
+        height, width = stored.shape[-2:]
+        insist_size(path, height, width, len(stored) if stored.ndim == 3 else 1)
+        values = np.array(stored, np.float32)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, TypeError, MemoryError, SyntaxError) as error:
+        raise undecodable(path, error) from None
+    depth = DEPTHS.get(stored.dtype.name)
+    values = values if values.ndim == 3 else values[None]
+    return Raw(values, f"npy, {len(values)} channels, {stored.dtype}", depth)
+
+
+def choose_bands(path: Path, raw: Raw, bands: tuple[int, ...] | None) -> Raw:
+    """The channels that are asked for, in that order; `bands` count from 1, None takes all."""
+    if not bands:
+        return raw
+    if max(bands) > len(raw.values):
+        raise DataError(f"{path}: has {len(raw.values)} bands, not band {max(bands)}")
+    return Raw(raw.values[[band - 1 for band in bands]], raw.kind, raw.depth, raw.valid, raw.grid)

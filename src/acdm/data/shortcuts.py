@@ -1,0 +1,134 @@
+"""Would something cheap alone tell the classes apart?  Then a map may show that, and not the object.
+
+Each trait of an image is a few numbers that know nothing of its content; a cross-validated logistic regression says how
+well they separate the classes.  Groups (patients, boards) stay whole, as in every split.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from acdm.data.images.frame import Frame
+from acdm.data.images.raw import Array
+from acdm.evaluation.metrics import local_deviation
+
+Vector = NDArray[np.float64]
+
+GRID = 16  # cells a side of the thumbnail in which one place is looked for
+FOLDS = 5
+ENOUGH = 2000  # images; more say nothing new
+WARN = 0.8  # AUROC from which a trait is told of; ours
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """How well one trait alone separates the classes.
+
+    Attributes:
+        trait: its name.
+        auroc: cross-validated, of images it was not fitted on; .5 is chance.
+        detail: where or what, in words; empty where there is nothing to add.
+    """
+
+    trait: str
+    auroc: float
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return (
+            f"{self.trait} alone{detail} tells the classes apart with AUROC {self.auroc:.2f}:"
+            " maps may show that, and not the object"
+        )
+
+
+def traits(image: Array, path: Path) -> dict[str, Vector]:
+    """What is measured of one image (C, H, W) in [-1, 1], and of the file it came from."""
+    _, h, w = image.shape
+    grey = image.mean(axis=0)
+    mean = image.mean(axis=(1, 2))
+    down, across = np.abs(np.diff(grey, axis=0)).mean(), np.abs(np.diff(grey, axis=1)).mean()
+    local = local_deviation(grey, 5).mean()
+    fine = np.abs(grey - uniform_filter(grey, 3)).mean()
+    square = Frame.of(image.shape, GRID).enter(torch.from_numpy(grey[None]))[0]
+    values = {
+        "size": [h, w, h / w],
+        "file": [path.suffix.lower() in (".jpg", ".jpeg"), np.log(path.stat().st_size / (h * w))],
+        "brightness": [grey.mean()],
+        "contrast": [grey.std()],
+        "texture": [down, across, local, fine],
+        "place": square.flatten().tolist(),
+    }
+    if len(image) > 1:
+        values["colour"] = [*(mean - mean.mean()), np.ptp(image, axis=0).mean()]
+    return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+
+
+def shortcuts(measured: list[dict[str, Vector]], labels: Vector, groups: list[str], seed: int = 0) -> list[Shortcut]:
+    """Every trait's AUROC, the most telling first; nothing where there are too few images to hold some back.
+
+    Args:
+        measured: `traits` of each image.
+        labels: (n,) of 0 and 1.
+        groups: of each image; none is on both sides of a fold.
+        seed: of the folds, and of the images chosen where there are very many.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(measured))[:ENOUGH]
+    y, group = labels[chosen], np.asarray(groups)[chosen]
+    least = min((len(set(group[y == k])) for k in (0, 1)), default=0)
+    if least < 2:
+        return []
+    folds = list(StratifiedGroupKFold(min(FOLDS, least), shuffle=True, random_state=seed).split(y, y, group))
+    folds = [(fit, held) for fit, held in folds if 0 < y[fit].sum() < len(fit)]
+    if not folds:
+        return []
+    found = []
+    for name in measured[0]:
+        x = np.stack([measured[i][name] for i in chosen])
+        found.append(_best_place(x, y, folds) if name == "place" else Shortcut(name, _separation(x, y, folds)))
+    return sorted(found, key=lambda s: (-s.auroc, not s.detail))
+
+
+def _separation(x: NDArray[np.float64], y: Vector, folds: list[tuple[Vector, Vector]]) -> float:
+    scores = np.full(len(y), np.nan)
+    for fit, held in folds:
+        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+        scores[held] = model.fit(x[fit], y[fit]).decision_function(x[held])
+    return _mean_auroc(scores, y, folds)
+
+
+def _best_place(x: NDArray[np.float64], y: Vector, folds: list[tuple[Vector, Vector]]) -> Shortcut:
+    """The one cell of the thumbnail that separates best where it was looked for, judged where it was not."""
+    scores, places = np.full(len(y), np.nan), []
+    for fit, held in folds:
+        areas = _areas(x[fit], y[fit])
+        place = int(np.abs(areas - 0.5).argmax())
+        scores[held] = x[held, place] * (1 if areas[place] >= 0.5 else -1)
+        places.append(place)
+    row, column = divmod(max(set(places), key=places.count), GRID)
+    where = f"{(row + 0.5) / GRID:.0%} from the top, {(column + 0.5) / GRID:.0%} from the left"
+    return Shortcut("brightness of one place", _mean_auroc(scores, y, folds), where)
+
+
+def _areas(x: NDArray[np.float64], y: Vector) -> Vector:
+    """AUROC of every column, from rank sums (Mann and Whitney)."""
+    positives = int(y.sum())
+    ranks = rankdata(x, axis=0)[y == 1].sum(axis=0)
+    return np.asarray((ranks - positives * (positives + 1) / 2) / (positives * (len(y) - positives)))
+
+
+def _mean_auroc(scores: Vector, y: Vector, folds: list[tuple[Vector, Vector]]) -> float:
+    """Folds apart: models fitted on different images have different scales.  A fold of one class says nothing."""
+    areas = [roc_auc_score(y[held], scores[held]) for _, held in folds if 0 < y[held].sum() < len(held)]
+    return float(np.mean(areas)) if areas else 0.5

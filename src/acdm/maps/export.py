@@ -1,0 +1,130 @@
+"""A run for other runtimes: an ONNX file or a program of torch.export, with what is needed to use it beside it.
+
+Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from acdm.core.files import write_bytes, write_json
+from acdm.data.images.grid import extra
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.decomposition import network_maps, of_all_views
+
+Kind = Literal["onnx", "torch"]
+
+OPSET = 18
+INPUTS = {"x": "float32 (B, C, H, W), pixels in [-1, 1]", "y": "int64 (B,), index of the class"}
+OUTPUTS = {
+    "psi": "float32 (B, N, C, H, W), branches under y; psi[:, 0] is the paper's map",
+    "psi_other": "float32 (B, N, C, H, W), branches under the other class",
+    "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
+}
+EXPORTED = ("psi1", "contrast", "residual")  # evidence needs gradients, for which ONNX has no operators
+MOST = 4096  # rows and columns that the exported program promises to take
+
+
+class Portable(nn.Module):
+    """An image and its class in, branches under both classes and the residual out, as `Decomposer` computes them."""
+
+    def __init__(self, decomposer: Decomposer) -> None:
+        super().__init__()
+        self.branches = decomposer.branches.float()
+        self.mirrors = decomposer.mirrors
+        self.classes = len(decomposer.classes)
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, C, H, W), y (B,) -> psi and psi_other (B, N, C, H, W), residual (B, C, H, W)."""
+        other = (y + 1) % self.classes
+        views = [self._branches_of(x.flip(axes), y, other).flip(axes) for axes in self.mirrors]
+        psi, psi_other = of_all_views(y, views)
+        return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
+
+    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:
+        """Both, (2, B, N, C, H, W)."""
+        features = self.branches.encoder(x)
+        n, c = self.branches.branches, self.branches.channels
+        both = [self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)]
+        return torch.stack(both)
+
+
+def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
+    """Write `model.onnx` or `model.pt2`, and `model.json` with names, classes and sizes; returns the model's path.
+
+    Batch, height and width are free; height and width must be multiples of `multiple` in model.json.
+
+    Raises:
+        DataError: when the onnx extra is missing.
+        WriteError: when the disk refuses.
+    """
+    size, multiple = decomposer.size, decomposer.branches.multiple
+    x = torch.zeros(2, decomposer.branches.channels, size, size)
+    y = torch.tensor([0, 1])
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    rows, columns = (multiple * torch.export.Dim(f"{name}_blocks", min=2, max=MOST // multiple) for name in "hw")
+    shapes = {"x": {0: batch, 2: rows, 3: columns}, "y": {0: batch}}
+    model = Portable(decomposer).eval().requires_grad_(False)
+    with quiet():
+        program = torch.export.export(model, (x, y), dynamic_shapes=shapes)
+        content = _onnx(program) if kind == "onnx" else _pt2(program)
+    path = folder / f"model.{ {'onnx': 'onnx', 'torch': 'pt2'}[kind] }"
+    write_json(folder / "model.json", about(decomposer))
+    write_bytes(path, content)
+    return path
+
+
+def about(decomposer: Decomposer) -> dict[str, Any]:
+    """What a user of the exported file has to know."""
+    return {
+        "format": 1,
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+        "classes": list(decomposer.classes),
+        "channels": decomposer.branches.channels,
+        "branches": decomposer.branches.branches,
+        "size": decomposer.size,
+        "multiple": decomposer.branches.multiple,
+        "range": decomposer.reading.range,
+        "calibration": {
+            name: vars(decomposer.calibration[name]) for name in EXPORTED if name in decomposer.calibration
+        },
+        "checksum": decomposer.origin,
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporters' remarks on packages and deprecations that are none of the user's business."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _onnx(program: torch.export.ExportedProgram) -> bytes:
+    for module in ("onnx", "onnxscript"):
+        extra(module, "onnx", "writing ONNX")
+    made = torch.onnx.export(
+        program, input_names=list(INPUTS), output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False
+    )
+    assert made is not None
+    return made.model_proto.SerializeToString()
+
+
+def _pt2(program: torch.export.ExportedProgram) -> bytes:
+    buffer = BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,236 @@
+"""Large images: windows of the training images' size, overlapping by half, blended, in bounded memory.
+
+Memory grows with the width of the image times the height of one window, never with its area.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import mode
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acdm.core.config import MAPS
+from acdm.data.images.grid import GeoGrid, extra
+from acdm.data.images.raw import DEPTHS, Mask, Raw, undecodable
+from acdm.data.images.read import Picture, suffix
+from acdm.data.images.tiff import tiff_size
+from acdm.errors import DataError, WriteError
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.decomposition import Decomposition
+
+Floats = NDArray[np.floating]
+Draw = Callable[[Decomposition], dict[str, Floats]]
+
+TOGETHER = 32  # windows that are taken apart at once
+
+
+def blended(
+    height: int, width: int, side: int, apart: Callable[[int, list[int], int, int], list[dict[str, Floats]]]
+) -> Iterator[tuple[int, dict[str, Floats]]]:
+    """Windows of a large image put together again, band by band from the top.
+
+    A window weighs sin² of the way across it, most in its middle and next to nothing at its border, so that what a
+    network says differently at borders makes no seam.
+
+    Args:
+        height, width: of the image.
+        side: of the windows, in pixels; images smaller than that are one window.
+        apart: from top, lefts, height and width of up to `TOGETHER` windows to arrays (C, height, width) by name.
+
+    Yields:
+        Row of the band's top, and its arrays (C, rows, width).
+    """
+    h, w = min(side, height), min(side, width)
+    weight = np.outer(_hill(h), _hill(w))
+    tops, lefts = _starts(height, h), _starts(width, w)
+    sums: dict[str, Floats] = {}
+    total = np.zeros((h, width))
+    for top, following in zip(tops, [*tops[1:], tops[-1] + h], strict=True):
+        for some in (lefts[i : i + TOGETHER] for i in range(0, len(lefts), TOGETHER)):
+            for left, drawn in zip(some, apart(top, some, h, w), strict=True):
+                for name, values in drawn.items():
+                    band = sums.setdefault(name, np.zeros((len(values), h, width)))
+                    band[:, :, left : left + w] += values * weight
+                total[:, left : left + w] += weight
+        rows = following - top
+        yield top, {name: band[:, :rows] / total[:rows] for name, band in sums.items()}
+        for band in (*sums.values(), total):
+            band[..., : h - rows, :] = band[..., rows:, :].copy()
+            band[..., h - rows :, :] = 0
+
+
+class Raster:
+    """A raster that is mapped window by window while its bands are taken.
+
+    Attributes:
+        height, width: in pixels.
+        grid: where it lies on the earth; None where the file does not say.
+    """
+
+    def __init__(self, source: Any, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
+        self.height, self.width = source.height, source.width
+        self.grid = GeoGrid.of(source) if source.crs or not source.transform.is_identity else None
+        self._source, self._decomposer, self._draw, self._given, self._side = source, decomposer, draw, label, side
+        self._labels: list[str] = []  # of the windows so far
+        self._silence: dict[str, Floats] | None = None  # what is drawn where there is no data: nothing
+
+    @property
+    def label(self) -> str:
+        """The class most windows are of; empty where no window had data."""
+        return mode(self._labels) if self._labels else ""
+
+    def bands(self, tell: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
+        """First row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top."""
+        path = Path(self._source.name)
+        try:
+            for top, drawn in blended(self.height, self.width, self._side, self._apart):
+                rows = next(iter(drawn.values())).shape[1]
+                yield top, drawn, self._source.dataset_mask(window=((top, top + rows), (0, self.width))) > 0
+                tell(f"{path.name} {(top + rows) / self.height:.0%}")
+        except OSError as error:  # rasterio's errors among them
+            raise undecodable(path, error) from None
+
+    def _apart(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
+        windows = [self._window(top, left, height, width) for left in lefts]
+        path, scale = self._source.name, self._decomposer.reading.range
+        pictures = [Picture(w.scaled(path, scale), w.valid, None) for w in windows if not _empty(w)]
+        apart = iter(self._decomposer.take_all_apart(pictures, self._given, path) if pictures else [])
+        return [self._silent(w) if _empty(w) else self._drawn(next(apart)) for w in windows]
+
+    def _drawn(self, d: Decomposition) -> dict[str, Floats]:
+        self._labels.append(d.label)
+        return self._draw(d)
+
+    def _silent(self, window: Raw) -> dict[str, Floats]:
+        if self._silence is None:  # windows are all of one size
+            blank = Picture(np.zeros_like(window.values), window.valid, None)
+            self._silence = self._draw(self._decomposer.take_apart(blank, self._decomposer.classes[1]))
+        return self._silence
+
+    def _window(self, top: int, left: int, height: int, width: int) -> Raw:
+        source, channels = self._source, self._decomposer.branches.channels
+        bands = list(self._decomposer.reading.bands or range(1, channels + 1))
+        if max(bands) > source.count:
+            raise DataError(f"{source.name}: has {source.count} bands, this run was trained on {len(bands)}")
+        place = ((top, top + height), (left, left + width))
+        stored = source.read(bands, window=place)
+        valid: Mask = source.dataset_mask(window=place) > 0
+        return Raw(stored.astype(np.float32), "GeoTIFF", DEPTHS.get(stored.dtype.name), None if valid.all() else valid)
+
+
+def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
+    """Side of the windows that a file is to be mapped in, in pixels; None where it is mapped whole.
+
+    TIFFs more than twice as wide or high as a window go in windows, by default of the training images' side.
+    """
+    side = tile or decomposer.side
+    return side if side and suffix(path) in (".tif", ".tiff") and max(tiff_size(path)) > 2 * side else None
+
+
+@contextmanager
+def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, side: int) -> Iterator[Raster]:
+    """A raster of any size.
+
+    Args:
+        decomposer: of the run.
+        path: a TIFF.
+        draw: what becomes of a window, (C, h, w) by name; 0 where there is no data.
+        label: class of every window, or None for the judge's word on each.
+        side: of the windows in pixels.
+
+    Raises:
+        DataError: when the file cannot be read, or its channels are not those of the run.
+    """
+    rasterio = extra("rasterio", "geo", f"{path}: an image of this size")
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            source = stack.enter_context(rasterio.open(path))
+        except rasterio.errors.RasterioIOError as error:
+            raise undecodable(path, error) from None
+        yield Raster(source, decomposer, draw, label, side)
+
+
+def claimed(d: Decomposition) -> dict[str, Tensor]:
+    """Its maps; contrast is 0 in a window of the negative class, where it would show the object that the swap adds."""
+    maps = d.maps()
+    return maps if d.positive else {**maps, "contrast": maps["contrast"] * 0}
+
+
+def map_raster(
+    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
+) -> str:
+    """Write psi1.tif and so on for every map, float on the raster's grid; the class most windows are of.
+
+    Raises:
+        DataError: as `opened`.
+        WriteError: when the disk refuses.
+    """
+    channels = decomposer.branches.channels
+
+    def draw(d: Decomposition) -> dict[str, Floats]:
+        return {name: signed.numpy() for name, signed in claimed(d).items()}
+
+    with opened(decomposer, path, draw, label, side) as raster, ExitStack() as stack:
+        targets = {
+            name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
+            for name in MAPS
+        }
+        for top, maps, valid in raster.bands(tell):
+            for name, band in maps.items():
+                band[:, ~valid] = np.nan
+                targets[name](top, band)
+    return raster.label
+
+
+@contextmanager
+def large_geotiff(
+    path: Path, raster: Raster, channels: int, kind: str, nodata: float | None
+) -> Iterator[Callable[[int, NDArray[Any]], None]]:
+    """A GeoTIFF on a raster's grid that is written band by band and has its name only when it is whole.
+
+    Yields:
+        What writes (C, rows, W) from a first row on.
+
+    Raises:
+        WriteError: when the disk refuses.
+    """
+    rasterio = extra("rasterio", "geo", "writing GeoTIFF")
+    part = path.with_name(f"{path.stem}.part.tif")
+    grid = raster.grid
+    place = {"transform": rasterio.Affine(*grid.transform), "crs": grid.crs or None} if grid else {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(
+            part, "w", driver="GTiff", dtype=kind, count=channels, height=raster.height, width=raster.width,
+            nodata=nodata, compress="deflate", tiled=True, bigtiff="IF_SAFER", **place,
+        ) as target:  # fmt: skip
+
+            def write(top: int, band: NDArray[Any]) -> None:
+                window = rasterio.windows.Window(0, top, raster.width, band.shape[1])
+                target.write(band.astype(kind), window=window)
+
+            yield write
+        part.replace(path)
+    except OSError as error:  # rasterio's errors among them
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error}); free space") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _empty(window: Raw) -> bool:
+    return window.valid is not None and not window.valid.any()
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Every half window, the last one moved back inside."""
+    return sorted({*range(0, length - side + 1, max(1, side // 2)), length - side})
+
+
+def _hill(side: int) -> Floats:
+    return np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2

@@ -1,0 +1,77 @@
+"""What a page needs of a decomposition to be played with: arrays, and their text for a script."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from acdm.core.config import MAPS
+from acdm.maps.decomposition import Decomposition
+
+LONGEST = 128  # pixels of a side; larger images are shown smaller
+SCALE = 8192  # integers to 1; values beyond 4 are clipped
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def explored(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str, NDArray[Any]]:
+    """Arrays of an image, at most `LONGEST` pixels a side.
+
+    Args:
+        d: of an image (C, H, W).
+        mask: (H, W), the truth, where it is known.
+
+    Returns:
+        `image`, `common` (all branches but the first) and `psi1`, (C, h, w); `scores_<map>` (1, h, w) and
+        `threshold_<map>` of each map; `truth` (h, w).
+    """
+    arrays = {"image": d.image, "common": d.reconstruction - d.psi1, "psi1": d.psi1}
+    thresholds: dict[str, NDArray[Any]] = {}
+    for name, signed in d.maps().items():
+        known = signed.calibration  # type: ignore[attr-defined]
+        arrays[f"scores_{name}"] = torch.from_numpy(known.scores(signed))[None]
+        thresholds[f"threshold_{name}"] = np.asarray(known.threshold)
+    height, width = d.image.shape[1:]
+    factor = min(1.0, LONGEST / max(height, width))
+    size = (max(1, round(factor * height)), max(1, round(factor * width)))
+    small = {name: interpolate(a[None].float(), size, mode="bilinear", antialias=True)[0] for name, a in arrays.items()}
+    truth = torch.zeros(height, width) if mask is None else torch.from_numpy(mask).float()
+    known_truth = interpolate(truth[None, None], size, mode="nearest")[0, 0] > 0
+    return {
+        **{name: a.numpy().astype(np.float16) for name, a in small.items()},
+        **thresholds,
+        "truth": known_truth.numpy(),
+    }
+
+
+def as_text(arrays: Arrays) -> dict[str, Any]:
+    """What `explorer.js` reads of an image: base64 of 16-bit integers, channel after channel."""
+    channels, height, width = arrays["image"].shape
+    maps = {
+        name: {"values": _integers(arrays[f"scores_{name}"]), "threshold": _finite(arrays[f"threshold_{name}"])}
+        for name in MAPS
+        if f"scores_{name}" in arrays  # fewer maps where an earlier version drew the gallery
+    }
+    return {
+        **{"height": height, "width": width, "channels": channels, "maps": maps},
+        **{name: _integers(arrays[name]) for name in ("image", "common", "psi1")},
+        "truth": _base64(arrays["truth"].astype(np.uint8)) if arrays["truth"].any() else None,
+    }
+
+
+def _finite(threshold: NDArray[Any]) -> float | None:
+    """None where a map claims nothing: JSON has no infinity."""
+    return float(threshold) if np.isfinite(threshold) else None
+
+
+def _integers(values: NDArray[np.floating]) -> str:
+    limit = 2**15 - 1
+    return _base64(np.clip(np.round(values.astype(np.float32) * SCALE), -limit, limit).astype("<i2"))
+
+
+def _base64(values: NDArray[Any]) -> str:
+    return b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,0 +1,187 @@
+"""A local page on which one image is taken apart: standard library, loopback only, nothing written.
+
+Who may ask: the browser that opened the address with this start's token, under the name of this machine (Host and
+Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: four fixed
+paths; no name from outside ever becomes one.  How much: `MOST` bytes with a declared length, one image at a time, and
+`QUEUE` that wait; whoever comes then hears "busy" (503).
+"""
+
+import json
+import secrets
+import threading
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+from acdm.core.config import DEFAULT_MAP
+from acdm.data.images.read import Picture
+from acdm.data.images.write import png
+from acdm.errors import AcdmError
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.pictures import strip
+from acdm.maps.preview import SCALE, as_text, explored
+from acdm.maps.segmentation import segment
+from acdm.web.pages import script, template
+from acdm.web.sandbox import decode
+
+MOST = 25 << 20  # bytes of an image file
+QUEUE = 16  # requests that wait for the network
+CONNECTIONS = 256  # open at once; more are closed
+PATIENCE = 10  # seconds that a connection may stay silent
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline';"
+    " script-src 'self'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+}
+
+
+class Page(ThreadingHTTPServer):
+    """The server of one run.
+
+    Attributes:
+        token: that every request for work has to carry.
+        address: to be opened in a browser.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, decomposer: Decomposer, name: str, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.decomposer = decomposer
+        self.token = secrets.token_urlsafe(24)
+        self.port = int(self.server_address[1])
+        self.address = f"http://127.0.0.1:{self.port}/#{self.token}"
+        self.waiting = threading.BoundedSemaphore(QUEUE + 1)
+        self.working = threading.Lock()
+        self.open = threading.BoundedSemaphore(CONNECTIONS)
+        self.files = {
+            "/": ("text/html; charset=utf-8", _html(decomposer, name)),
+            "/explorer.js": ("text/javascript; charset=utf-8", script("explorer.js")),
+            "/page.js": ("text/javascript; charset=utf-8", script("page.js")),
+        }
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread a connection, as long as there are not too many."""
+        if not self.open.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.open.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke off is nobody's business."""
+
+    def names(self) -> tuple[str, str]:
+        """What this server may be called."""
+        return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
+
+    def take_apart(self, content: bytes, label: str | None) -> dict[str, Any]:
+        """An image file as the page shows it.
+
+        Raises:
+            DataError: when it is no image of this run's kind, or there is no such class.
+        """
+        with self.working:
+            pixels = decode(content, self.decomposer.reading)
+            d = self.decomposer.take_apart(Picture(pixels, None, None), label, "the image")
+            found = segment(d.maps()[DEFAULT_MAP])
+        image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
+        regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
+        shown = {"scale": SCALE, "map": DEFAULT_MAP, "images": [{**image, **as_text(explored(d))}]}
+        row = b64encode(png(strip(d))).decode("ascii")
+        return {"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "strip": row}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: Page
+    protocol_version = "HTTP/1.0"  # a request a connection
+    server_version = "acdm"
+    sys_version = ""
+    timeout = PATIENCE
+
+    def do_GET(self) -> None:
+        if not self._from_here():
+            self._say(403, "not for you")
+        elif self.path == "/health":
+            self._say(200, "well")
+        elif self.path in self.server.files:
+            kind, content = self.server.files[self.path]
+            self._send(200, kind, content)
+        else:
+            self._say(404, "nothing here")
+
+    def do_POST(self) -> None:
+        """`/take-apart`, the image as the body, its class, quoted as in addresses, in the header Label."""
+        length = self.headers.get("Content-Length", "")
+        token = self.headers.get("Token", "")
+        if not self._from_here() or not secrets.compare_digest(token.encode(), self.server.token.encode()):
+            self._say(403, "not for you")
+        elif self.path != "/take-apart":
+            self._say(404, "nothing here")
+        elif not length.isascii() or not length.isdigit() or "Transfer-Encoding" in self.headers:
+            self._say(411, "say how long it is")
+        elif int(length) > MOST:
+            self._say(413, f"more than {MOST >> 20} MB: use 'acdm map'")
+        elif not self.server.waiting.acquire(blocking=False):
+            self._say(503, "busy; try again")
+        else:
+            try:
+                self._answer(self.rfile.read(int(length)), unquote(self.headers.get("Label", "")) or None)
+            finally:
+                self.server.waiting.release()
+
+    def _answer(self, content: bytes, label: str | None) -> None:
+        try:
+            told = json.dumps(self.server.take_apart(content, label), allow_nan=False).encode()
+        except AcdmError as error:
+            self._say(422, str(error))
+        except Exception:  # a weakness of ours: the page says so, and the server stays up
+            self._say(500, "this image could not be taken apart; please report it")
+        else:
+            self._send(200, "application/json", told)
+
+    def _from_here(self) -> bool:
+        """Whether the request calls this server by its name and comes from its own page, or from none."""
+        origin = self.headers.get("Origin")
+        names = self.server.names()
+        return self.headers.get("Host") in names and (origin is None or origin in [f"http://{name}" for name in names])
+
+    def _say(self, code: int, words: str) -> None:
+        self._send(code, "text/plain; charset=utf-8", words.encode())
+
+    def _send(self, code: int, kind: str, content: bytes) -> None:
+        self.send_response(code)
+        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def _html(decomposer: Decomposer, name: str) -> bytes:
+    page: str = template("page.html").render(name=name, classes=decomposer.classes, most=MOST)
+    return page.encode()
+
+
+def serve(page: Page) -> None:
+    """Until it is interrupted."""
+    try:
+        page.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        page.server_close()

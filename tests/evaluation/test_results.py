@@ -1,0 +1,78 @@
+"""Figures of results.json that no library has, by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from acdm.data.dataset import Item
+from acdm.evaluation.results import _branches, _classes, _reconstruction
+from acdm.evaluation.truth import Truth, trivial_scores
+
+
+def truth(*images, masks, valid=None):
+    items = [Item(None, "with", str(number)) for number in range(len(images))]
+    valid = valid or [np.ones_like(mask) for mask in masks]
+    return Truth(items, list(images), list(masks), [[] for _ in images], [True] * len(images), valid)
+
+
+def test_branches_by_hand():
+    own = torch.tensor([3.0, 1.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
+    other = torch.tensor([9.0, 2.0, 0.5]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
+    figures = _branches(own, other)
+    assert figures["common_gap"] == pytest.approx((1 + 0.5) / 2)  # branch 1 does not count
+    assert figures["dominance"] == pytest.approx(3 / 4)
+    assert figures["energy_share"] == pytest.approx([0.9, 0.1, 0])
+
+
+def test_reconstruction_by_hand():
+    image = np.full((1, 8, 8), 0.5, np.float32)
+    psi = torch.tensor([0.3, 0.4]).view(2, 1, 1, 1, 1).expand(2, 1, 1, 8, 8)
+    both = truth(image, image, masks=[image[0] > 0] * 2)
+    figures = _reconstruction(torch.from_numpy(np.stack([image, image])), psi, both, size=8)
+    decibel = [10 * np.log10(4 / 0.2**2), 10 * np.log10(4 / 0.1**2)]
+    assert figures["psnr_mean"] == pytest.approx(np.mean(decibel), abs=1e-3)
+    assert figures["psnr_own_size"] == pytest.approx(figures["psnr_mean"], abs=1e-3)
+    assert figures["psnr_resize_ceiling"] == np.inf
+
+
+class Bright:
+    """A judge to whom an image is of class 1 where its mean is above zero."""
+
+    def probabilities(self, images):
+        bright = (images.mean(dim=(1, 2, 3)) > 0).float()
+        return torch.stack([1 - bright, bright], dim=1)
+
+
+def test_validity_and_closeness_of_counterfactuals_by_hand():
+    """Of three swaps one convinces, and beyond [-1, 1] nothing counts."""
+    x, y = torch.tensor([-0.5, 0.5, 1.0]).view(3, 1, 1, 1), torch.tensor([0, 1, 1])
+    own, other = (torch.tensor(v).view(3, 1, 1, 1, 1) for v in ([-0.4, 0.4, 1.5], [0.5, 0.25, 1.0]))
+    figures = _classes(SimpleNamespace(judge=Bright()), x, y, own, other)
+    assert figures["swap_accuracy"] == pytest.approx(1 / 3)
+    assert figures["judge_accuracy"] == figures["reconstruction_accuracy"] == 1
+    assert figures["swap_distance"] == pytest.approx((1 + 0.25 + 0) / 3)
+    assert figures["reconstruction_distance"] == pytest.approx((0.1 + 0.1 + 0) / 3)
+
+
+def test_pixels_without_data_are_neither_right_nor_wrong():
+    """A bright square, found by brightness; outside the picture's data it is brighter still."""
+    image = np.zeros((1, 32, 32), np.float32)
+    image[0, :4, :4], image[0, 20:] = 0.5, 1.0
+    mask, valid = image[0] == 0.5, image[0] < 1
+    assert trivial_scores(truth(image, masks=[mask]), "with")["brightness"] < 0.1
+    assert trivial_scores(truth(image, masks=[mask], valid=[valid]), "with")["brightness"] == 1
+
+
+def test_what_needs_no_learning_by_hand():
+    image = np.zeros((1, 32, 32), np.float32)
+    image[0, :4, :4] = 1
+    bright = trivial_scores(truth(image, masks=[image[0] > 0]), "with")
+    assert bright["brightness"] == 1
+    assert bright["darkness"] == pytest.approx(16 / 1024, rel=0.05)
+    edge = np.zeros((1, 32, 32), np.float32)
+    edge[0, :, 16:] = 1  # a 9 x 9 window meets the edge from 4 pixels on either side
+    near = np.zeros((32, 32), bool)
+    near[:, 12:20] = True
+    assert trivial_scores(truth(edge, masks=[near]), "with")["local_deviation"] == 1

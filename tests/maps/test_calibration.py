@@ -1,0 +1,134 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from acdm.core.run import Run
+from acdm.maps.calibrate import _scale, _speck, calibrate
+from acdm.maps.calibration import load_calibration, save_calibration, score
+from acdm.maps.decomposition import Decomposition, network_maps
+
+
+def known(object_sign=1.0):
+    """A decomposer that knows the truth: a square of +-1 under class 1, nothing under class 0, dirt in branch 2."""
+
+    def split(x, y, other):
+        square = torch.zeros_like(x)
+        square[:, :, 4:8, 4:8] = object_sign
+        rest = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 0.01
+
+        def under(k):
+            return torch.stack([square * k[:, None, None, None], -rest], dim=1)
+
+        return under(y), under(other)
+
+    def maps(x, y, own, other):
+        drawn = network_maps(x, y, own, other)
+        return {**drawn, "evidence": 2 * drawn["residual"]}
+
+    return SimpleNamespace(split=split, maps=maps)
+
+
+def squares(sign):
+    x, y = torch.zeros(20, 1, 16, 16), torch.arange(20) % 2
+    x[y == 1, :, 4:8, 4:8] = sign
+    return x, y
+
+
+@pytest.fixture
+def images():
+    return squares(1.0)
+
+
+@pytest.mark.parametrize(("sign", "polarity"), [(1.0, "positive"), (-1.0, "negative")])
+def test_the_sign_of_the_object_is_found_without_masks(sign, polarity):
+    calibration = calibrate(known(sign), *squares(sign))
+    assert calibration["psi1"].polarity == calibration["contrast"].polarity == polarity
+
+
+def test_thresholds_part_the_object_from_the_rest(images):
+    decomposer = known()
+    calibration = calibrate(decomposer, *images)
+    x, y = images
+    maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
+    truth = torch.zeros(16, 16, dtype=torch.bool)
+    truth[4:8, 4:8] = True
+    for name in ("psi1", "contrast"):
+        c = calibration[name]
+        found = score(maps[name][y == 1], c.polarity) >= c.threshold
+        assert (found == truth.numpy()).all(), name
+
+
+def test_contrast_takes_its_threshold_from_no_negative(images):
+    rules = {name: c.rule for name, c in calibrate(known(), *images).items()}
+    assert rules == {
+        "psi1": "otsu or negatives 99.5%",
+        "contrast": "otsu",
+        "residual": "between otsu and negatives 99.5%",
+        "evidence": "between otsu and negatives 99.5%",
+    }
+
+
+def test_residual_is_what_the_negative_class_cannot_explain(images):
+    x, y = images
+    maps = network_maps(x, y, *known().split(x, y, 1 - y))
+    # under class 0 branch 1 is silent, so x - x_hat is the square and what branch 2 left out, for both classes
+    left = maps["residual"] - x
+    assert 0 <= left.min() <= left.max() <= 0.01
+
+
+def test_a_speck_is_an_eighth_of_the_usual_part(images):
+    """Every image has a square of 16 pixels, and every other one a pixel beside it."""
+    x, y = images
+    scores = x[y == 1, 0].numpy().copy()
+    scores[::2, 12, 12] = 1
+    assert _speck(scores, 0.5) == pytest.approx(16 / 8 / 256)
+    assert _speck(scores, 2.0) == 0
+
+
+def dirty(size, draw):
+    """Residuals of positive images with an object under noise, and of negative ones with the noise alone."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    scores = np.abs(rng.normal(0, 0.3, (60, size, size)))
+    for k in np.flatnonzero(y):
+        draw(scores[k])
+    return scores, y
+
+
+def test_a_faint_large_object_asks_for_smoothing_and_a_thin_loud_one_for_none():
+    def blob(image):
+        image[20:36, 20:36] += 0.1
+
+    def line(image):
+        image[30, 5:60] += 1.5
+
+    assert _scale(*dirty(64, blob)) >= 0.02
+    assert _scale(*dirty(64, line)) == 0.0
+
+
+def test_calibration_survives_the_disk(images, tmp_path):
+    calibration = calibrate(known(), *images)
+    save_calibration(Run(tmp_path), calibration)
+    assert load_calibration(Run(tmp_path)) == calibration
+
+
+def test_score_by_hand():
+    signed = torch.tensor([1.0, -3.0]).view(2, 1, 1)  # two channels of one pixel
+    assert score(signed, "both").item() == 2
+    assert score(signed, "positive").item() == 0.5
+    assert score(signed, "negative").item() == 1.5
+
+
+def test_maps_of_a_decomposition_by_hand():
+    psi, psi_other = torch.tensor([3.0, 1.0]).view(2, 1, 1, 1), torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+    ones = torch.ones(1, 1, 1)
+    d = Decomposition(
+        torch.full((1, 1, 1), 4.5), psi, psi_other, {"residual": 2 * ones, "evidence": 3 * ones}, "ill", "healthy"
+    )
+    assert d.psi1.item() == d.evidence.item() == 3
+    assert d.residual.item() == 2
+    assert d.contrast.item() == 4
+    assert d.reconstruction.item() == 4
+    assert d.counterfactual.item() == 0

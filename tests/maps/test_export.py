@@ -1,0 +1,73 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from extras import installed
+from PIL import Image
+
+from acdm.core.config import Network
+from acdm.maps.calibration import Calibration
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.decomposition import network_maps
+from acdm.maps.export import export
+from acdm.method.branches import Branches
+
+SMALL = {"branches": 3, "width": 4, "max_width": 8, "style_dim": 6, "mapping_hidden": 5}
+SIZES = [(1, 16, 16), (3, 24, 48), (4, 40, 16)]
+
+
+needs_onnx = pytest.mark.skipif(installed("onnxruntime") is None, reason="needs the onnx extra")
+
+
+@pytest.fixture(scope="module")
+def decomposer():
+    torch.manual_seed(0)
+    branches = Branches(Network(**SMALL), 1, 2).eval()
+    torch.nn.init.normal_(branches.decoder.head.weight, std=0.1)  # beyond that, 1e-4 is less than float32 resolves
+    known = {"residual": Calibration("positive", 0.01, 0.0, 0.2, "otsu", {})}
+    return Decomposer(branches, None, ("no", "yes"), 16, ((), (-1,)), "fp32", known)
+
+
+@pytest.fixture(scope="module")
+def onnx_folder(decomposer, tmp_path_factory):
+    return export(decomposer, tmp_path_factory.mktemp("onnx"), "onnx").parent
+
+
+def ours(decomposer, x, y):
+    own, other = decomposer.split(x, y, 1 - y)
+    return own, other, network_maps(x, y, own, other)["residual"]
+
+
+@needs_onnx
+def test_onnx_says_what_torch_says_at_any_size(decomposer, onnx_folder):
+    session = installed("onnxruntime").InferenceSession(str(onnx_folder / "model.onnx"))
+    assert [i.name for i in session.get_inputs()] == ["x", "y"]
+    assert [o.name for o in session.get_outputs()] == ["psi", "psi_other", "residual"]
+    for b, h, w in SIZES:
+        x, y = torch.rand(b, 1, h, w) * 2 - 1, torch.arange(b) % 2
+        told = session.run(None, {"x": x.numpy(), "y": y.numpy()})
+        for one, two in zip(told, ours(decomposer, x, y), strict=True):
+            np.testing.assert_allclose(one, two.numpy(), atol=1e-4)
+
+
+def test_an_exported_program_says_the_same_without_acdm(decomposer, tmp_path):
+    program = torch.export.load(export(decomposer, tmp_path, "torch")).module()
+    for b, h, w in SIZES:
+        x, y = torch.rand(b, 1, h, w) * 2 - 1, torch.arange(b) % 2
+        for one, two in zip(program(x, y), ours(decomposer, x, y), strict=True):
+            torch.testing.assert_close(one, two, atol=1e-4, rtol=0)
+
+
+@needs_onnx
+def test_the_example_needs_numpy_alone(onnx_folder, tmp_path, rng):
+    about = json.loads((onnx_folder / "model.json").read_text())
+    assert (about["classes"], about["multiple"]) == (["no", "yes"], 8)
+    Image.fromarray(rng.integers(0, 255, (30, 20), np.uint8)).save(tmp_path / "image.png")
+    command = [sys.executable, "examples/onnx_with_numpy.py", onnx_folder, tmp_path / "image.png", tmp_path / "out.png"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert (done.returncode, "yes: contrast up to" in done.stdout) == (0, True), done.stderr
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (16, 16)

@@ -1,0 +1,128 @@
+"""Divergence, injected where it can begin; a training that is told to save; what stays behind."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from acdm.data.sets.synthetic import write_synthetic
+from acdm.errors import DivergedError
+from acdm.method import losses
+from acdm.training import session
+from acdm.training import train as fitting
+from acdm.training.checkpoints import checkpoints, read_tensors
+from acdm.training.request import start
+from acdm.training.session import Watcher
+
+OPTIONS = {
+    "size": 16,
+    "steps": 8,
+    "choose": False,
+    "save_every": 2,
+    "precision": "fp32",
+    "network": {"branches": 2, "width": 2, "max_width": 2, "downs": 1, "critic_width": 2, "critic_max_width": 2},
+    "optimiser": {"r1_every": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    write_synthetic(folder, "1", 16, train=40, test=8, seed=0)
+    return folder
+
+
+@pytest.fixture
+def trained(toy, tmp_path, monkeypatch):
+    """Train, with something done to the session after a step; what was said, and the run folder."""
+    monkeypatch.setattr(fitting, "_finish", lambda session: None)
+
+    def train(after=lambda session, step: None):
+        said = []
+        observe = session.Session.observe
+
+        def watched(self, record, steps):
+            observe(self, record, steps)
+            after(self, record.step)
+
+        monkeypatch.setattr(session.Session, "observe", watched)
+        try:
+            start([toy], tmp_path / "run", "tiny", OPTIONS, "test", watcher=Watcher(say=said.append))
+        except DivergedError as error:
+            said.append(error)
+        return said, tmp_path / "run"
+
+    return train
+
+
+def _spoil_input(s):
+    s.images.train[0].fill_(float("nan"))
+
+
+def _spoil_generator(s):
+    next(iter(s.players.branches.parameters())).data.fill_(float("nan"))
+
+
+def _spoil_discriminator(s):
+    next(iter(s.players.discriminator.parameters())).data.fill_(float("inf"))
+
+
+def _spoil_moment(s):
+    next(iter(s.players.generator_optimiser.state.values()))["exp_avg"].fill_(float("nan"))
+
+
+def _spoil_average(s):
+    next(iter(s.players.average.parameters())).data.fill_(float("nan"))
+
+
+@pytest.mark.parametrize(
+    "spoil", [_spoil_generator, _spoil_discriminator, _spoil_moment, _spoil_average], ids=lambda f: f.__name__[7:]
+)
+def test_what_is_not_finite_is_left_behind_by_going_back(trained, spoil):
+    done = []
+
+    def once(s, step):
+        if step == 3 and not done:
+            done.append(step)
+            spoil(s)
+
+    said, run = trained(once)
+    assert not isinstance(said[-1], DivergedError)
+    assert sum("back to the last checkpoint" in line for line in said) == 1
+    assert [path.stem for path in checkpoints(run / "checkpoints")] == ["step-6", "step-8"]
+    for path in checkpoints(run / "checkpoints"):
+        assert all(torch.isfinite(t).all() for t in read_tensors(path, "training")[0].values())
+
+
+def test_what_does_not_get_better_ends_after_three_times_and_names_loss_step_and_images(trained):
+    said, run = trained(lambda s, step: _spoil_input(s) if step == 3 else None)
+    error = said[-1]
+    assert isinstance(error, DivergedError)
+    assert error.exit_code == 11
+    assert "loss 'rec' is not finite at step 3" in str(error)
+    assert ".png" in str(error)
+    assert sum("back to the last checkpoint" in str(line) for line in said) == session.ROLLBACKS
+    assert "optimiser:\n  lr: 0.000125" in (run / "config.yaml").read_text(), "an eighth"
+    (kept,) = checkpoints(run / "checkpoints")
+    assert kept.stem == "step-2"
+
+
+def test_a_gradient_of_r1_that_is_not_finite_never_reaches_a_weight(trained, monkeypatch):
+    r1, calls = losses.r1, []
+
+    def spoilt(logit, x):
+        calls.append(1)
+        value = r1(logit, x)
+        return value * (1 + 0 * x.sum() * float("inf")) if len(calls) == 3 else value
+
+    monkeypatch.setattr(losses, "r1", spoilt)
+    said, run = trained()
+    assert sum("back to the last checkpoint" in line for line in said) == 1
+    assert checkpoints(run / "checkpoints")[-1].stem == "step-8"
+
+
+def test_sigusr1_saves_and_goes_on(trained):
+    said, run = trained(lambda s, step: os.kill(os.getpid(), signal.SIGUSR1) if step == 5 else None)
+    assert "saved after step" in " ".join(said)
+    assert checkpoints(run / "checkpoints")[-1].stem == "step-8"

@@ -1,0 +1,60 @@
+"""The report in a real browser, opened from its file."""
+
+import shutil
+
+import pytest
+from browser import MISSING, opened
+from end_to_end.small import TINY
+
+from acdm.cli.app import main
+
+pytestmark = pytest.mark.skipif(MISSING, reason="needs playwright and Chromium")
+
+
+@pytest.fixture
+def seen():
+    with opened() as page:
+        yield page
+
+
+def test_sliders_move_pixels_and_nothing_leaves_the_machine(run, seen):
+    page = seen.page
+    page.goto((run / "report/index.html").resolve().as_uri())
+    page.wait_for_selector("#curves .main-svg")
+    first = {name: seen.pixels(name) for name in ("original", "changed", "marked")}
+    seen.move("strength", 2)
+    assert seen.pixels("changed") != first["changed"]
+    assert page.inner_text("#strength-said") == "2.00"
+    seen.move("threshold", 0)
+    assert seen.pixels("marked") != first["marked"]
+    assert seen.pixels("original") == first["original"]
+    page.click("#reset")
+    assert {name: seen.pixels(name) for name in first} == first
+    page.select_option("#which", index=3)
+    seen.move("strength", 1)
+    assert seen.pixels("original") != first["original"]
+    page.focus("#strength")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#strength") == "1.05", "the keyboard moves sliders, too"
+    assert seen.errors == []
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_hostile_names_stay_words(toy, tmp_path, seen):
+    """As class, as file, as run."""
+    hostile = "<img src=x onerror=alert(1)>"
+    shutil.copytree(toy, tmp_path / "toy")
+    for part in ("train", "test"):
+        (tmp_path / "toy" / part / "with").rename(tmp_path / "toy" / part / hostile)
+    for path in (tmp_path / "toy/test" / hostile).iterdir():
+        path.rename(path.with_name(f"{path.stem}'\"></script><script>alert(2)<b>{path.suffix}".replace("/", "∕")))
+    run = tmp_path / "<script>alert(3)"
+    assert main(["train", str(tmp_path / "toy"), "-o", str(run), *TINY]) == 0
+    assert main(["evaluate", str(run), str(tmp_path / "toy")]) == 0
+    assert main(["report", str(run)]) == 0
+    seen.page.goto((run / "report/index.html").resolve().as_uri())
+    seen.page.wait_for_selector("#curves .main-svg")
+    assert (seen.errors, seen.dialogs) == ([], [])
+    assert hostile in seen.page.inner_text("h1")
+    assert "alert(2)" in seen.page.inner_text("#which option:first-child")
+    assert str(tmp_path) not in (run / "report/data.js").read_text()

@@ -1,0 +1,196 @@
+"""The local page under attack: who may ask, for what, and how much."""
+
+import http.client
+import io
+import json
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acdm.web import server
+from acdm.web.server import MOST
+
+
+def an_image(seed=0, size=(20, 30), kind="PNG"):
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, size, np.uint8)
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def ask(page, method="GET", path="/", body=None, **headers):
+    """Status, headers and body of an answer; the token and the right names unless others are given."""
+    sent = {"Host": f"127.0.0.1:{page.port}", "Token": page.token, **headers}
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in sent.items():
+            connection.putheader(name, value)
+        if body is not None and "Content-Length" not in headers:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        if body:
+            connection.send(body)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.headers), answer.read()
+    finally:
+        connection.close()
+
+
+def test_an_image_is_taken_apart(page):
+    status, headers, body = ask(page, "POST", "/take-apart", an_image(), Label="no")
+    told = json.loads(body)
+    assert (status, told["label"], told["other"]) == (200, "no", "<b>yes")
+    (image,) = told["gallery"]["images"]
+    assert (image["height"], image["width"], image["channels"]) == (20, 30, 1)
+    assert set(image["maps"]) == {"psi1", "contrast", "residual", "evidence"}
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_classes_of_any_script_can_be_named(page):
+    assert ask(page, "POST", "/take-apart", an_image(), Label="%3Cb%3Eyes")[0] == 200
+    status, _, body = ask(page, "POST", "/take-apart", an_image(), Label="%E8%82%BF%E7%98%A4")
+    assert (status, "肿瘤" in body.decode()) == (422, True)
+
+
+def test_the_page_escapes_names_and_loads_nothing_foreign(page):
+    status, _, body = ask(page)
+    text = body.decode()
+    assert status == 200
+    assert "a &lt;run&gt;" in text
+    assert "<b>yes" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+TRAVERSALS = [
+    prefix + path
+    for prefix in ("/", "//", "/take-apart/", "/files/")
+    for path in (
+        "../../etc/passwd", "..%2f..%2fetc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..\\..\\etc\\passwd",
+        "....//etc/passwd", "%252e%252e/etc/passwd", "..%c0%af..%c0%afetc/passwd", "/etc/passwd",
+        "page.js/../../pyproject.toml", "explorer.js%00.html",
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+def test_no_path_leads_outside(page, path):
+    assert ask(page, path=path)[0] == 404
+    assert ask(page, "POST", path, an_image())[0] == 404
+
+
+HOSTS = ("evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "0.0.0.0", "", "[::1]")
+ORIGINS = ("http://evil.example", "null", "https://127.0.0.1", "file://", "http://127.0.0.1")
+FOREIGN = [
+    *({"Host": host} for host in HOSTS),
+    *({"Origin": origin} for origin in ORIGINS),
+    *({"Host": host, "Origin": f"http://{host}"} for host in HOSTS),
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_a_foreign_page_or_name_gets_nothing(page, headers):
+    assert ask(page, **headers)[0] == 403
+    assert ask(page, "POST", "/take-apart", an_image(), **headers)[0] == 403
+
+
+@pytest.mark.parametrize("token", ["", "x", "ünïcode".encode().decode("latin-1"), "0" * 32])
+def test_work_needs_this_starts_token(page, token):
+    assert ask(page, "POST", "/take-apart", an_image(), Token=token)[0] == 403
+
+
+def test_too_much_is_refused_before_it_is_read(page):
+    for headers, expected in (
+        ({"Content-Length": str(MOST + 1)}, 413),
+        ({"Content-Length": "9" * 30}, 413),
+        ({"Content-Length": "-1"}, 411),
+        ({"Content-Length": "٣"}, 411),
+        ({"Transfer-Encoding": "chunked", "Content-Length": "5"}, 411),
+    ):
+        value = {k: v.encode("utf-8").decode("latin-1") for k, v in headers.items()}
+        assert ask(page, "POST", "/take-apart", b"", **value)[0] == expected, headers
+    assert ask(page, Label="x" * 70_000)[0] in (400, 431)
+
+
+def test_what_is_no_image_is_a_sentence(page):
+    rng = np.random.default_rng(0)
+    bomb = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (50_000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0" + bytes(4)
+    for content in (b"", b"text", bomb, an_image()[:60], rng.bytes(300), an_image(kind="GIF"), an_image(size=(4, 4))):
+        status, _, body = ask(page, "POST", "/take-apart", content)
+        assert (status, b"Traceback" in body, b"/tmp" in body) == (422, False, False), body
+        assert len(body) < 300
+
+
+def test_other_channels_and_classes_are_a_sentence(page):
+    colour = io.BytesIO()
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(colour, "PNG")
+    assert ask(page, "POST", "/take-apart", colour.getvalue(), Label="no")[0] == 422
+    status, _, body = ask(page, "POST", "/take-apart", an_image(), Label="perhaps")
+    assert (status, b"no class of this run" in body) == (422, True)
+
+
+def test_many_at_once_are_answered_or_told_that_it_is_busy(page, monkeypatch):
+    """Twenty users, five requests each; answers belong to who asked."""
+    counts, wrong = Counter(), []
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+
+    def user(number):
+        size = (16 + number, 40)
+        for _ in range(5):
+            status, _, body = ask(page, "POST", "/take-apart", an_image(number, size), Label="no")
+            counts[status] += 1
+            if status == 200 and json.loads(body)["gallery"]["images"][0]["height"] != size[0]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=user, args=(number,)) for number in range(20)]
+    monkeypatch.setattr(server, "decode", lambda content, reading: _slowly(content))
+    for thread in threads:
+        thread.start()
+    began = time.perf_counter()
+    assert ask(page, path="/health")[0] == 200
+    assert time.perf_counter() - began < 5
+    for thread in threads:
+        thread.join()
+    assert set(counts) <= {200, 503}
+    assert counts[200] >= 17
+    assert wrong == []
+    if before:
+        time.sleep(0.5)
+        assert len(os.listdir("/proc/self/fd")) <= before + 3
+
+
+def _slowly(content):
+    time.sleep(0.02)
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image, np.float32)[None] / 127.5 - 1
+
+
+def test_slow_connections_do_not_keep_others_out(page):
+    idle = []
+    for _ in range(100):
+        connection = socket.create_connection(("127.0.0.1", page.port))
+        connection.send(b"GET / HT")
+        idle.append(connection)
+    began = time.perf_counter()
+    assert ask(page, path="/health")[0] == 200
+    assert time.perf_counter() - began < 5
+    for connection in idle:
+        connection.close()
+
+
+def test_decoding_has_its_limits(page, monkeypatch):
+    from acdm.errors import DataError
+    from acdm.web import decoding
+
+    assert decoding.decode(an_image(), page.decomposer.reading).shape == (1, 20, 30)
+    monkeypatch.setattr(decoding, "SECONDS", 0.001)
+    with pytest.raises(DataError, match="too long"):
+        decoding.decode(an_image(), page.decomposer.reading)
