@@ -11,8 +11,8 @@ import quantus
 import torch
 
 import acdm
+from acdm.data.images.frame import squares
 from acdm.data.images.read import read_image
-from acdm.maps.decomposer import squares
 
 decomposer = acdm.load(sys.argv[1])
 read = [read_image(Path(path), decomposer.reading) for path in sys.argv[2:]]

@@ -18,15 +18,17 @@ from torch import Tensor
 import acdm
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
+from acdm.data.batches import some_of_each
 from acdm.data.folder import load_dataset
+from acdm.data.images.frame import squares
 from acdm.data.loading import take_in
-from acdm.evaluation.results import map_figures, own_size
+from acdm.evaluation.map_metrics import map_figures, own_size
 from acdm.evaluation.truth import read_truth
-from acdm.maps.calibrate import calibrate_like_residual, some_of_each
-from acdm.maps.decomposer import Decomposer, squares
-from acdm.maps.decomposition import network_maps
+from acdm.maps.calibration import calibrate_like_residual
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.evidence import gradients, nearby
 from acdm.maps.judge import Judge
+from acdm.method.inference import network_maps
 
 WINDOWS = {"1/8": 1 / 8, "1/4": 1 / 4}
 

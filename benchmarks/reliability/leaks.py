@@ -20,7 +20,7 @@ from acdm.core.memory import keep_memory, resident
 from acdm.data.batches import Batches
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.maps.jobs.folders import map_folder
-from acdm.method.step import assemble
+from acdm.method.players import assemble
 from acdm.training.loop import train
 
 NETWORK = {"branches": 3, "width": 8, "max_width": 8, "critic_width": 8, "critic_max_width": 16}

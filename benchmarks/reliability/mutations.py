@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from acdm.core.config import build
+from acdm.core.tensors import read_tensors
 from acdm.errors import CheckpointError
-from acdm.method.step import assemble
-from acdm.training.checkpoints import read_tensors, save_players
+from acdm.method.players import assemble
+from acdm.training.checkpoints import save_players
 
 SLOW = 1.0  # seconds
 BAD = ("crashed", "loaded silently", "slow")

@@ -26,7 +26,8 @@ from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches
 from acdm.maps.decomposer import Decomposer
 from acdm.method import losses
-from acdm.method.step import Images, Players, assemble, step
+from acdm.method.players import Players, assemble
+from acdm.method.step import Images, step
 from acdm.training.defaults import resolve
 
 DEVICE = torch.device(automatic_device())

@@ -21,11 +21,12 @@ from acdm.core.config import Config, build
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches, mix
+from acdm.data.images.statistics import psnr
 from acdm.data.sets.toy import draw
-from acdm.evaluation.metrics import best_iou, psnr
+from acdm.evaluation.metrics import best_iou
 from acdm.maps.calibration import score
 from acdm.method.compose import compose, distinction
-from acdm.method.step import assemble
+from acdm.method.players import assemble
 from acdm.training.defaults import resolve
 from acdm.training.loop import rate, train
 

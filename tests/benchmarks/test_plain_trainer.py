@@ -5,7 +5,8 @@ import torch
 from plain_trainer import NETWORK, Reference
 
 from acdm.core.config import build
-from acdm.method.step import Images, assemble, step
+from acdm.method.players import assemble
+from acdm.method.step import Images, step
 
 
 @pytest.mark.parametrize("n", [2, 5])

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdm.core.config import PRESETS, build, read_yaml, to_yaml
+from acdm.core.config import PRESETS, build
+from acdm.core.options import read_yaml, to_yaml
 from acdm.errors import ConfigError
 from acdm.method.branches import Branches
 

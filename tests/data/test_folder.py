@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from acdm.core.config import Reading
-from acdm.data.folder import load_dataset, read_all
+from acdm.data.folder import load_dataset
+from acdm.data.loading import read_all
 from acdm.errors import DataError
 
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from acdm.data.folder import load_dataset
-from acdm.data.loading import automatic_size
+from acdm.training.defaults import automatic_size
 
 
 @pytest.mark.parametrize(("side", "cpu", "gpu"), [(40, 64, 64), (130, 64, 64), (256, 128, 128), (600, 128, 256)])

@@ -16,9 +16,9 @@ from PIL import Image
 
 import acdm
 from acdm.cli.app import main
-from acdm.core.config import read_yaml
+from acdm.core.options import read_yaml
 from acdm.core.run import lock
-from acdm.training.checkpoints import read_tensors
+from acdm.core.tensors import read_tensors
 from end_to_end.small import SMALL, TINY
 
 ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli.app import entry; entry()"]

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from acdm.training.checkpoints import read_tensors
+from acdm.core.tensors import read_tensors
 from end_to_end.small import SMALL
 
 # eq. (7) pools over the images it sees at once

@@ -7,7 +7,7 @@ from acdm.errors import ConfigError
 from acdm.evaluation import bench
 from acdm.evaluation.bench import Point, at, points_of, run_study, write_tables
 from acdm.evaluation.grid import Study
-from acdm.training.session import Watcher
+from acdm.training.progress import Watcher
 
 
 def test_seconds_of_a_curve_are_summed_over_the_steps_between_the_lines():

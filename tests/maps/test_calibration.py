@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from acdm.core.run import Run
-from acdm.maps.calibrate import _scale, _speck, calibrate
-from acdm.maps.calibration import load_calibration, save_calibration, score
-from acdm.maps.decomposition import Decomposition, network_maps
+from acdm.maps.calibration import _scale, _speck, calibrate, load_calibration, save_calibration, score
+from acdm.maps.decomposition import Decomposition
+from acdm.method.inference import network_maps
 
 
 def known(object_sign=1.0):

@@ -11,9 +11,9 @@ from PIL import Image
 from acdm.core.config import Network
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
-from acdm.maps.decomposition import network_maps
 from acdm.maps.export import export
 from acdm.method.branches import Branches
+from acdm.method.inference import network_maps
 
 SMALL = {"branches": 3, "width": 4, "max_width": 8, "style_dim": 6, "mapping_hidden": 5}
 SIZES = [(1, 16, 16), (3, 24, 48), (4, 40, 16)]

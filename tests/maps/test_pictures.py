@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from acdm.maps.pictures import GAP, RED, SHEET_SIDE, overlay, pick, sheet, to_pixels
+from acdm.data.batches import pick
+from acdm.maps.pictures import GAP, RED, SHEET_SIDE, overlay, sheet, to_pixels
 
 
 def test_zero_is_mid_grey_and_the_scale_is_the_same_for_every_image():

@@ -9,7 +9,8 @@ from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method import losses
 from acdm.method.compose import blend
-from acdm.method.step import Images, _ema, assemble, step
+from acdm.method.players import _ema, assemble
+from acdm.method.step import Images, step
 from acdm.training.loop import rate, steps_for, train
 
 SMALL = {

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reliability.configs import complaint, documents, names
 
-from acdm.core.config import build, read_yaml
+from acdm.core.config import build
+from acdm.core.options import read_yaml
 from acdm.errors import ConfigError
 
 

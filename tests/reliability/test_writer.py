@@ -12,9 +12,10 @@ from reliability.mutations import SMALL
 
 from acdm.core.config import build
 from acdm.core.files import write_bytes
+from acdm.core.tensors import checkpoints, newest, read_tensors
 from acdm.errors import WriteError
-from acdm.method.step import assemble
-from acdm.training.checkpoints import checkpoints, newest, read_tensors, save_players
+from acdm.method.players import assemble
+from acdm.training.checkpoints import save_players
 
 CALLS = (
     *((os, name) for name in ("fsync", "open", "close")),

@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from acdm.core.config import build
+from acdm.core.tensors import checkpoints, newest, read_tensors, write_tensors
 from acdm.data.batches import Batches
 from acdm.errors import CheckpointError
-from acdm.method.step import assemble
-from acdm.training.checkpoints import checkpoints, load_players, newest, read_tensors, save_players, write_tensors
+from acdm.method.players import assemble
+from acdm.training.checkpoints import load_players, save_players
 from acdm.training.loop import train
 
 CONFIG = build(

@@ -1,4 +1,4 @@
-from acdm.training.choice import Choice
+from acdm.training.validation import Choice
 
 
 def taken(looks):

@@ -6,14 +6,14 @@ import signal
 import pytest
 import torch
 
+from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.errors import DivergedError
 from acdm.method import losses
 from acdm.training import session
 from acdm.training import train as fitting
-from acdm.training.checkpoints import checkpoints, read_tensors
+from acdm.training.progress import Watcher
 from acdm.training.request import start
-from acdm.training.session import Watcher
 
 OPTIONS = {
     "size": 16,

@@ -188,9 +188,9 @@ def test_slow_connections_do_not_keep_others_out(page):
 
 def test_decoding_has_its_limits(page, monkeypatch):
     from acdm.errors import DataError
-    from acdm.web import decoding
+    from acdm.web import sandbox
 
-    assert decoding.decode(an_image(), page.decomposer.reading).shape == (1, 20, 30)
-    monkeypatch.setattr(decoding, "SECONDS", 0.001)
+    assert sandbox.decode(an_image(), page.decomposer.reading).shape == (1, 20, 30)
+    monkeypatch.setattr(sandbox, "SECONDS", 0.001)
     with pytest.raises(DataError, match="too long"):
-        decoding.decode(an_image(), page.decomposer.reading)
+        sandbox.decode(an_image(), page.decomposer.reading)

@@ -17,8 +17,9 @@ import torch
 import acdm
 from acdm.core.config import DEFAULT_MAP
 from acdm.data.folder import load_dataset
+from acdm.data.images.frame import squares
 from acdm.evaluation.truth import read_truth
-from acdm.maps.decomposer import Decomposer, squares
+from acdm.maps.decomposer import Decomposer
 
 PLACES = 5  # random places tried for each image, each counted
 

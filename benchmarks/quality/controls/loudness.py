@@ -13,8 +13,8 @@ import torch
 
 import acdm
 from acdm.data.folder import load_dataset
+from acdm.data.images.frame import squares
 from acdm.evaluation.truth import read_truth
-from acdm.maps.decomposer import squares
 
 
 def main(run: Path, data: Path, split: str = "all") -> None:

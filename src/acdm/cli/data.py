@@ -1,7 +1,7 @@
 """acdm data brats|dota|celeba."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -100,3 +100,43 @@ def _tell(made: "DataFolder") -> None:
     if made.skipped:
         what, reason = made.skipped[0]
         print(f"{len(made.skipped)} skipped, first {what}: {reason}; all are in {made.root}/skipped.csv")
+
+
+def toy(
+    out: Path,
+    *,
+    set: Literal["1", "2", "tint", "vagan"] = "1",
+    size: int | None = None,
+    train: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write the paper's toy images (section 4.1), or other synthetic ones, as a data folder.
+
+    Parameters
+    ----------
+    out
+        Folder to write; must not exist.
+    set
+        1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle; tint: every
+        pixel is tinted or not; vagan: the synthetic benchmark of VA-GAN.
+    size
+        Side in pixels; by default 64, of vagan 112.
+    train
+        Training images, both classes together; by default 6000, of vagan 8000.
+    test
+        Test images, both classes together; by default 400, of vagan 2000.
+    seed
+        Of everything drawn.
+    """
+    from acdm.cli.terminal import bar
+    from acdm.data.sets.synthetic import SCENES, write_synthetic
+
+    scene = SCENES[set]
+    size, train, test = (
+        usual if given is None else given
+        for given, usual in ((size, scene.size), (train, scene.train), (test, scene.test))
+    )
+    with bar("images", train + test) as tick:
+        write_synthetic(out, set, size, train, test, seed, tick)
+    print(f"{train} training and {test} test images in {out}")

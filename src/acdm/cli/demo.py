@@ -7,9 +7,9 @@ from acdm.core.config import build
 from acdm.core.run import next_folder
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.errors import RunError
-from acdm.evaluation.gallery import assess
+from acdm.evaluation.results import assess
+from acdm.training.progress import Watcher
 from acdm.training.request import start
-from acdm.training.session import Watcher
 from acdm.web.report import build_report
 
 SIZE, TRAIN, TEST = 64, 4000, 400

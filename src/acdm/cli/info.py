@@ -3,9 +3,10 @@
 from typing import Any
 
 from acdm.core.run import Run
+from acdm.core.tensors import newest, read_tensors
 from acdm.errors import CheckpointError
 from acdm.maps.calibration import load_calibration
-from acdm.training.checkpoints import load_choice, newest, read_tensors
+from acdm.training.checkpoints import load_choice
 
 
 def about(run: Run) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def evaluate(
     """
     from acdm.cli.terminal import table
     from acdm.core.run import Run
-    from acdm.evaluation.gallery import assess
+    from acdm.evaluation.results import assess
 
     results = assess(Run.open(run), data, split, json)
     print(table(results))

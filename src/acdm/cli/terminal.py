@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from acdm.core.tables import figure
-from acdm.training.session import Progress as Training
-from acdm.training.session import Watcher
+from acdm.training.progress import Progress as Training
+from acdm.training.progress import Watcher
 
 PLAIN_EVERY = 100  # steps between two lines of a log file
 

@@ -1,12 +1,11 @@
 """The one schema of options: what may be set, between which bounds, and where each default comes from."""
 
 from math import isfinite
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from acdm.core.options import overlay, sentence
 from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
@@ -221,46 +220,3 @@ def build(preset: str, *layers: dict[str, Any]) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(sentence(error)) from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Options from a YAML file; only plain values are read, never objects."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deep") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected options as 'key: value' lines")
-    return values
-
-
-def to_yaml(config: Config) -> str:
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested options with others laid over them; `None` above leaves what is below."""
-    merged = dict(below)
-    for key, value in above.items():
-        if isinstance(value, dict):
-            deeper = merged.get(key)
-            merged[key] = overlay(deeper if isinstance(deeper, dict) else {}, value)
-        elif value is not None:
-            merged[key] = value
-    return merged
-
-
-def sentence(error: ValidationError, section: str = "") -> str:
-    """What is wrong with options, key by key; `section` is the one that they are all in."""
-    parts = []
-    for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "") or "options"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"{key}: no such option")
-        else:
-            parts.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)

@@ -16,10 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from acdm.core.config import Config, build, read_yaml, to_yaml
+from acdm.core.config import Config, build
 from acdm.core.files import append_line, parse_json, write_json, write_text
+from acdm.core.options import read_yaml, to_yaml
 from acdm.core.tables import csv_text
-from acdm.data.dataset import Dataset, Item
+from acdm.data.dataset import Dataset, describe
 from acdm.errors import RunError, RunLockedError, WriteError
 
 
@@ -189,23 +190,6 @@ def lock(folder: Path, wait: bool = False) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
-
-
-def describe(dataset: Dataset) -> dict[str, Any]:
-    """What data.json holds: classes, counts and every file of every part, so that a split can be told again."""
-
-    def lines(items: list[Item]) -> list[dict[str, str]]:
-        return [{"path": str(os.path.relpath(i.path, dataset.root)), "label": i.label, "group": i.group} for i in items]
-
-    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return {
-        "classes": list(dataset.classes),
-        "positive": dataset.positive,
-        "ignored": list(dataset.ignored),
-        "split_made": dataset.split_made,
-        "n": {k: {c: sum(i.label == c for i in v) for c in dataset.classes} for k, v in parts.items()},
-        "files": {k: lines(v) for k, v in parts.items()},
-    }
 
 
 def environment(command: str) -> dict[str, Any]:

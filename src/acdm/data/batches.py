@@ -17,6 +17,8 @@ from torch import Tensor
 
 from acdm.core.config import Augment
 
+IMAGES = 150  # of each class, the first of the training images
+
 
 class Batches:
     """Draws from images held in memory.
@@ -85,3 +87,13 @@ def _cast(x: Tensor, strength: float) -> Tensor:
         return x
     gain = 1 + strength * (2 * torch.rand(*x.shape[:2], 1, 1) - 1)
     return (x * gain).clamp(0, 1)
+
+
+def pick(labels: Tensor, classes: int, each: int) -> Tensor:
+    """Indices of the first `each` images of every class, class by class."""
+    return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
+
+
+def some_of_each(y: Tensor) -> Tensor:
+    """Which training images a calibration looks at, by their classes (n,): the first of each class."""
+    return torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])

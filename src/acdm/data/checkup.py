@@ -1,34 +1,23 @@
 """The data doctor: what is in the folders, what is wrong, what would separate the classes trivially, and the plan."""
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from acdm.core.config import Config
-from acdm.core.memory import resident
-from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.data.duplicates import Twins, find_twins
-from acdm.data.folder import settle_reading
-from acdm.data.images.raw import Array
+from acdm.data.images.arrays import Array
 from acdm.data.images.read import decode, digest
+from acdm.data.loading import settle_reading
 from acdm.data.shortcuts import WARN, Shortcut, Vector, shortcuts, traits
 from acdm.errors import DataError
-from acdm.maps.decomposer import square
-from acdm.method.step import assemble
-from acdm.training.loop import train
-from acdm.training.request import choose
+from acdm.training.plan import TRIED, _plan
 
 ADVISED = 300  # images a class; with fewer the discriminator soon knows every one of them
 FEW_GROUPS = 10  # patients, boards or pictures a class, below which a split says little
-TRIED = (2, 6)  # steps before the clock runs, and after
 
 
 @dataclass
@@ -176,38 +165,6 @@ def _judge(found: Checkup) -> None:
         if number < FEW_GROUPS:
             warnings.append(f"class '{name}' comes from {number} groups only; figures will say little of new ones")
     warnings.extend(s.sentence for s in found.shortcuts if s.auroc >= WARN)
-
-
-def _plan(dataset: Dataset, options: dict[str, Any], images: list[Array]) -> dict[str, Any]:
-    """What training would do by default, timed on a few steps."""
-    _, config = choose(dataset, options.get("preset"), {k: v for k, v in options.items() if k != "preset"})
-    seconds = _seconds_a_step(config, torch.stack([square(image, config.size) for image in images]))
-    steps = config.steps or max(1, int(60 * (config.minutes or 0) / seconds))
-    held = len(dataset.items) * len(images[0]) * config.size**2 * 4 / 2**20
-    return {
-        "size": config.size,
-        "branches": config.network.branches,
-        "batch": config.batch,
-        "parts": config.parts,
-        "device": config.device,
-        "precision": config.precision,
-        "steps": steps,
-        "seconds_a_step": round(seconds, 4),
-        "minutes": round(steps * seconds / 60, 1),
-        "memory_mib": round(resident() + held),
-    }
-
-
-def _seconds_a_step(config: Config, x: Tensor) -> float:
-    device = torch.device(config.device)
-    players = assemble(config, x.shape[1], 2, device)
-    batches = Batches(x, torch.arange(len(x)) % 2, config.drawn, config.augment, config.seed)
-    before, timed = TRIED
-    seconds, began = [], time.perf_counter()
-    for _ in train(players, batches, config, before + timed):
-        seconds.append(time.perf_counter() - began)
-        began = time.perf_counter()
-    return median(seconds[before:])
 
 
 def _listed(counts: Counter[int], before: str, after: str) -> str:

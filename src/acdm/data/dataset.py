@@ -1,11 +1,13 @@
 """A data set as values: images with class and group, and how they are split."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from acdm.core.config import Reading
+from acdm.data.images.arrays import Box
 from acdm.errors import DataError
-from acdm.evaluation.metrics import Box
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,20 @@ class Dataset:
         if not self.dev:
             raise DataError(f"{self.root}: has no test/dev.txt, so --split {split} means nothing; leave it out")
         return [item for item in self.test if (item.name in self.dev) == (split == "dev")]
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """What data.json holds: classes, counts and every file of every part, so that a split can be told again."""
+
+    def lines(items: list[Item]) -> list[dict[str, str]]:
+        return [{"path": str(os.path.relpath(i.path, dataset.root)), "label": i.label, "group": i.group} for i in items]
+
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return {
+        "classes": list(dataset.classes),
+        "positive": dataset.positive,
+        "ignored": list(dataset.ignored),
+        "split_made": dataset.split_made,
+        "n": {k: {c: sum(i.label == c for i in v) for c in dataset.classes} for k, v in parts.items()},
+        "files": {k: lines(v) for k, v in parts.items()},
+    }

@@ -2,22 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from acdm.core.config import Reading
 from acdm.data.dataset import Dataset, Item
-from acdm.data.images.raw import find_ranges
-from acdm.data.images.read import SUFFIXES, Picture, decode, read_picture, stem, suffix
+from acdm.data.images.read import SUFFIXES, stem, suffix
 from acdm.data.manifest import read_boxes, read_groups, read_list, read_names
 from acdm.data.split import refuse_shared_groups, split_all, split_training
 from acdm.errors import DataError
-
-Kept = TypeVar("Kept")
-
-LOOKED_AT = 60  # training images that a range is found from
 
 
 def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
@@ -47,49 +40,6 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     groups = read_groups(root)
     items = [item for name in names for item in _scan(root / name, name, groups, root, root / "masks")]
     return _from_heap(root, items, names, positive, seed)
-
-
-def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, Path], Kept]) -> list[Kept]:
-    """Decode every image, one at a time in memory, and collect what is kept of it and its path.
-
-    Raises:
-        DataError: listing every file that cannot be used, or a mixture of channels.
-    """
-    kept: list[Kept] = []
-    channels: list[int] = []
-    bad: list[str] = []
-    for item in items:
-        try:
-            picture = read_picture(item.path, reading)
-        except DataError as error:
-            bad.append(str(error))
-        else:
-            channels.append(len(picture.pixels))
-            kept.append(keep(picture, item.path))
-    if bad:
-        rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
-        raise DataError("; ".join(bad[:3]) + rest)
-    counts = Counter(channels)
-    if len(counts) > 1:
-        usual = counts.most_common(1)[0][0]
-        odd = next(item.path for item, count in zip(items, channels, strict=True) if count != usual)
-        mixed = ", ".join(f"{number} with {count}" for count, number in counts.most_common())
-        raise DataError(
-            f"{odd}: images mix channels ({mixed}; this one has not {usual}); save all of them the same way"
-        )
-    return kept
-
-
-def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
-    """The data set with the range that its values are scaled by, where none is declared and 8 bits are not all.
-
-    Raises:
-        DataError: when depths are mixed, or a file that is looked at cannot be decoded.
-    """
-    if reading.range is None:
-        some = dataset.train[:: max(1, len(dataset.train) // LOOKED_AT)]
-        reading = reading.model_copy(update={"range": find_ranges(decode(item.path, reading) for item in some)})
-    return replace(dataset, reading=reading)
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:

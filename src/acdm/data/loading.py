@@ -1,20 +1,28 @@
 """From a data set on the disk to what a training holds in memory.  Axes: n images, C channels, S rows and columns."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from acdm.data.dataset import Dataset
+from acdm.core.config import Reading
+from acdm.data.batches import pick
+from acdm.data.dataset import Dataset, Item
 from acdm.data.duplicates import find_twins, refuse_twins
-from acdm.data.folder import read_all
-from acdm.data.images.read import Picture, decode, digest
+from acdm.data.images.frame import square
+from acdm.data.images.raw import find_ranges
+from acdm.data.images.read import Picture, decode, digest, read_picture
 from acdm.data.orientation import told_from_mirror
 from acdm.data.shortcuts import GRID, Shortcut, Vector, shortcuts, traits
-from acdm.maps.decomposer import square
-from acdm.maps.pictures import pick
+from acdm.errors import DataError
+
+Kept = TypeVar("Kept")
+LOOKED_AT = 60  # training images that a range is found from
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,44 @@ def take_in(dataset: Dataset, size: int) -> Intake:
     return Intake(part(0, first), part(first, second), len(read[0][1]), side, digests[:second], found, told)
 
 
-def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
-    """Half of the images' median longer side as a power of two: 64 to 128 on a CPU, 64 to 256 on a GPU."""
-    some = dataset.train[:: max(1, len(dataset.train) // 20)]
-    sides = [max(decode(item.path, dataset.reading).values.shape[1:]) for item in some]
-    half = float(np.median(sides)) / 2
-    return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
+def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, Path], Kept]) -> list[Kept]:
+    """Decode every image, one at a time in memory, and collect what is kept of it and its path.
+
+    Raises:
+        DataError: listing every file that cannot be used, or a mixture of channels.
+    """
+    kept: list[Kept] = []
+    channels: list[int] = []
+    bad: list[str] = []
+    for item in items:
+        try:
+            picture = read_picture(item.path, reading)
+        except DataError as error:
+            bad.append(str(error))
+        else:
+            channels.append(len(picture.pixels))
+            kept.append(keep(picture, item.path))
+    if bad:
+        rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
+        raise DataError("; ".join(bad[:3]) + rest)
+    counts = Counter(channels)
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = next(item.path for item, count in zip(items, channels, strict=True) if count != usual)
+        mixed = ", ".join(f"{number} with {count}" for count, number in counts.most_common())
+        raise DataError(
+            f"{odd}: images mix channels ({mixed}; this one has not {usual}); save all of them the same way"
+        )
+    return kept
+
+
+def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
+    """The data set with the range that its values are scaled by, where none is declared and 8 bits are not all.
+
+    Raises:
+        DataError: when depths are mixed, or a file that is looked at cannot be decoded.
+    """
+    if reading.range is None:
+        some = dataset.train[:: max(1, len(dataset.train) // LOOKED_AT)]
+        reading = reading.model_copy(update={"range": find_ranges(decode(item.path, reading) for item in some)})
+    return replace(dataset, reading=reading)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from acdm.core.files import parse_json
 from acdm.data.dataset import Item
+from acdm.data.images.arrays import Box
 from acdm.errors import DataError
-from acdm.evaluation.metrics import Box
 
 
 def read_groups(root: Path) -> dict[str, str]:

@@ -18,9 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from acdm.data.images.arrays import Array
 from acdm.data.images.frame import Frame
-from acdm.data.images.raw import Array
-from acdm.evaluation.metrics import local_deviation
+from acdm.data.images.statistics import local_deviation
 
 Vector = NDArray[np.float64]
 

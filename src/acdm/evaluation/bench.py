@@ -23,10 +23,10 @@ from acdm.core.run import lock
 from acdm.core.tables import csv_text, markdown
 from acdm.data.sets.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
-from acdm.evaluation.gallery import assess
 from acdm.evaluation.grid import Cell, Drawn, Study, cells
+from acdm.evaluation.results import assess
+from acdm.training.progress import Watcher
 from acdm.training.request import start
-from acdm.training.session import Watcher
 
 MAP_FIGURES = ("auprc", "best_iou", "best_dice", "dice")
 COLUMNS = {  # of table.md: of bench.csv

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from acdm.core.extras import extra
 from acdm.core.files import parse_json, says, write_bytes, write_json, write_text
 from acdm.core.tables import csv_text, figure, markdown
-from acdm.data.images.grid import extra
 from acdm.data.images.write import npz, png
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError
 from acdm.evaluation.methods import METHODS, Field, Outcome, Scores, measure
 from acdm.evaluation.truth import Truth
 from acdm.maps.decomposer import load
 from acdm.maps.pictures import compared
-from acdm.training.session import Watcher
+from acdm.training.progress import Watcher
 
 FIGURES = (
     "auprc", "auprc_unsmoothed", "best_iou", "best_dice", "iou", "dice", "dice_by_group", "ncc_mean", "ncc_std", "pxap",

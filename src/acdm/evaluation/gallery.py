@@ -1,54 +1,18 @@
 """Evaluate a run and keep with it what its report shows: results.json and a gallery."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from acdm.core.config import DEFAULT_MAP
 from acdm.core.files import write_bytes, write_json
 from acdm.core.run import Run
-from acdm.data.dataset import Dataset
-from acdm.data.folder import load_dataset, read_all
-from acdm.data.images.read import digest
 from acdm.data.images.write import npz, png
 from acdm.evaluation import metrics
-from acdm.evaluation.results import evaluate
-from acdm.evaluation.truth import Truth, read_truth
+from acdm.evaluation.truth import Truth
 from acdm.maps.decomposer import load
 from acdm.maps.pictures import strip
 from acdm.maps.preview import explored
 
 GALLERY = 4  # random images a class beside the best, the median and the worst
-
-
-def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None = None) -> dict[str, Any]:
-    """Evaluate on `data`, write results.json (into the run with a gallery, or to `out`); return the results.
-
-    Images that the run was trained or validated on are left out wherever the test part had to be cut from a heap.
-    """
-    about = run.read_json("data.json")
-    config = run.config()
-    dataset = replace(load_dataset(data, about["positive"], config.seed), reading=config.images)
-    for name in about["classes"]:
-        dataset.index(name)
-    if dataset.split_made:
-        dataset = _unseen(dataset, set(about["digests"]))
-    truth = read_truth(dataset, split)
-    results = evaluate(run, dataset, truth, split)
-    write_json(out or run.results, results)
-    if out is None:
-        _write_gallery(run, truth)
-    return results
-
-
-def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
-    """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
-    known = read_all(dataset.items, dataset.reading, keep=lambda picture, _: digest(picture.pixels))
-    rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
-    return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
 
 
 def _write_gallery(run: Run, truth: Truth) -> None:

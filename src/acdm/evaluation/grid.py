@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from acdm.core.config import Options, Preset, build, overlay, read_yaml, sentence
+from acdm.core.config import Options, Preset, build
+from acdm.core.options import overlay, read_yaml, sentence
 from acdm.core.run import Run
 from acdm.data.sets.synthetic import Set
 from acdm.errors import ConfigError

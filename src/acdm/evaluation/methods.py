@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from acdm.core.config import Network
 from acdm.core.run import Run
+from acdm.data.batches import some_of_each
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
+from acdm.data.images.frame import squares
 from acdm.data.images.read import digest
 from acdm.data.loading import take_in
 from acdm.errors import DataError
@@ -24,14 +26,14 @@ from acdm.evaluation.baselines.interface import Fit, Images
 from acdm.evaluation.baselines.normals import fit_normals
 from acdm.evaluation.baselines.translation import additive, cycle, fit_translation, fixed_point, wider
 from acdm.evaluation.baselines.trivial import fit_trivial
-from acdm.evaluation.results import map_figures, nan_to_none, own_size
+from acdm.evaluation.map_metrics import map_figures, own_size
+from acdm.evaluation.results import nan_to_none
 from acdm.evaluation.truth import Truth, read_truth
-from acdm.maps.calibrate import calibrate_like_residual, some_of_each
-from acdm.maps.calibration import Calibration
-from acdm.maps.decomposer import Decomposer, load, squares
-from acdm.training.defaults import settle
-from acdm.training.request import choose, start
-from acdm.training.session import Watcher
+from acdm.maps.calibration import Calibration, calibrate_like_residual
+from acdm.maps.decomposer import Decomposer, load
+from acdm.training.defaults import choose, settle
+from acdm.training.progress import Watcher
+from acdm.training.request import start
 
 BASELINES: dict[str, Fit] = {
     "trivial": fit_trivial,

@@ -6,32 +6,12 @@ Scores are float arrays in which higher means "more of the object"; masks are bo
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label, uniform_filter
+from scipy.ndimage import find_objects, label
 from sklearn.metrics import average_precision_score, roc_auc_score
-from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-Floats = NDArray[np.floating]
-Bools = NDArray[np.bool_]
-Box = tuple[int, int, int, int]  # first row, first column, one past the last row, one past the last column
+from acdm.data.images.arrays import Bools, Box, Floats
 
-WINDOW = 9  # pixels, of the local deviation that maps are compared with
 LEVELS = 1000  # thresholds of PxAP, as the WSOL evaluation uses
-
-
-def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, image by image: 10 log10(4 / MSE), range 2, x_hat clamped to [-1, 1].
-
-    (B, C, H, W) twice -> (B,); infinite where the two are equal.
-    """
-    return peak_signal_noise_ratio(x_hat.clamp(-1, 1), x, data_range=2.0, reduction="none", dim=(1, 2, 3))
-
-
-def ssim(x: Tensor, x_hat: Tensor) -> float:
-    """Mean structural similarity, range 2, x_hat clamped."""
-    value = structural_similarity_index_measure(x_hat.clamp(-1, 1), x, data_range=2.0)
-    return float(value)  # type: ignore[arg-type]
 
 
 def auprc(scores: Floats, masks: Bools) -> float:
@@ -128,12 +108,6 @@ def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
         if mask.any() and positive.sum() > 0:
             shares.append(positive[mask].sum() / positive.sum())
     return float(np.mean(shares)) if shares else np.nan
-
-
-def local_deviation(grey: Floats, window: int) -> Floats:
-    """Standard deviation around each pixel of (..., H, W), in squares of `window` pixels."""
-    first, second = (uniform_filter(values, window, axes=(-2, -1)) for values in (grey, grey**2))
-    return np.asarray(np.sqrt(np.maximum(second - first**2, 0)))
 
 
 def boxes_of(mask: Bools, min_area: int = 1) -> list[Box]:

@@ -5,28 +5,30 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.core.config import DEFAULT_MAP, MAPS
+from acdm.core.files import write_json
 from acdm.core.run import Run
 from acdm.data.dataset import Dataset
-from acdm.data.images.frame import Frame
-from acdm.evaluation import metrics
-from acdm.evaluation.truth import Truth, trivial_scores
-from acdm.maps.calibration import Calibration, score
-from acdm.maps.decomposer import Decomposer, load, squares
-from acdm.maps.segmentation import Segmentation, segment
+from acdm.data.folder import load_dataset
+from acdm.data.images.frame import Frame, squares
+from acdm.data.images.read import digest
+from acdm.data.images.statistics import psnr, ssim
+from acdm.data.loading import read_all
+from acdm.evaluation.gallery import _write_gallery
+from acdm.evaluation.map_metrics import map_figures, own_size
+from acdm.evaluation.truth import Truth, read_truth, trivial_scores
+from acdm.maps.decomposer import Decomposer, load
 from acdm.method.compose import common, compose
 from acdm.training.checkpoints import load_choice
-
-DRAWN_FOR_A_CLASS = ("psi1", "contrast")  # the true one, so that their loudness tells it
-BINS = 4096  # of the histograms that the bootstrap adds up
 
 
 def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, Any]:
@@ -74,120 +76,18 @@ def evaluate(run: Run, dataset: Dataset, truth: Truth, split: str) -> dict[str, 
     return nan_to_none(results)
 
 
-def own_size(maps: Tensor, truth: Truth, size: int) -> list[NDArray[np.floating]]:
-    """Maps (n, C, S, S) of all test images as (C, H, W) each, at the images' own size."""
-    return [Frame.of(image.shape, size).leave(m).numpy() for image, m in zip(truth.images, maps, strict=True)]
-
-
-def map_figures(
-    name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
-) -> dict[str, Any]:
-    """Every figure of one map of all test images, (C, H, W) each; the map's name tells what its negatives mean."""
-    cuts = [segment(torch.from_numpy(m), calibration=calibration) for m in maps]
-    scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
-    positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
-    chosen = [scores[i] for i in positives]
-    masks = [truth.masks[i] for i in positives]
-    boxes = [truth.boxes[i] for i in positives]
-    flat, true = truth.pooled(chosen, positives), truth.pooled(masks, positives)
-    predicted = truth.pooled([cuts[i].mask for i in positives], positives)
-    correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True)]
-    correlations = [value for value in correlations if not math.isnan(value)]
-    raw = [score(maps[i], calibration.polarity) for i in positives]
-    highest, _ = metrics.best_iou(flat, true)
-    # contrast on a negative image shows what the swap would add: no box is claimed there
-    everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
-    levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
-    other = truth.pooled([cuts[i].mask for i in negatives], negatives)
-    specks = [calibration.least(*s.shape) for s in scores]
-    return {
-        "auprc": metrics.auprc(flat, true),
-        "auprc_unsmoothed": metrics.auprc(truth.pooled(raw, positives), true),
-        "auroc": metrics.auroc(flat, true),
-        "best_iou": highest,
-        "best_dice": metrics.dice_of_iou(highest),
-        "iou": metrics.iou(predicted, true) if any(truth.known) else math.nan,
-        "dice": metrics.dice(predicted, true) if any(truth.known) else math.nan,
-        "dice_by_group": _mean_over_groups(cuts, truth, positives),
-        "threshold": calibration.threshold,
-        "rule": calibration.rule,
-        "ncc_mean": float(np.mean(correlations)) if correlations else math.nan,
-        "ncc_std": float(np.std(correlations)) if correlations else math.nan,
-        "pxap": metrics.pxap(chosen, masks),
-        "pointing_game": metrics.pointing_game(chosen, masks),
-        "relevance_mass": metrics.relevance_mass(chosen, masks),
-        "maxboxacc": metrics.maxboxacc(chosen, boxes),
-        "box_recall": metrics.box_recall(
-            everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks
-        ),
-        "negative_area": math.nan if name == "contrast" else float(other.mean()),
-        "image_auroc": math.nan if name in DRAWN_FOR_A_CLASS else _told_by_the_highest(scores, truth, dataset.positive),
-        "polarity": calibration.polarity,
-        "scale": calibration.scale,
-        "ci": _intervals(
-            [s[truth.valid[i]] for s, i in zip(chosen, positives, strict=True)],
-            [cuts[i].mask[truth.valid[i]] for i in positives],
-            [m[truth.valid[i]] for m, i in zip(masks, positives, strict=True)],
-            [truth.items[i].group for i in positives],
-        ),
-    }
-
-
-def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int]) -> float:
-    """Dice of the mask-free masks of each group's images together, averaged over groups that have truth."""
-    dices = []
-    for group in {truth.items[i].group for i in images}:
-        own = [i for i in images if truth.items[i].group == group]
-        true = truth.pooled([truth.masks[i] for i in own], own)
-        if true.any():
-            dices.append(metrics.dice(truth.pooled([cuts[i].mask for i in own], own), true))
-    return float(np.mean(dices)) if dices else math.nan
-
-
-def _told_by_the_highest(scores: list[NDArray[np.floating]], truth: Truth, positive: str) -> float:
-    """AUROC of an image's highest score for its class."""
-    return float(roc_auc_score([item.label == positive for item in truth.items], [s.max() for s in scores]))
-
-
-def _intervals(
-    scores: list[NDArray[np.floating]],
-    predicted: list[NDArray[np.bool_]],
-    masks: list[NDArray[np.bool_]],
-    groups: list[str],
-) -> dict[str, list[float]]:
-    """95 % bootstrap over groups of AUPRC and of the mask-free Dice."""
-    if not any(mask.any() for mask in masks):
-        return {"auprc": [math.nan, math.nan], "dice": [math.nan, math.nan]}
-    edges = np.unique(np.quantile(np.concatenate([s.ravel() for s in scores]), np.linspace(0, 1, BINS)))
-
-    def histogram(s: NDArray[np.floating], m: NDArray[np.bool_]) -> NDArray[np.float64]:
-        bins = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(edges) - 1)
-        counts = [np.bincount(bins[part], minlength=len(edges)) for part in (~m, m)]
-        return np.stack(counts, axis=1).astype(float)
-
-    def overlap(p: NDArray[np.bool_], m: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.array([np.count_nonzero(p & m), np.count_nonzero(p) + np.count_nonzero(m)], float)
-
-    counts = [histogram(s, m) for s, m in zip(scores, masks, strict=True)]
-    overlaps = [overlap(p, m) for p, m in zip(predicted, masks, strict=True)]
-    return {
-        "auprc": list(metrics.bootstrap(counts, groups, metrics.auprc_of_counts)),
-        "dice": list(metrics.bootstrap(overlaps, groups, lambda v: 2 * v[0] / max(v[1], 1))),
-    }
-
-
 def _reconstruction(x: Tensor, psi: Tensor, truth: Truth, size: int) -> dict[str, float]:
     x_hat = compose(psi)
-    values = metrics.psnr(x, x_hat)
+    values = psnr(x, x_hat)
     own, ceiling = [], []
     for image, square, reconstructed in zip(truth.images, x, x_hat, strict=True):
         frame, original = Frame.of(image.shape, size), torch.from_numpy(image)[None]
-        own.append(metrics.psnr(original, frame.leave(reconstructed)[None]))
-        ceiling.append(metrics.psnr(original, frame.leave(square)[None]))
+        own.append(psnr(original, frame.leave(reconstructed)[None]))
+        ceiling.append(psnr(original, frame.leave(square)[None]))
     return {
         "psnr_mean": float(values.mean()),
         "psnr_std": float(values.std()),
-        "ssim_mean": metrics.ssim(x, x_hat),
+        "ssim_mean": ssim(x, x_hat),
         "psnr_own_size": float(torch.cat(own).mean()),
         "psnr_resize_ceiling": float(torch.cat(ceiling).mean()),
     }
@@ -231,3 +131,30 @@ def nan_to_none(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def assess(run: Run, data: Sequence[Path], split: str = "all", out: Path | None = None) -> dict[str, Any]:
+    """Evaluate on `data`, write results.json (into the run with a gallery, or to `out`); return the results.
+
+    Images that the run was trained or validated on are left out wherever the test part had to be cut from a heap.
+    """
+    about = run.read_json("data.json")
+    config = run.config()
+    dataset = replace(load_dataset(data, about["positive"], config.seed), reading=config.images)
+    for name in about["classes"]:
+        dataset.index(name)
+    if dataset.split_made:
+        dataset = _unseen(dataset, set(about["digests"]))
+    truth = read_truth(dataset, split)
+    results = evaluate(run, dataset, truth, split)
+    write_json(out or run.results, results)
+    if out is None:
+        _write_gallery(run, truth)
+    return results
+
+
+def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
+    """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
+    known = read_all(dataset.items, dataset.reading, keep=lambda picture, _: digest(picture.pixels))
+    rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
+    return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdm.data.dataset import Dataset, Item
-from acdm.data.folder import read_all
-from acdm.data.images.raw import Array
+from acdm.data.images.arrays import Array, Box
 from acdm.data.images.read import read_mask
+from acdm.data.images.statistics import WINDOW, local_deviation
+from acdm.data.loading import read_all
 from acdm.errors import DataError
 from acdm.evaluation import metrics
 
@@ -30,7 +31,7 @@ class Truth:
     items: list[Item]
     images: list[Array]
     masks: list[NDArray[np.bool_]]
-    boxes: list[list[metrics.Box]]
+    boxes: list[list[Box]]
     known: list[bool]
     valid: list[NDArray[np.bool_]]
 
@@ -81,7 +82,7 @@ def trivial_scores(truth: Truth, positive: str) -> dict[str, float]:
     chosen = truth.scored(positive)
     grey = [truth.images[i].mean(axis=0) for i in chosen]
     masks = truth.pooled([truth.masks[i] for i in chosen], chosen)
-    deviation = [metrics.local_deviation(g, metrics.WINDOW) for g in grey]
+    deviation = [local_deviation(g, WINDOW) for g in grey]
     flat = truth.pooled(grey, chosen)
     return {
         "brightness": metrics.auprc(flat, masks),

@@ -14,17 +14,18 @@ from torch import Tensor
 from acdm.core.config import Config, Reading
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.run import Run
-from acdm.data.images.frame import Frame
-from acdm.data.images.raw import Array
+from acdm.core.tensors import MODULE, checksum, load_module, newest, read_tensors
+from acdm.data.images.arrays import Array
+from acdm.data.images.frame import Frame, squares
 from acdm.data.images.read import AS_IS, Picture, read_picture
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.maps.calibration import Calibration, load_calibration
-from acdm.maps.decomposition import Decomposition, network_maps, of_all_views
+from acdm.maps.decomposition import Decomposition
 from acdm.maps.evidence import evidence
 from acdm.maps.judge import Judge, load_judge
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction
-from acdm.training.checkpoints import MODULE, checksum, load_module, newest, read_tensors
+from acdm.method.inference import network_maps, of_all_views
 
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
@@ -229,13 +230,3 @@ def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
     flips = ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical))
     first = next((axis for axis, on in flips if on), None)
     return ((),) if first is None or not config.mirror else ((), (first,))
-
-
-def squares(images: list[Array], size: int) -> Tensor:
-    """Images of any size as the squares the network sees: (n, C, size, size)."""
-    return torch.stack([square(image, size) for image in images])
-
-
-def square(image: Array, size: int) -> Tensor:
-    """One image as the square the network sees: (C, size, size)."""
-    return Frame.of(image.shape, size).enter(torch.from_numpy(image))

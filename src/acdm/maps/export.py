@@ -14,10 +14,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from acdm.core.extras import extra
 from acdm.core.files import write_bytes, write_json
-from acdm.data.images.grid import extra
 from acdm.maps.decomposer import Decomposer
-from acdm.maps.decomposition import network_maps, of_all_views
+from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
 

@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.core.config import Augment
+from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.data.batches import Batches
-from acdm.training.checkpoints import load_module, read_tensors, write_tensors
 
 BATCH = 32
 ROUND = 40  # steps between two looks at the validation images

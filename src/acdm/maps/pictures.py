@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-from acdm.data.images.raw import Array
-from acdm.evaluation.metrics import Box
+from acdm.data.images.arrays import Array, Box
 from acdm.maps.decomposition import Decomposition
 from acdm.method.compose import compose
 
@@ -104,11 +103,6 @@ def compared(
             tiles.append(np.repeat((share * 255).round().astype(np.uint8)[:, :, None], 3, axis=2))
         strips.append(beside([_onto(_enlarge(tile), side) for tile in tiles]))
     return stack(strips)
-
-
-def pick(labels: Tensor, classes: int, each: int) -> Tensor:
-    """Indices of the first `each` images of every class, class by class."""
-    return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
 
 
 def _enlarge(tile: Pixels) -> Pixels:

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.morphology import remove_small_objects
 
-from acdm.evaluation.metrics import Box
+from acdm.data.images.arrays import Box
 
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.floating]

@@ -8,7 +8,7 @@ from skimage.filters import sobel
 from skimage.segmentation import random_walker, watershed
 from torch import Tensor
 
-from acdm.evaluation.metrics import Box
+from acdm.data.images.arrays import Box
 from acdm.maps.calibration import Calibration
 from acdm.maps.regions import Mask, Region, Scores, cut, painted, regions_of, tidied
 

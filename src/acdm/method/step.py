@@ -9,31 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel
 
 from acdm.core.config import Config, Judged
 from acdm.core.device import autocast, channels_last
 from acdm.core.processes import ALONE, World
 from acdm.errors import DivergedError
 from acdm.method import losses
-from acdm.method.branches import Branches
 from acdm.method.compose import blend, distinction
-from acdm.method.discriminator import Discriminator
+from acdm.method.players import Players
 
 GRADIENT_LIMIT = 10.0  # norm; far above what healthy steps show, it only tames rare spikes
-
-
-@dataclass
-class Players:
-    """Everything that training changes."""
-
-    branches: Branches
-    discriminator: Discriminator
-    average: AveragedModel  # EMA of the branches, which inference uses
-    generator_optimiser: Adam
-    critic_optimiser: Adam
-    classes: int
 
 
 @dataclass(frozen=True)
@@ -57,25 +42,6 @@ class Images:
 
     def chunk(self, parts: int) -> list["Images"]:
         return [Images(*piece) for piece in zip(*(t.tensor_split(parts) for t in vars(self).values()), strict=True)]
-
-
-def assemble(config: Config, channels: int, classes: int, device: torch.device) -> Players:
-    """Fresh networks and optimisers; the weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        branches = Branches(config.network, channels, classes)
-        discriminator = Discriminator(config.network, channels, classes, config.size)
-    branches = branches.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    discriminator = discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    o = config.optimiser
-    return Players(
-        branches,
-        discriminator,
-        AveragedModel(branches, multi_avg_fn=_ema(o.ema)),
-        Adam(branches.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True),
-        Adam(discriminator.parameters(), o.critic_lr, o.betas, weight_decay=o.weight_decay, fused=True),
-        classes,
-    )
 
 
 def step(
@@ -231,14 +197,3 @@ def _insist_finite(terms: dict[str, Tensor]) -> None:
     finite = torch.isfinite(torch.stack(list(terms.values())))
     if not finite.all():
         raise DivergedError(f"loss '{list(terms)[int((~finite).nonzero()[0])]}' is not finite")
-
-
-def _ema(decay: float):  # type: ignore[no-untyped-def]
-    """Exponential moving average whose memory grows with the number of steps, so that early weights fade soon."""
-
-    @torch.no_grad()
-    def update(averages, currents, count):  # type: ignore[no-untyped-def]
-        n = int(count)
-        torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + n) / (10 + n)))
-
-    return update

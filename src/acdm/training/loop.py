@@ -8,14 +8,12 @@ import torch
 from torch import Tensor
 
 from acdm.core.config import Config, Optimiser
-from acdm.core.device import autocast, channels_last
+from acdm.core.device import channels_last
 from acdm.core.processes import ALONE, World
 from acdm.data.batches import Batches, mix
 from acdm.errors import DivergedError, OutOfMemoryError
-from acdm.evaluation.metrics import psnr
-from acdm.method.compose import compose
-from acdm.method.step import Images, Players, step
-from acdm.training.validation import Look
+from acdm.method.players import Players
+from acdm.method.step import Images, step
 
 MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
 MARGIN = 0.88  # of the minutes are planned for; the rest is for pictures, checkpoints and a machine that slows down
@@ -109,23 +107,6 @@ def rate(index: int, steps: int, options: Optimiser) -> float:
     rise = min(1.0, (index + 1) / max(1, options.warmup))
     fall = min(1.0, (steps - index) / max(1.0, steps * options.decay))
     return rise * fall
-
-
-@torch.no_grad()
-def look(players: Players, x: Tensor, y: Tensor, config: Config) -> tuple[Look, Tensor]:
-    """What the averaged branches make of images (n, C, S, S) they never trained on, and the swapped images."""
-    device = next(players.branches.parameters()).device
-    parts, swapped = [], []
-    for images, labels in zip(x.split(32), y.split(32), strict=True):
-        labels = labels.to(device)
-        with autocast(device, config.precision):
-            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
-        parts.append(compose(psi).cpu())
-        swapped.append(compose(psi_st).cpu())
-    x_hat, x_st = torch.cat(parts), torch.cat(swapped)
-    spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
-    change = float((x_st - x_hat).abs().mean())
-    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
 
 
 def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:

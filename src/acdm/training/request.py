@@ -5,17 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acdm.core.config import PRESETS, Config, build, overlay
-from acdm.core.device import automatic_device
+from acdm.core.config import PRESETS, Config, build
 from acdm.core.processes import leads
 from acdm.core.run import Run, insist_free, next_folder
-from acdm.data.dataset import Dataset
-from acdm.data.folder import load_dataset, settle_reading
-from acdm.data.loading import automatic_size
+from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError
-from acdm.training.defaults import resolve
+from acdm.training.defaults import choose, resolve
 from acdm.training.launch import insist_named, launched
-from acdm.training.session import Watcher
+from acdm.training.progress import Watcher
 from acdm.training.train import fit
 
 
@@ -71,16 +68,6 @@ def start(
             watcher.say(f"values of {said} become -1 to 1, here and wherever this run is used")
     watcher.say(f"results → {path}")
     return fit(dataset, config, path, command, resume, watcher)
-
-
-def choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> tuple[Dataset, Config]:
-    """The data set with its reading settled, and a configuration with every "auto" decided."""
-    dataset = settle_reading(dataset, build("tiny", {"images": options.get("images")}).images)
-    options = overlay(options, {"images": dataset.reading.model_dump()})
-    if preset is None:
-        wanted = int(options.get("size") or automatic_size(dataset, automatic_device() == "cuda"))
-        preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
-    return dataset, resolve(build(preset, options))
 
 
 def _again(begun: Config, options: dict[str, Any]) -> Config:

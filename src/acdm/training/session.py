@@ -1,7 +1,6 @@
 """One training on its way: what is told, measured, drawn and saved from step to step."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -11,25 +10,18 @@ from acdm.core.config import Config
 from acdm.core.files import drop_parts, write_bytes
 from acdm.core.processes import World
 from acdm.core.run import Run
+from acdm.core.tensors import checkpoints, newest
 from acdm.data.images.write import png
 from acdm.data.loading import Intake
 from acdm.errors import DivergedError
 from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
-from acdm.method.step import Players, assemble
-from acdm.training.checkpoints import (
-    checkpoints,
-    insist_finite,
-    load_choice,
-    load_players,
-    newest,
-    save_chosen,
-    save_players,
-)
-from acdm.training.choice import Choice
-from acdm.training.loop import Record, look
+from acdm.method.players import Players, assemble
+from acdm.training.checkpoints import insist_finite, load_choice, load_players, save_chosen, save_players
+from acdm.training.loop import Record
+from acdm.training.progress import Progress, Watcher
 from acdm.training.tensorboard import Board
-from acdm.training.validation import Health, Look
+from acdm.training.validation import Choice, Health, Look, look
 
 VALIDATION_IMAGES = 128  # that are looked at
 NOT_DUE = {"convinced": "", "change": ""}
@@ -37,25 +29,6 @@ SHEET_IMAGES = 8
 WINDOW = 10  # steps that a line of metrics.csv is the mean of
 ROLLBACKS = 3  # before a training that diverges is given up
 SMALLER = 0.5  # of both learning rates, after each
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher sees: where training stands."""
-
-    step: int
-    steps: int | None
-    rate: float  # steps a second
-    losses: dict[str, float]
-    psnr: float | None
-
-
-@dataclass
-class Watcher:
-    """Callbacks of a training; by default nobody looks."""
-
-    on_step: Callable[[Progress], None] = lambda progress: None
-    say: Callable[[str], None] = lambda line: None
 
 
 @dataclass

@@ -12,20 +12,20 @@ from typing import Any
 from acdm.core.config import Config
 from acdm.core.device import flush_denormals
 from acdm.core.processes import World, joined
-from acdm.core.run import Run, describe, insist_free, lock
+from acdm.core.run import Run, insist_free, lock
 from acdm.data.batches import Batches
-from acdm.data.dataset import Dataset
+from acdm.data.dataset import Dataset, describe
 from acdm.data.loading import Intake, take_in
 from acdm.data.shortcuts import WARN
 from acdm.errors import ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
-from acdm.maps.calibrate import calibrate
-from acdm.maps.calibration import load_calibration, save_calibration
+from acdm.maps.calibration import calibrate, load_calibration, save_calibration
 from acdm.maps.decomposer import load
 from acdm.maps.judge import save_judge, train_judge
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED, steps_for, train
-from acdm.training.session import Session, Watcher
+from acdm.training.progress import Watcher
+from acdm.training.session import Session
 from acdm.training.signals import Stop, listening
 
 

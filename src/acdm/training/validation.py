@@ -8,6 +8,20 @@ outputs identical    reconstructions of different images differ by less than `AL
 
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
+from acdm.core.config import Config
+from acdm.core.device import autocast, channels_last
+from acdm.data.images.statistics import psnr
+from acdm.method.compose import compose
+from acdm.method.players import Players
+
+CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
+AS_WELL = 0.9  # of the best conviction so far, below which a look counts no more
+NEAR = 0.95  # of the best quotient so far: the latest look that reaches this is taken
+
+
 SILENT = 1e-4
 WON = 0.01
 PATIENCE = 500  # steps
@@ -71,3 +85,53 @@ class Health:
         self.told -= {sentence for sentence, there in signs.items() if not there}
         self.told |= set(news)
         return news
+
+
+@torch.no_grad()
+def look(players: Players, x: Tensor, y: Tensor, config: Config) -> tuple[Look, Tensor]:
+    """What the averaged branches make of images (n, C, S, S) they never trained on, and the swapped images."""
+    device = next(players.branches.parameters()).device
+    parts, swapped = [], []
+    for images, labels in zip(x.split(32), y.split(32), strict=True):
+        labels = labels.to(device)
+        with autocast(device, config.precision):
+            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
+        parts.append(compose(psi).cpu())
+        swapped.append(compose(psi_st).cpu())
+    x_hat, x_st = torch.cat(parts), torch.cat(swapped)
+    spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
+    change = float((x_st - x_hat).abs().mean())
+    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
+
+
+@dataclass
+class Choice:
+    """What has been seen so far.
+
+    Attributes:
+        most: the best conviction.
+        best: the best conviction per change, among looks that count.
+        taken: conviction of the look that is taken; 0 where none is.
+    """
+
+    most: float = 0.0
+    best: float = 0.0
+    taken: float = 0.0
+
+    def take(self, convinced: float, change: float) -> bool:
+        """Whether this look's networks are to be kept in place of earlier ones.
+
+        Args:
+            convinced: mean probability, by the judge, that swapped images are of the other class.
+            change: mean |x_st - x_hat|.
+        """
+        self.most = max(self.most, convinced)
+        if self.taken < AS_WELL * self.most:
+            self.best = self.taken = 0.0
+        if convinced < max(CONVINCED, AS_WELL * self.most):
+            return False
+        quotient = convinced / max(change, 1e-9)
+        if quotient < NEAR * self.best:
+            return False
+        self.best, self.taken = max(self.best, quotient), convinced
+        return True

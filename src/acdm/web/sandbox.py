@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from acdm.core.config import Reading
-from acdm.data.images.raw import Array
+from acdm.data.images.arrays import Array
 from acdm.errors import DataError
 
 SECONDS = 10

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from acdm.data.images.grid import extra
-from acdm.data.images.raw import Mask, Raw, insist_size, undecodable
+from acdm.core.extras import extra
+from acdm.data.images.arrays import Mask
+from acdm.data.images.raw import Raw, insist_size, undecodable
 from acdm.errors import DataError
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from acdm.data.images.arrays import Array
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -56,3 +58,13 @@ def _pad_edge(image: Tensor, left: int, right: int, top: int, bottom: int) -> Te
     rows = torch.arange(-top, image.shape[-2] + bottom).clamp(0, image.shape[-2] - 1)
     columns = torch.arange(-left, image.shape[-1] + right).clamp(0, image.shape[-1] - 1)
     return image[..., rows[:, None], columns]
+
+
+def squares(images: list[Array], size: int) -> Tensor:
+    """Images of any size as the squares the network sees: (n, C, size, size)."""
+    return torch.stack([square(image, size) for image in images])
+
+
+def square(image: Array, size: int) -> Tensor:
+    """One image as the square the network sees: (C, size, size)."""
+    return Frame.of(image.shape, size).enter(torch.from_numpy(image))

@@ -4,14 +4,10 @@ Only geometry is kept; nothing else of a header, least of all who the patient is
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from acdm.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -52,15 +48,3 @@ class VoxelGrid:
 
 
 Grid = GeoGrid | VoxelGrid
-
-
-def extra(module: str, name: str, why: str) -> ModuleType:
-    """A library of an optional set.
-
-    Raises:
-        DataError: with the command that installs it.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise DataError(f"{why} needs {module.split('.')[0]}: pip install 'acdm[{name}]'") from None

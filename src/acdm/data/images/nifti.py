@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acdm.data.images.grid import VoxelGrid, extra
+from acdm.core.extras import extra
+from acdm.data.images.grid import VoxelGrid
 from acdm.data.images.raw import DEPTHS, MAX_VALUES, Raw, insist_size, undecodable
 from acdm.errors import DataError
 

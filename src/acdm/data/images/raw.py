@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.grid import Grid
 from acdm.errors import DataError
 
-Array = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Ranges = tuple[tuple[float, float], ...]
 
 MAX_VALUES = 256_000_000  # of a file decoded whole: pixels times channels

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from acdm.core.config import Reading
+from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
 from acdm.data.images.pillow import read_png_or_jpeg
-from acdm.data.images.raw import DEPTHS, Array, Mask, Raw, insist_size, undecodable
+from acdm.data.images.raw import DEPTHS, Raw, insist_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
-from acdm.data.images.grid import GeoGrid, extra
-from acdm.data.images.raw import Mask, Raw, insist_size, undecodable
+from acdm.core.extras import extra
+from acdm.data.images.arrays import Mask
+from acdm.data.images.grid import GeoGrid
+from acdm.data.images.raw import Raw, insist_size, undecodable
 from acdm.errors import DataError
 
 _NODATA, _SCALE, _MATRIX = 42113, 33550, 34264  # GDAL_NODATA, ModelPixelScale, ModelTransformation

@@ -9,7 +9,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from acdm.data.images.grid import GeoGrid, extra
+from acdm.core.extras import extra
+from acdm.data.images.grid import GeoGrid
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

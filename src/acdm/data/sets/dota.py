@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import polygon2mask
 
+from acdm.data.images.arrays import Box
 from acdm.data.images.write import png
 from acdm.data.sets.layout import DataFolder, empty_folder, parts_of
 from acdm.errors import DataError
-from acdm.evaluation.metrics import Box
 
 INSIDE = 0.7  # share of an object's area from which a window shows it
 EMPTY = 0.5  # share of black pixels from which a window is the picture's padding

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from acdm.core.files import write_bytes, write_json, write_text
 from acdm.core.tables import csv_text
+from acdm.data.images.arrays import Box
 from acdm.data.images.write import png
 from acdm.errors import DataError
-from acdm.evaluation.metrics import Box
 
 TEST_SHARE = 0.2  # of the groups
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acdm.data.images.grid import extra
+from acdm.core.extras import extra
 from acdm.evaluation.baselines.interface import Fitted, Images, Maps
 from acdm.maps.judge import Judge, train_judge
 

@@ -23,7 +23,7 @@ from acdm.maps.decomposer import mirrors
 from acdm.method import losses
 from acdm.method.branches import Branches
 from acdm.method.compose import compose
-from acdm.method.step import Players, assemble
+from acdm.method.players import Players, assemble
 from acdm.training.loop import MEASURED, set_rate, steps_for
 
 OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}

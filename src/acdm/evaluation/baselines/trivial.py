@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from acdm.data.images.statistics import WINDOW, local_deviation
 from acdm.evaluation.baselines.interface import Fitted, Images
-from acdm.evaluation.metrics import WINDOW, local_deviation
 
 
 def fit_trivial(images: Images, minutes: float, seed: int) -> Fitted:

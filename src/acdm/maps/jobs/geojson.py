@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from acdm.data.images.grid import GeoGrid, extra
+from acdm.core.extras import extra
+from acdm.data.images.grid import GeoGrid
 from acdm.maps.jobs.annotations import Detections
 from acdm.maps.regions import Region
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from acdm.core.extras import extra
 from acdm.core.memory import keep_memory
-from acdm.data.images.grid import extra
 from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.jobs.folders import job_of, request_of

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acdm.core.config import MAPS
-from acdm.data.images.grid import GeoGrid, extra
-from acdm.data.images.raw import DEPTHS, Mask, Raw, undecodable
+from acdm.core.extras import extra
+from acdm.data.images.arrays import Mask
+from acdm.data.images.grid import GeoGrid
+from acdm.data.images.raw import DEPTHS, Raw, undecodable
 from acdm.data.images.read import Picture, suffix
 from acdm.data.images.tiff import tiff_size
 from acdm.errors import DataError, WriteError

@@ -11,8 +11,8 @@ import pytest
 import torch
 from reliability.mutations import checkpoint, mutated, outcome
 
+from acdm.core.tensors import read_tensors
 from acdm.errors import CheckpointError
-from acdm.training.checkpoints import read_tensors
 
 
 def test_no_damage_goes_unnoticed(tmp_path):

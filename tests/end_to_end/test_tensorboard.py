@@ -3,11 +3,11 @@
 import csv
 
 import pytest
-from end_to_end.small import SMALL
 from extras import installed
 
 from acdm.cli.app import main
 from acdm.training.tensorboard import Board
+from end_to_end.small import SMALL
 
 pytestmark = pytest.mark.skipif(installed("tensorboard") is None, reason="tensorboard is not installed")
 
