@@ -13,7 +13,7 @@ from acdm.maps.segmentation import Segmentation
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 CLASSES = {
-    Decomposer: ("decompose", "take_all_apart", "split", "attribute", "classify"),
+    Decomposer: ("decompose", "decompose_all", "split", "attribute", "classify"),
     Decomposition: ("psi1", "contrast", "residual", "evidence", "reconstruction", "counterfactual", "maps"),
     Segmentation: ("boxes",),
 }

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from end_to_end.small import SMALL
 from PIL import Image
+from small import SMALL
 
 from acdm.cli.app import main
 

@@ -18,23 +18,21 @@ from torch import Tensor
 import acdm
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
-from acdm.data.batches import some_of_each
 from acdm.data.folder import load_dataset
 from acdm.data.images.frame import squares
-from acdm.data.loading import take_in
-from acdm.evaluation.map_metrics import map_figures, own_size
+from acdm.data.loading import load_images
+from acdm.evaluation.map_metrics import map_metrics, own_size
 from acdm.evaluation.truth import read_truth
-from acdm.maps.calibration import calibrate_like_residual
+from acdm.maps.calibration import calibrate_like_residual, calibration_images
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.evidence import gradients, nearby
 from acdm.maps.judge import Judge
-from acdm.method.inference import network_maps
 
 WINDOWS = {"1/8": 1 / 8, "1/4": 1 / 4}
 
 
 def maps(model: Decomposer, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    residual = network_maps(x, y, *model.split(x, y, 1 - y))["residual"]
+    residual = model.maps(x, y)["residual"]
     assert model.judge is not None
     weight = gradients(model.judge, x, residual)
     drawn = {"residual": residual}
@@ -73,17 +71,21 @@ def main(run: Path, data: Path, split: str = "dev") -> None:
     keep_memory()
     flush_denormals()
     model, dataset = acdm.load(run), load_dataset([data])
-    truth, (x, y) = read_truth(dataset, split), take_in(dataset, model.size).train
-    chosen = some_of_each(y)
-    known = maps(model, x[chosen], y[chosen])
-    polarity = calibrate_like_residual(known["residual"], y[chosen]).polarity
+    truth, (x, y) = read_truth(dataset, split), calibration_images(*load_images(dataset, model.size).train)
+    known = maps(model, x, y)
+    polarity = calibrate_like_residual(known["residual"], y).polarity
     labels = torch.tensor([model.index(item.label) for item in truth.items])
     print("| map | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- |")
     for name, drawn in maps(model, squares(truth.images, model.size), labels).items():
-        calibration = calibrate_like_residual(known[name], y[chosen], "both" if name == "f alone" else polarity)
+        calibration = calibrate_like_residual(known[name], y, "both" if name == "f alone" else polarity)
         signed = own_size(drawn, truth, model.size)
-        f = map_figures(name, signed, truth, dataset, calibration)
-        print(f"| {name} |", " | ".join(f"{f[key]:.3f}" for key in ("auprc", "best_dice", "dice")), "|", flush=True)
+        f = map_metrics(name, signed, truth, dataset, calibration)
+        print(
+            f"| {name} |",
+            " | ".join(f"{getattr(f, key):.3f}" for key in ("auprc", "best_dice", "dice")),
+            "|",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -11,10 +11,17 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acdm.core.config import Augment, Config, Network, Optimiser, Reading, Weights, build
+from acdm.core.config import Ablation, Augment, Config, Network, Optimiser, Reading, Weights
 from acdm.errors import ConfigError
 
-SECTIONS = {"loss": Weights, "network": Network, "optimiser": Optimiser, "augment": Augment, "images": Reading}
+SECTIONS = {
+    "loss": Weights,
+    "network": Network,
+    "optimiser": Optimiser,
+    "augment": Augment,
+    "images": Reading,
+    "ablation": Ablation,
+}
 
 
 def documents() -> st.SearchStrategy[dict[str, Any]]:
@@ -39,7 +46,7 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 def complaint(document: dict[str, Any]) -> str | None:
     """What is said against a document; None where it is taken."""
     try:
-        build("tiny", document)
+        Config.of(document)
     except ConfigError as error:
         return str(error)
     return None

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from acdm.core.run import lock
 from acdm.data.sets.synthetic import write_synthetic
 
-OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "--network.critic-width=4"]
+OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "--network.discriminator-width=4"]
 
 
 def trial(toy: Path, run: Path) -> str:

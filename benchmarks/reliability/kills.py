@@ -20,9 +20,9 @@ import numpy as np
 POINTS = ("write", "fsync", "replace", "replaced", "unlink")
 OPTIONS = [
     "--size", "16", "--steps", "40", "--branches", "2", "--precision", "fp32", "--network.width", "4",
-    "--network.max-width", "8", "--network.critic-width", "4", "--network.critic-max-width", "8",
+    "--network.max-width", "8", "--network.discriminator-width", "4", "--network.discriminator-max-width", "8",
 ]  # fmt: skip
-OFTEN = "choose: false\nsave_every: 2\nsample_every: 1000\nvalidate_every: 10\n"
+OFTEN = "ablation: {choose: false}\nsave_every: 2\nsample_every: 1000\nvalidate_every: 10\n"
 
 
 def child(point: str, nth: int, arguments: list[str]) -> None:
@@ -31,10 +31,10 @@ def child(point: str, nth: int, arguments: list[str]) -> None:
 
     from acdm.cli.app import main
     from acdm.core import files
-    from acdm.training import train as fit
+    from acdm.training import train as training
 
     torch.set_num_threads(1)
-    fit._finish = lambda session: None
+    training._finish = lambda session: None
     passed = [0]
 
     def due(at: str) -> bool:

@@ -15,15 +15,16 @@ import numpy as np
 import torch
 
 import acdm
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.core.memory import keep_memory, resident
 from acdm.data.batches import Batches
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.maps.jobs.folders import map_folder
+from acdm.maps.jobs.worklist import MapOptions, find_images
 from acdm.method.players import assemble
-from acdm.training.loop import train
+from acdm.training.loop import train_steps
 
-NETWORK = {"branches": 3, "width": 8, "max_width": 8, "critic_width": 8, "critic_max_width": 16}
+NETWORK = {"branches": 3, "width": 8, "max_width": 8, "discriminator_width": 8, "discriminator_max_width": 16}
 
 
 def descriptors() -> int:
@@ -51,11 +52,11 @@ class Watch:
 def main(steps: int = 10_000, images: int = 10_000) -> None:
     keep_memory()
     torch.set_flush_denormal(True)
-    config = build("tiny", {"size": 32, "network": NETWORK})
+    config = Config.of({"size": 32, "network": NETWORK})
     x = torch.rand(64, 1, 32, 32) * 2 - 1
     batches = Batches(x, torch.arange(64) % 2, config.drawn, config.augment, 0)
     watch = Watch(steps)
-    for record in train(assemble(config, 1, 2, torch.device("cpu")), batches, config, steps):
+    for record in train_steps(assemble(config, 1, 2, torch.device("cpu")), batches, config, steps):
         watch(record.step)
     print(f"training, {steps} steps: {watch}")
     with TemporaryDirectory() as name:
@@ -64,7 +65,7 @@ def main(steps: int = 10_000, images: int = 10_000) -> None:
         run = acdm.train(folder / "toy", out=folder / "run", size=32, steps=20, network=NETWORK)
         watch = Watch(images)
         for number, _ in enumerate(
-            map_folder(acdm.load(run.path), folder / "toy/test", folder / "maps", None), start=1
+            map_folder(acdm.load(run.path), find_images(folder / "toy/test"), folder / "maps", MapOptions()), start=1
         ):
             watch(number)
         print(f"mapping, {images} images: {watch}")

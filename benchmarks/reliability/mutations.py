@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.core.tensors import read_tensors
 from acdm.errors import CheckpointError
 from acdm.method.players import assemble
@@ -22,12 +22,12 @@ from acdm.training.checkpoints import save_players
 
 SLOW = 1.0  # seconds
 BAD = ("crashed", "loaded silently", "slow")
-SMALL = {"branches": 2, "width": 4, "max_width": 4, "downs": 1, "critic_width": 4, "critic_max_width": 4}
+SMALL = {"branches": 2, "width": 4, "max_width": 4, "downs": 1, "discriminator_width": 4, "discriminator_max_width": 4}
 
 
 def checkpoint(folder: Path) -> Path:
     """A small but whole one."""
-    config = build("tiny", {"size": 16, "network": SMALL})
+    config = Config.of({"size": 16, "network": SMALL})
     return save_players(folder, assemble(config, 1, 2, torch.device("cpu")), 1)
 
 

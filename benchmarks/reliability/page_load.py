@@ -21,7 +21,7 @@ from PIL import Image
 
 import acdm
 from acdm.core.memory import keep_memory, resident
-from acdm.web.server import Page
+from acdm.web.server import LocalServer
 
 
 def picture(height: int, channels: int) -> bytes:
@@ -33,7 +33,7 @@ def picture(height: int, channels: int) -> bytes:
 
 def main(run: Path, users: int, requests: int) -> None:
     keep_memory()
-    page = Page(acdm.load(run), run.name)
+    page = LocalServer(acdm.load(run), run.name)
     threading.Thread(target=page.serve_forever, daemon=True).start()
     headers = {"Token": page.token, "Origin": f"http://127.0.0.1:{page.port}", "Label": page.decomposer.classes[1]}
     counts: Counter[int] = Counter()
@@ -42,7 +42,7 @@ def main(run: Path, users: int, requests: int) -> None:
     def ask(content: bytes, height: int) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=600)
         began = time.perf_counter()
-        connection.request("POST", "/take-apart", content, headers)
+        connection.request("POST", "/decompose", content, headers)
         answer = connection.getresponse()
         body = answer.read()
         waits.append(time.perf_counter() - began)

@@ -18,7 +18,7 @@ import numpy as np
 from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
 
-OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "--network.critic-width=4"]
+OPTIONS = ["--size=16", "--steps=100000", "--branches=2", "--network.width=4", "--network.discriminator-width=4"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 

@@ -21,6 +21,7 @@ from acdm.data.folder import load_dataset
 from acdm.data.images.read import read_image
 from acdm.maps.jobs.folders import map_folder
 from acdm.maps.jobs.masks import Recipe, segment_folder
+from acdm.maps.jobs.worklist import MapOptions, find_images
 
 
 class Peak(threading.Thread):
@@ -66,18 +67,19 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--side", type=int, default=10_000)
     parser.add_argument("--tile", type=int, default=None)
-    options = parser.parse_args()
+    given = parser.parse_args()
     keep_memory()
-    model = acdm.load(options.run)
-    tile = options.tile or model.side or model.size
+    model = acdm.load(given.run)
+    tile = given.tile or model.side or model.size
     with tempfile.TemporaryDirectory() as folder:
-        for side in (options.side // 8, options.side):
+        for side in (given.side // 8, given.side):
             raster, windows = Path(folder) / f"{side}.tif", (2 * side // tile) ** 2
-            mosaic(raster, options.data, side)
+            mosaic(raster, given.data, side)
+            files, options = find_images(raster), MapOptions(tile=tile)
             for name, work in {
-                "map": map_folder(model, raster, Path(folder) / f"maps-{side}", None, tile=tile),
+                "map": map_folder(model, files, Path(folder) / f"maps-{side}", options),
                 "segment": segment_folder(
-                    model, raster, Path(folder) / f"masks-{side}", None, Recipe(tile=tile), ["coco", "geojson"]
+                    model, files, Path(folder) / f"masks-{side}", options, Recipe(formats=("coco", "geojson"))
                 ),
             }.items():
                 began = time.perf_counter()

@@ -24,6 +24,7 @@ from acdm.core.memory import keep_memory
 from acdm.maps.jobs.folders import map_folder
 from acdm.maps.jobs.on_dask import shards_on_dask
 from acdm.maps.jobs.shards import map_shards
+from acdm.maps.jobs.worklist import MapOptions, find_images
 
 
 def timed(name: str, count: int, out: Path | None, call: Callable[[], Iterable[Any]]) -> None:
@@ -47,13 +48,14 @@ def main(run: Path, count: int = 1024, size: int = 256) -> None:
     rng = np.random.default_rng(0)
     side, channels = decomposer.size, decomposer.branches.channels
     x, y = torch.rand(32, channels, side, side) * 2 - 1, torch.arange(32) % 2
-    decomposer.maps(x, y, *decomposer.split(x, y, 1 - y))  # the first call takes longer
+    decomposer.maps(x, y)  # the first call takes longer
     with TemporaryDirectory() as folder:
         images = Path(folder) / "images"
         images.mkdir()
         for number in range(count):
             pixels = rng.integers(0, 256, (side, side, channels), np.uint8)
             Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(images / f"{number:06d}.png")
+        files, one = find_images(images), find_images(images / "000000.png")
         outs = [Path(folder) / name for name in ("a", "b", "c", "d")]
         print(f"{torch.get_num_threads()} threads, {count} images of {side} px")
         print("| | seconds | images a second | an image |\n| --- | --- | --- | --- |")
@@ -61,16 +63,21 @@ def main(run: Path, count: int = 1024, size: int = 256) -> None:
             "the networks alone",
             count,
             None,
-            lambda: (decomposer.maps(x, y, *decomposer.split(x, y, 1 - y)) for _ in range(count // 32)),
+            lambda: (decomposer.maps(x, y) for _ in range(count // 32)),
         )
-        timed("folders, one process", count, outs[0], lambda: map_folder(decomposer, images, outs[0], label))
-        timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, images, outs[1], label, size))
+        timed(
+            "folders, one process",
+            count,
+            outs[0],
+            lambda: map_folder(decomposer, files, outs[0], MapOptions(label=label)),
+        )
+        timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, files, outs[1], label, size))
         for workers in (1, 2):
             out = outs[1 + workers]
-            call = lambda w=workers, o=out: shards_on_dask(run, images, o, label, size // 4, w)  # noqa: E731
+            call = lambda w=workers, o=out: shards_on_dask(run, files, o, label, size // 4, w)  # noqa: E731
             timed(f"archives, Dask, {workers} of one thread", count, out, call)
             least = Path(folder) / f"one-{workers}"
-            call = lambda w=workers, o=least: shards_on_dask(run, images / "000000.png", o, label, 1, w)  # noqa: E731
+            call = lambda w=workers, o=least: shards_on_dask(run, one, o, label, 1, w)  # noqa: E731
             timed(f"… its start-up: one image, {workers} workers", 1, least, call)
 
 

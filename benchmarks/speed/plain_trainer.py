@@ -20,7 +20,7 @@ WIDTHS, STYLE, HIDDEN, STEM = (32, 64, 64), 64, 128, 2
 CRITIC_WIDTHS = (32, 64, 128, 128)
 NETWORK = {  # the same as options of acdm
     "width": 32, "max_width": 64, "downs": 2, "stem": STEM, "bottleneck": 1, "style_dim": STYLE,
-    "mapping_hidden": HIDDEN, "critic_width": 32, "critic_max_width": 128,
+    "mapping_hidden": HIDDEN, "discriminator_width": 32, "discriminator_max_width": 128,
 }  # fmt: skip
 WEIGHTS = {"rec": 10, "grad_rec": 10, "dis_rec": 5, "sqc": 1, "energy": 1, "sparse": 10, "share": 5, "adv": 2}
 LR, CRITIC_LR, BETAS, DECAY, EMA, WARMUP = 1e-3, 3e-4, (0.0, 0.99), 1e-4, 0.999, 100
@@ -183,7 +183,7 @@ class Reference:
         self.average = copy.deepcopy(self.branches)
         plain = {"betas": BETAS, "weight_decay": DECAY, "foreach": False, "fused": False}
         self.generator_optimiser = torch.optim.Adam(self.branches.parameters(), LR, **plain)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_LR, **plain)
+        self.discriminator_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_LR, **plain)
 
     def step(
         self,
@@ -203,7 +203,7 @@ class Reference:
             rate: share of the learning rates.
         """
         self.generator_optimiser.param_groups[0]["lr"] = LR * rate
-        self.critic_optimiser.param_groups[0]["lr"] = CRITIC_LR * rate
+        self.discriminator_optimiser.param_groups[0]["lr"] = CRITIC_LR * rate
 
         x, y, other = batch
         with torch.no_grad():
@@ -218,7 +218,7 @@ class Reference:
         mismatch = F.softplus(worse - better).mean()
         (slope,) = torch.autograd.grad(genuine_logit.sum(), genuine, create_graph=True)
         r1 = slope.square().sum(dim=(1, 2, 3)).mean() / 2
-        descend(self.critic_optimiser, self.critic, critic + MISMATCH_WEIGHT * mismatch + R1_WEIGHT * r1)
+        descend(self.discriminator_optimiser, self.critic, critic + MISMATCH_WEIGHT * mismatch + R1_WEIGHT * r1)
 
         own, swapped = self.branches(x, y), self.branches(x, other)
         x_hat, x_st = blend(own, swapped, alpha), blend(swapped, own, alpha)
@@ -231,7 +231,7 @@ class Reference:
         with torch.no_grad():
             for average, current in zip(self.average.parameters(), self.branches.parameters(), strict=True):
                 average.mul_(memory).add_(current, alpha=1 - memory)
-        told = {**terms, "critic": critic, "mismatch": mismatch, "r1": r1}
+        told = {**terms, "discriminator": critic, "mismatch": mismatch, "r1": r1}
         return {name: float(term.detach()) for name, term in told.items()}
 
 

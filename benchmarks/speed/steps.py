@@ -20,14 +20,14 @@ from floor import Arithmetic, Machine, Yardstick, by_turns, measure, timed
 from plain_trainer import BATCH, LESSONS, NETWORK, Reference
 from torch import Tensor
 
-from acdm.core.config import Config, build
+from acdm.core.config import PRESETS, Config
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches
 from acdm.maps.decomposer import Decomposer
 from acdm.method import losses
 from acdm.method.players import Players, assemble
-from acdm.method.step import Images, step
+from acdm.method.step import Batch, step
 from acdm.training.defaults import resolve
 
 DEVICE = torch.device(automatic_device())
@@ -40,14 +40,16 @@ class Training:
     config: Config
     players: Players
     batches: Batches
-    images: Images
-    lesson: Images
+    images: Batch
+    lesson: Batch
     alpha: Tensor
 
     @classmethod
     def of(cls, preset: str, branches: int, **options: Any) -> "Training":
         config = resolve(
-            build(preset, options, {"network": {"branches": branches}, "augment": {"flip_horizontal": True}})
+            Config.of(
+                PRESETS[preset], options, {"network": {"branches": branches}, "augment": {"flip_horizontal": True}}
+            )
         )
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.drawn, config.augment, seed=0)
@@ -80,7 +82,7 @@ class Training:
 
     def optimiser(self) -> None:
         p = self.players
-        for module, optimiser in ((p.branches, p.generator_optimiser), (p.discriminator, p.critic_optimiser)):
+        for module, optimiser in ((p.branches, p.generator_optimiser), (p.discriminator, p.discriminator_optimiser)):
             torch.nn.utils.get_total_norm([p.grad for p in module.parameters()])
             optimiser.step()
         p.average.update_parameters(p.branches)
@@ -92,10 +94,10 @@ class Training:
         return machine.floor(counted.works) / self.config.optimiser.r1_every
 
 
-def at(batches: Batches) -> Images:
+def at(batches: Batches) -> Batch:
     """The first batch, on the device; with two classes the other one is what is left."""
     _, x, y = batches.at(0)
-    return Images(channels_last(x.to(DEVICE)), y.to(DEVICE), 1 - y.to(DEVICE))
+    return Batch(channels_last(x.to(DEVICE)), y.to(DEVICE), 1 - y.to(DEVICE))
 
 
 def steps(machine: Machine, cases: list[tuple[str, int]], rounds: int) -> None:
@@ -159,7 +161,9 @@ def mapping(count: int) -> None:
 
     print(f"\nmapping {len(x) * rounds} images, 64 px, N = 5, all branches, both styles")
     for mirrors in (((),), ((), (-1,))):
-        decomposer = Decomposer(network, None, ("a", "b"), work.config.size, mirrors)
+        decomposer = Decomposer(
+            branches=network, judge=None, classes=("a", "b"), size=work.config.size, mirrors=mirrors
+        )
         run(decomposer, 2)
         before = _memory("VmRSS")
         seconds = timed(partial(run, decomposer, rounds), DEVICE)

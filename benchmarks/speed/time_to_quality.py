@@ -17,7 +17,7 @@ import torch
 from plain_trainer import BATCH, LESSONS, NETWORK, WARMUP, Reference
 from torch import Tensor
 
-from acdm.core.config import Config, build
+from acdm.core.config import Config
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches, mix
@@ -28,7 +28,7 @@ from acdm.maps.calibration import score
 from acdm.method.compose import compose, distinction
 from acdm.method.players import assemble
 from acdm.training.defaults import resolve
-from acdm.training.loop import rate, train
+from acdm.training.loop import rate, train_steps
 
 TRAIN, TEST, IOU, PSNR = 4000, 200, 0.90, 30.0
 N = 5  # branches of the reference: the settings that it is frozen at
@@ -45,7 +45,7 @@ def toy_images(seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
 def ours(config: Config, batches: Batches) -> Iterator[torch.nn.Module]:
     """The averaged networks after each step."""
     players = assemble(config, 1, 2, torch.device(config.device))
-    for _ in train(players, batches, config, config.steps):
+    for _ in train_steps(players, batches, config, config.steps):
         yield players.average
 
 
@@ -85,7 +85,7 @@ def time_to_quality(which: str, seed: int, steps: int, every: int) -> float:
             "network": {**NETWORK, "branches": N},
             "optimiser": {"warmup": WARMUP},
         }
-    config = resolve(build("tiny", options))
+    config = resolve(Config.of(options))
     x, y, masks = toy_images(seed)
     batches = Batches(x[:TRAIN], y[:TRAIN], config.drawn, config.augment, seed)
     spent, reached, began = 0.0, None, time.perf_counter()

@@ -43,21 +43,22 @@ def train(
     Raises:
         AcdmError: a sentence that says what is wrong, where, and what to do.
     """
-    from acdm.training.request import start
+    from acdm.training.request import Request
+    from acdm.training.train import train as run_training
 
-    return start(
-        [Path(folder) for folder in folders],
-        Path(out) if out else None,
-        preset,
-        options,
-        command="acdm.train(...)",
+    request = Request(
+        folders=[Path(folder) for folder in folders],
+        out=Path(out) if out else None,
+        preset=preset,
+        options=options,
         positive=positive,
         resume=resume,
     )
+    return run_training(request)
 
 
 def load(run: str | Path) -> "Decomposer":
-    """A trained run, ready to take images apart."""
+    """Load a trained run, ready to decompose images."""
     from acdm.maps.decomposer import load as load_run
 
     return load_run(run)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdm.core.config import PRESETS, build
+from acdm.core.config import PRESETS, Config
 from acdm.core.options import read_yaml, to_yaml
 from acdm.errors import ConfigError
 from acdm.method.branches import Branches
@@ -13,21 +13,21 @@ from acdm.method.branches import Branches
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_sound_and_survive_yaml(preset, tmp_path):
-    config = build(preset)
+    config = Config.of(PRESETS[preset])
     (tmp_path / "config.yaml").write_text(to_yaml(config))
-    assert build("tiny", read_yaml(tmp_path / "config.yaml")) == config
+    assert Config.of(read_yaml(tmp_path / "config.yaml")) == config
 
 
 def test_the_paper_preset_has_the_size_that_the_arithmetic_gives():
     """Five unslimmed branches of StarGAN v2 at 256 px are about 169 million parameters (five times 33.9)."""
     with torch.device("meta"):
-        branches = Branches(build("paper").network, channels=3, classes=2)
+        branches = Branches(Config.of(PRESETS["paper"]).network, channels=3, classes=2)
     millions = sum(p.numel() for p in branches.parameters()) / 1e6
     assert millions == pytest.approx(169, rel=0.1)
 
 
 def test_later_layers_win_and_none_means_not_given():
-    config = build("tiny", {"loss": {"sparse": 2.0}, "seed": 1}, {"seed": None, "loss": {"rec": 3.0}})
+    config = Config.of({"loss": {"sparse": 2.0}, "seed": 1}, {"seed": None, "loss": {"rec": 3.0}})
     assert (config.seed, config.loss.sparse, config.loss.rec) == (1, 2.0, 3.0)
 
 
@@ -45,7 +45,7 @@ def test_later_layers_win_and_none_means_not_given():
 )
 def test_a_wrong_option_is_named_with_its_range(options, words):
     with pytest.raises(ConfigError, match=words):
-        build("tiny", options)
+        Config.of(options)
 
 
 values = st.recursive(
@@ -61,4 +61,4 @@ keys = st.sampled_from(["size", "batch", "steps", "loss", "network", "optimiser"
 @given(st.dictionaries(keys, values, max_size=4))
 def test_any_document_is_a_config_or_a_config_error(document):
     with contextlib.suppress(ConfigError):
-        build("tiny", document)
+        Config.of(document)

@@ -5,12 +5,14 @@ import pytest
 from PIL import Image
 
 from acdm.cli.app import main
-from acdm.data.checkup import check, summary
+from acdm.data.checkup import examine, summary
 from acdm.data.folder import load_dataset
+from acdm.training.plan import make_plan
 
 
 def test_a_sound_data_set_gets_a_plan(two_folders):
-    found = check(load_dataset(two_folders), {"steps": 50})
+    found = examine(load_dataset(two_folders))
+    found.plan = make_plan(found, None, {"steps": 50})
     about = found.as_json()
     assert about["ready"]
     assert sum(sum(part.values()) for part in about["n"].values()) == 24
@@ -28,7 +30,7 @@ def test_every_kind_of_trouble_is_told_of_at_once(two_folders):
     (dark / "01.png").write_bytes((bright / "01.png").read_bytes())
     (bright / "03.png").write_bytes((bright / "02.png").read_bytes())
     Image.fromarray(np.zeros((40, 32, 3), np.uint8)).save(dark / "05.png")
-    about = check(load_dataset(two_folders), {}).as_json()
+    about = examine(load_dataset(two_folders)).as_json()
     assert not about["ready"]
     assert about["plan"] is None
     assert [bad["file"] for bad in about["unreadable"]] == [str(bright / "00.png")]

@@ -1,7 +1,7 @@
 import pytest
+from small import TINY
 
 from acdm.cli.app import main
-from end_to_end.small import TINY
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small import SMALL, TINY
 
 import acdm
 from acdm.cli.app import main
 from acdm.core.options import read_yaml
 from acdm.core.run import lock
 from acdm.core.tensors import read_tensors
-from end_to_end.small import SMALL, TINY
 
 ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli.app import entry; entry()"]
 
@@ -219,7 +219,7 @@ def test_minutes_become_a_step_count_that_is_kept(toy, tmp_path):
 
 
 def test_python_users_get_the_same(run, toy, two_folders, tmp_path):
-    network = {"branches": 3, "width": 4, "max_width": 8, "critic_width": 4, "critic_max_width": 8}
+    network = {"branches": 3, "width": 4, "max_width": 8, "discriminator_width": 4, "discriminator_max_width": 8}
     made = acdm.train(*two_folders, out=tmp_path / "run", size=16, batch=4, steps=2, network=network)
     d = acdm.load(made.path).decompose(two_folders[0] / "00.png", label="bright")
     assert d.psi.shape == (3, 1, 40, 32)

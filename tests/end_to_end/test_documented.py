@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from extras import installed
+from small import TINY
 
 import acdm
 from acdm.cli.app import main
-from end_to_end.small import TINY
 
 pytestmark = pytest.mark.slow
 PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
 ELSEWHERE = "first.example"  # commands for machines that are not there are parsed (tests/test_docs.py), not run
 NEEDS = {"scene.tif": "rasterio", "dask": "distributed", "onnx": "onnxscript"}
-OPTIONS = {"width": 4, "max_width": 8, "critic_width": 4, "critic_max_width": 8}
+OPTIONS = {"width": 4, "max_width": 8, "discriminator_width": 4, "discriminator_max_width": 8}
 
 
 @pytest.fixture

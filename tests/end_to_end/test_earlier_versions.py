@@ -80,7 +80,7 @@ def test_without_its_judge_a_run_is_not_finished(run, toy, tmp_path, capsys):
     assert main(["map", str(folder), str(toy / "test"), "-o", str(tmp_path / "out"), "--label", "with"]) == 2
     assert "no judge" in capsys.readouterr().err
     with pytest.raises(RunError, match="no judge"):
-        acdm.load(folder).insist_ready(None)
+        acdm.load(folder).require_ready(None)
 
 
 def test_maps_are_the_same_in_inference_mode(run):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from extras import installed
 from PIL import Image
+from small import SMALL
 
 from acdm.cli.app import main
-from end_to_end.small import SMALL
 
 rasterio, nibabel, highdicom = installed("rasterio"), installed("nibabel"), installed("highdicom")
 

@@ -9,12 +9,12 @@ import time
 
 import pytest
 import torch
+from small import SMALL
 
 from acdm.core.tensors import read_tensors
-from end_to_end.small import SMALL
 
 # eq. (7) pools over the images it sees at once
-PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\nchoose: false\n"
+PARTS = "accumulate: 2\nsave_every: 10\nvalidate_every: 10\nablation: {choose: false}\n"
 
 
 def command(toy, run, config, *options):
@@ -31,7 +31,7 @@ def assert_close(one, two):
     compared = 0
     for name in one:
         idle = name.endswith(".bias") and ("encoder" in name or "decoder" in name) and "head" not in name
-        moments = name.startswith(("generator_optimiser", "critic_optimiser"))  # go by number
+        moments = name.startswith(("generator_optimiser", "discriminator_optimiser"))  # go by number
         if not idle and not moments and name != "discriminator.head.bias":
             torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-5, msg=name)
             compared += one[name].numel()

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 from browser import MISSING, opened
+from small import TINY
 
 from acdm.cli.app import main
-from end_to_end.small import TINY
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs playwright and Chromium")
 

@@ -4,10 +4,10 @@ import csv
 
 import pytest
 from extras import installed
+from small import SMALL
 
 from acdm.cli.app import main
-from acdm.training.tensorboard import Board
-from end_to_end.small import SMALL
+from acdm.training.tensorboard import TensorBoard
 
 pytestmark = pytest.mark.skipif(installed("tensorboard") is None, reason="tensorboard is not installed")
 
@@ -28,7 +28,7 @@ def test_they_are_those_of_the_record_after_a_resume_too(toy, tmp_path):
     assert main(["train", str(toy), "-o", str(run), *SMALL, *more, "--steps", "30", "--resume"]) == 0
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     drawn = curves(run / "tensorboard")
-    assert {"psnr", "rec", "adv", "critic"} <= set(drawn)
+    assert {"psnr", "rec", "adv", "discriminator"} <= set(drawn)
     for name, curve in drawn.items():
         record = {int(row["step"]): float(row[name]) for row in rows if row[name]}
         assert curve == pytest.approx(record, rel=1e-3), name
@@ -37,7 +37,7 @@ def test_they_are_those_of_the_record_after_a_resume_too(toy, tmp_path):
 def test_a_disk_that_refuses_ends_the_curves_and_nothing_else(tmp_path):
     (tmp_path / "board").write_text("in the way")
     said = []
-    board = Board(tmp_path / "board", said.append)
+    board = TensorBoard(tmp_path / "board", said.append)
     board.add(1, {"psnr": 20.0})
     board.add(2, {"psnr": 21.0})
     board.close()
@@ -47,7 +47,7 @@ def test_a_disk_that_refuses_ends_the_curves_and_nothing_else(tmp_path):
 
 def test_a_disk_that_fills_up_ends_the_curves_and_nothing_else(tmp_path, monkeypatch):
     said = []
-    board = Board(tmp_path / "board", said.append)
+    board = TensorBoard(tmp_path / "board", said.append)
     board.add(1, {"psnr": 20.0})
 
     def full(*_, **__):

@@ -1,40 +1,47 @@
 """Figures of results.json that no library has, by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from acdm.data.dataset import Item
-from acdm.evaluation.results import _branches, _classes, _reconstruction
+from acdm.data.images.read import Picture
+from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures
 from acdm.evaluation.truth import Truth, trivial_scores
+from acdm.maps.decomposer import Drawn
 
 
 def truth(*images, masks, valid=None):
     items = [Item(None, "with", str(number)) for number in range(len(images))]
     valid = valid or [np.ones_like(mask) for mask in masks]
-    return Truth(items, list(images), list(masks), [[] for _ in images], [True] * len(images), valid)
+    return Truth(
+        items=items,
+        pictures=[Picture(image, None, None) for image in images],
+        masks=list(masks),
+        boxes=[[] for _ in images],
+        known=[True] * len(images),
+        valid=valid,
+    )
 
 
 def test_branches_by_hand():
     own = torch.tensor([3.0, 1.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
     other = torch.tensor([9.0, 2.0, 0.5]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
-    figures = _branches(own, other)
-    assert figures["common_gap"] == pytest.approx((1 + 0.5) / 2)  # branch 1 does not count
-    assert figures["dominance"] == pytest.approx(3 / 4)
-    assert figures["energy_share"] == pytest.approx([0.9, 0.1, 0])
+    figures = branch_figures(own, other)
+    assert figures.common_gap == pytest.approx((1 + 0.5) / 2)  # branch 1 does not count
+    assert figures.dominance == pytest.approx(3 / 4)
+    assert figures.energy_share == pytest.approx([0.9, 0.1, 0])
 
 
 def test_reconstruction_by_hand():
     image = np.full((1, 8, 8), 0.5, np.float32)
     psi = torch.tensor([0.3, 0.4]).view(2, 1, 1, 1, 1).expand(2, 1, 1, 8, 8)
     both = truth(image, image, masks=[image[0] > 0] * 2)
-    figures = _reconstruction(torch.from_numpy(np.stack([image, image])), psi, both, size=8)
+    figures = reconstruction_figures(torch.from_numpy(np.stack([image, image])), psi, both, size=8)
     decibel = [10 * np.log10(4 / 0.2**2), 10 * np.log10(4 / 0.1**2)]
-    assert figures["psnr_mean"] == pytest.approx(np.mean(decibel), abs=1e-3)
-    assert figures["psnr_own_size"] == pytest.approx(figures["psnr_mean"], abs=1e-3)
-    assert figures["psnr_resize_ceiling"] == np.inf
+    assert figures.psnr_mean == pytest.approx(np.mean(decibel), abs=1e-3)
+    assert figures.psnr_own_size == pytest.approx(figures.psnr_mean, abs=1e-3)
+    assert figures.psnr_resize_ceiling is None, "nothing is resized"
 
 
 class Bright:
@@ -49,11 +56,11 @@ def test_validity_and_closeness_of_counterfactuals_by_hand():
     """Of three swaps one convinces, and beyond [-1, 1] nothing counts."""
     x, y = torch.tensor([-0.5, 0.5, 1.0]).view(3, 1, 1, 1), torch.tensor([0, 1, 1])
     own, other = (torch.tensor(v).view(3, 1, 1, 1, 1) for v in ([-0.4, 0.4, 1.5], [0.5, 0.25, 1.0]))
-    figures = _classes(SimpleNamespace(judge=Bright()), x, y, own, other)
-    assert figures["swap_accuracy"] == pytest.approx(1 / 3)
-    assert figures["judge_accuracy"] == figures["reconstruction_accuracy"] == 1
-    assert figures["swap_distance"] == pytest.approx((1 + 0.25 + 0) / 3)
-    assert figures["reconstruction_distance"] == pytest.approx((0.1 + 0.1 + 0) / 3)
+    figures = class_figures(Bright(), x, Drawn(y, own, other, {}))
+    assert figures.swap_accuracy == pytest.approx(1 / 3)
+    assert figures.judge_accuracy == figures.reconstruction_accuracy == 1
+    assert figures.swap_distance == pytest.approx((1 + 0.25 + 0) / 3)
+    assert figures.reconstruction_distance == pytest.approx((0.1 + 0.1 + 0) / 3)
 
 
 def test_pixels_without_data_are_neither_right_nor_wrong():

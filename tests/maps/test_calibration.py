@@ -1,33 +1,31 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from acdm.core.run import Run
-from acdm.maps.calibration import _scale, _speck, calibrate, load_calibration, save_calibration, score
+from acdm.maps.calibration import (
+    calibrate,
+    calibrate_like_residual,
+    load_calibration,
+    save_calibration,
+    score,
+    speck_share,
+)
 from acdm.maps.decomposition import Decomposition
 from acdm.method.inference import network_maps
 
 
-def known(object_sign=1.0):
-    """A decomposer that knows the truth: a square of +-1 under class 1, nothing under class 0, dirt in branch 2."""
+def maps_of(x, y, object_sign=1.0):
+    """Maps of networks that know the truth: a square of +-1 under class 1, nothing under class 0, dirt in branch 2."""
+    square = torch.zeros_like(x)
+    square[:, :, 4:8, 4:8] = object_sign
+    rest = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 0.01
 
-    def split(x, y, other):
-        square = torch.zeros_like(x)
-        square[:, :, 4:8, 4:8] = object_sign
-        rest = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 0.01
+    def under(k):
+        return torch.stack([square * k[:, None, None, None], -rest], dim=1)
 
-        def under(k):
-            return torch.stack([square * k[:, None, None, None], -rest], dim=1)
-
-        return under(y), under(other)
-
-    def maps(x, y, own, other):
-        drawn = network_maps(x, y, own, other)
-        return {**drawn, "evidence": 2 * drawn["residual"]}
-
-    return SimpleNamespace(split=split, maps=maps)
+    drawn = network_maps(x, y, under(y), under(1 - y))
+    return {**drawn, "evidence": 2 * drawn["residual"]}
 
 
 def squares(sign):
@@ -43,15 +41,15 @@ def images():
 
 @pytest.mark.parametrize(("sign", "polarity"), [(1.0, "positive"), (-1.0, "negative")])
 def test_the_sign_of_the_object_is_found_without_masks(sign, polarity):
-    calibration = calibrate(known(sign), *squares(sign))
+    x, y = squares(sign)
+    calibration = calibrate(maps_of(x, y, sign), y)
     assert calibration["psi1"].polarity == calibration["contrast"].polarity == polarity
 
 
 def test_thresholds_part_the_object_from_the_rest(images):
-    decomposer = known()
-    calibration = calibrate(decomposer, *images)
     x, y = images
-    maps = network_maps(x, y, *decomposer.split(x, y, 1 - y))
+    maps = maps_of(x, y)
+    calibration = calibrate(maps, y)
     truth = torch.zeros(16, 16, dtype=torch.bool)
     truth[4:8, 4:8] = True
     for name in ("psi1", "contrast"):
@@ -61,7 +59,7 @@ def test_thresholds_part_the_object_from_the_rest(images):
 
 
 def test_contrast_takes_its_threshold_from_no_negative(images):
-    rules = {name: c.rule for name, c in calibrate(known(), *images).items()}
+    rules = {name: c.rule for name, c in calibrate(maps_of(*images), images[1]).items()}
     assert rules == {
         "psi1": "otsu or negatives 99.5%",
         "contrast": "otsu",
@@ -72,7 +70,7 @@ def test_contrast_takes_its_threshold_from_no_negative(images):
 
 def test_residual_is_what_the_negative_class_cannot_explain(images):
     x, y = images
-    maps = network_maps(x, y, *known().split(x, y, 1 - y))
+    maps = maps_of(x, y)
     # under class 0 branch 1 is silent, so x - x_hat is the square and what branch 2 left out, for both classes
     left = maps["residual"] - x
     assert 0 <= left.min() <= left.max() <= 0.01
@@ -83,8 +81,8 @@ def test_a_speck_is_an_eighth_of_the_usual_part(images):
     x, y = images
     scores = x[y == 1, 0].numpy().copy()
     scores[::2, 12, 12] = 1
-    assert _speck(scores, 0.5) == pytest.approx(16 / 8 / 256)
-    assert _speck(scores, 2.0) == 0
+    assert speck_share(scores, 0.5) == pytest.approx(16 / 8 / 256)
+    assert speck_share(scores, 2.0) == 0
 
 
 def dirty(size, draw):
@@ -104,12 +102,16 @@ def test_a_faint_large_object_asks_for_smoothing_and_a_thin_loud_one_for_none():
     def line(image):
         image[30, 5:60] += 1.5
 
-    assert _scale(*dirty(64, blob)) >= 0.02
-    assert _scale(*dirty(64, line)) == 0.0
+    def scale(draw):
+        scores, y = dirty(64, draw)
+        return calibrate_like_residual(torch.from_numpy(scores)[:, None], torch.from_numpy(y), "positive").scale
+
+    assert scale(blob) >= 0.02
+    assert scale(line) == 0.0
 
 
 def test_calibration_survives_the_disk(images, tmp_path):
-    calibration = calibrate(known(), *images)
+    calibration = calibrate(maps_of(*images), images[1])
     save_calibration(Run(tmp_path), calibration)
     assert load_calibration(Run(tmp_path)) == calibration
 
@@ -125,7 +127,12 @@ def test_maps_of_a_decomposition_by_hand():
     psi, psi_other = torch.tensor([3.0, 1.0]).view(2, 1, 1, 1), torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
     ones = torch.ones(1, 1, 1)
     d = Decomposition(
-        torch.full((1, 1, 1), 4.5), psi, psi_other, {"residual": 2 * ones, "evidence": 3 * ones}, "ill", "healthy"
+        image=torch.full((1, 1, 1), 4.5),
+        psi=psi,
+        psi_other=psi_other,
+        drawn={"residual": 2 * ones, "evidence": 3 * ones},
+        label="ill",
+        other="healthy",
     )
     assert d.psi1.item() == d.evidence.item() == 3
     assert d.residual.item() == 2

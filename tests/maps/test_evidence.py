@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from acdm.maps.evidence import WINDOW, evidence
-from acdm.maps.judge import Judge, _network
+from acdm.maps.judge import Judge, small_resnet
 
 
 class Corner(nn.Module):
@@ -29,7 +29,7 @@ def test_what_the_judge_hangs_on_by_hand():
 
 
 def test_signs_stay_and_nothing_is_nothing():
-    judge = Judge(_network(3, 2).eval(), 0.5)
+    judge = Judge(small_resnet(3, 2).eval(), 0.5)
     x = torch.rand(3, 3, 32, 32) * 2 - 1
     residual = torch.randn(3, 3, 32, 32)
     residual[:, :, 10:20] = 0
@@ -39,7 +39,7 @@ def test_signs_stay_and_nothing_is_nothing():
 
 def test_an_image_is_weighed_for_itself_alone():
     """In a batch and alone; nothing of the judge is changed by it."""
-    judge = Judge(_network(1, 2).eval(), 0.5)
+    judge = Judge(small_resnet(1, 2).eval(), 0.5)
     before = {name: value.clone() for name, value in judge.network.state_dict().items()}
     x, residual = torch.rand(40, 1, 64, 64), torch.randn(40, 1, 64, 64)
     with torch.no_grad():

@@ -7,15 +7,14 @@ import pytest
 import torch
 from extras import installed
 from PIL import Image
+from small import small_network
 
-from acdm.core.config import Network
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.export import export
 from acdm.method.branches import Branches
 from acdm.method.inference import network_maps
 
-SMALL = {"branches": 3, "width": 4, "max_width": 8, "style_dim": 6, "mapping_hidden": 5}
 SIZES = [(1, 16, 16), (3, 24, 48), (4, 40, 16)]
 
 
@@ -25,10 +24,18 @@ needs_onnx = pytest.mark.skipif(installed("onnxruntime") is None, reason="needs 
 @pytest.fixture(scope="module")
 def decomposer():
     torch.manual_seed(0)
-    branches = Branches(Network(**SMALL), 1, 2).eval()
+    branches = Branches(small_network(), 1, 2).eval()
     torch.nn.init.normal_(branches.decoder.head.weight, std=0.1)  # beyond that, 1e-4 is less than float32 resolves
     known = {"residual": Calibration("positive", 0.01, 0.0, 0.2, "otsu", {})}
-    return Decomposer(branches, None, ("no", "yes"), 16, ((), (-1,)), "fp32", known)
+    return Decomposer(
+        branches=branches,
+        judge=None,
+        classes=("no", "yes"),
+        size=16,
+        mirrors=((), (-1,)),
+        precision="fp32",
+        calibration=known,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import torch
 
 from acdm.core.config import Augment
 from acdm.data.sets.toy import draw
-from acdm.maps.judge import Judge, _network, load_judge, save_judge, train_judge
+from acdm.maps.judge import Judge, load_judge, save_judge, small_resnet, train_judge
 
 
 def patches(n, seed):
@@ -45,7 +45,7 @@ def test_the_judge_learns_survives_the_disk_and_depends_on_the_seed_alone(tmp_pa
 
 
 def test_a_judge_of_large_images_comes_back_as_it_was(tmp_path):
-    judge = Judge(_network(1, 2, 2).eval(), 0.5)
+    judge = Judge(small_resnet(1, 2, 2).eval(), 0.5)
     save_judge(tmp_path / "judge.safetensors", judge)
     x = torch.randn(2, 1, 128, 128)
     assert torch.equal(load_judge(tmp_path / "judge.safetensors", 1, 2).probabilities(x), judge.probabilities(x))

@@ -1,7 +1,6 @@
 import numpy as np
 import torch
 
-from acdm.data.batches import pick
 from acdm.maps.pictures import GAP, RED, SHEET_SIDE, overlay, sheet, to_pixels
 
 
@@ -26,7 +25,3 @@ def test_an_overlay_leaves_unscored_pixels_alone():
     drawn = overlay(image, scores, threshold=0.5)
     assert drawn[0, 0].tolist() == [128, 128, 128]
     assert drawn[0, 1, 0] > drawn[0, 1, 2]  # orange
-
-
-def test_the_first_images_of_each_class_are_picked():
-    assert pick(torch.tensor([1, 0, 0, 1, 0]), 2, 2).tolist() == [1, 2, 0, 3]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from acdm.maps.regions import painted, regions_of, tidied
+from acdm.maps.regions import mask_of, regions_of, without_specks
 
 
 @pytest.mark.parametrize("heights", [[40], [1] * 40, [7, 13, 1, 19], [20, 20]])
@@ -17,7 +17,7 @@ def test_parts_of_a_mask_in_bands_are_those_of_the_whole(rng, heights, density):
     parts, count = label(mask, np.ones((3, 3)))
     assert len(regions) == count
     for region in regions:
-        alone = painted([region], 0, 40, 33)
+        alone = mask_of([region], 0, 40, 33)
         (number,) = np.unique(parts[alone])
         np.testing.assert_array_equal(alone, parts == number)
         assert region.score == pytest.approx(scores[alone].mean())
@@ -29,7 +29,7 @@ def test_parts_of_a_mask_in_bands_are_those_of_the_whole(rng, heights, density):
 def test_painting_is_the_way_back(rng):
     mask = rng.random((20, 30)) < 0.3
     regions = regions_of([(0, mask, mask.astype(float))])
-    rows = [painted(regions, top, top + 4, 30) for top in range(0, 20, 4)]
+    rows = [mask_of(regions, top, top + 4, 30) for top in range(0, 20, 4)]
     np.testing.assert_array_equal(np.concatenate(rows), mask)
 
 
@@ -39,5 +39,7 @@ def test_a_bay_is_no_hole():
     mask[0:3, 0:3] = mask[5:8, 5:8] = True
     mask[1, 1] = mask[6, 6] = mask[5, 6] = False
     mask[0, 8] = True
-    ring, horseshoe = sorted(tidied(regions_of([(0, mask, mask.astype(float))]), 2), key=lambda region: region.box)
+    ring, horseshoe = sorted(
+        without_specks(regions_of([(0, mask, mask.astype(float))]), 2), key=lambda region: region.box
+    )
     assert (ring.area, horseshoe.area) == (9, 7)

@@ -5,6 +5,7 @@ import torch
 import acdm
 from acdm.errors import ConfigError
 from acdm.maps.calibration import Calibration
+from acdm.maps.decomposition import SignedMap
 from acdm.maps.segmentation import segment
 
 KNOWN = Calibration("positive", 0.0, 0.0, 0.5, "otsu", {"negatives": 0.2, "otsu": 0.5, "two-means": 0.4})
@@ -51,15 +52,22 @@ def test_a_map_of_unknown_origin_needs_a_calibration(signed):
 
 
 def test_the_map_of_a_decomposition_knows_its_own(signed):
-    signed.calibration = KNOWN
+    signed = SignedMap.of(signed, KNOWN)
     assert acdm.segment(signed, rule="otsu").boxes == [(2, 2, 6, 6), (18, 18, 19, 19)]
     assert acdm.segment(signed, rule=0.9).boxes == [(2, 2, 6, 6)]  # importing the module must not hide the function
+
+
+def test_a_cut_of_a_map_knows_its_calibration_and_a_sum_does_not(signed):
+    signed = SignedMap.of(signed, KNOWN)
+    assert acdm.segment(signed[:, 2:, 2:]).boxes == [(0, 0, 4, 4), (16, 16, 17, 17)]
+    with pytest.raises(ValueError, match="calibration"):
+        acdm.segment(signed + signed)
 
 
 def test_scores_are_smoothed_and_specks_dropped():
     """A deviation of .05 of 20 pixels is one pixel: a lone pixel spreads to 1 / (2 pi), on 5 pixels above .1 or so."""
     smooth = Calibration("positive", 0.05, 0.03, 0.09, "otsu", {})
-    assert smooth.least(20, 10) == 12
+    assert smooth.min_area(20, 10) == 12
     values = torch.zeros(1, 20, 20)
     values[0, 3, 3] = 1.0
     values[0, 10:16, 10:16] = 1.0
@@ -70,7 +78,7 @@ def test_scores_are_smoothed_and_specks_dropped():
 
 
 def test_a_silent_calibration_claims_nothing(signed):
-    assert not segment(signed, calibration=KNOWN.silent()).mask.any()
+    assert not segment(signed, calibration=KNOWN.claiming_nothing()).mask.any()
 
 
 @pytest.mark.parametrize("how", ["watershed", "random-walker"])

@@ -88,14 +88,14 @@ def test_l_sparse_is_the_mean_amplitude():
     assert losses.l_sparse(pixels(1.0, -3.0)).item() == 2
 
 
-def test_adversarial_losses_of_an_undecided_critic():
+def test_adversarial_losses_of_an_undecided_discriminator():
     zero = torch.zeros(4)
     assert losses.l_adv(zero).item() == pytest.approx(math.log(2))
-    assert losses.l_critic(zero, zero).item() == pytest.approx(2 * math.log(2))
+    assert losses.l_discriminator(zero, zero).item() == pytest.approx(2 * math.log(2))
 
 
-def test_the_critic_wants_genuine_logits_high_and_generated_ones_low():
-    assert losses.l_critic(torch.tensor([9.0]), torch.tensor([-9.0])).item() < 1e-3
+def test_the_discriminator_wants_genuine_logits_high_and_generated_ones_low():
+    assert losses.l_discriminator(torch.tensor([9.0]), torch.tensor([-9.0])).item() < 1e-3
     assert losses.l_adv(torch.tensor([9.0])).item() < 1e-3
 
 
@@ -106,7 +106,7 @@ def test_paired_losses_know_differences_alone():
     torch.testing.assert_close(shifted, losses.l_paired(better, worse))
 
 
-def test_r1_of_a_linear_critic_is_half_its_squared_slope():
+def test_r1_of_a_linear_discriminator_is_half_its_squared_slope():
     x = torch.randn(3, 1, 2, 2, requires_grad=True)
     slope = torch.tensor([[1.0, 2.0], [0.0, -2.0]])
     logit = (x * slope).sum(dim=(1, 2, 3))

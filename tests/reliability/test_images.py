@@ -40,7 +40,18 @@ def test_a_file_that_may_not_be_read_is_named(two_folders, tmp_path, capsys):
 
 
 def test_two_files_of_one_stem_have_maps_of_their_own(two_folders, tmp_path, rng):
-    options = ["--size", "16", "--steps", "2", "--branches", "2", "--network.width", "4", "--network.critic-width", "4"]
+    options = [
+        "--size",
+        "16",
+        "--steps",
+        "2",
+        "--branches",
+        "2",
+        "--network.width",
+        "4",
+        "--network.discriminator-width",
+        "4",
+    ]
     run, images = tmp_path / "run", tmp_path / "new"
     assert main(["train", *map(str, two_folders), "-o", str(run), *options]) == 0
     images.mkdir()

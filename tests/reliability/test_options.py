@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reliability.configs import complaint, documents, names
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.core.options import read_yaml
 from acdm.errors import ConfigError
 
@@ -21,7 +21,7 @@ def said_of(path, content):
     """What is said against a file; None where it is taken."""
     path.write_bytes(content)
     try:
-        build("tiny", read_yaml(path))
+        Config.of(read_yaml(path))
     except ConfigError as error:
         return str(error)
     return None

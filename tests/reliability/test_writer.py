@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from reliability.mutations import SMALL
+from small import small_config
 
-from acdm.core.config import build
 from acdm.core.files import write_bytes
-from acdm.core.tensors import checkpoints, newest, read_tensors
+from acdm.core.tensors import checkpoints, newest_checkpoint, read_tensors
 from acdm.errors import WriteError
 from acdm.method.players import assemble
 from acdm.training.checkpoints import save_players
@@ -25,7 +24,7 @@ CALLS = (
 
 @pytest.fixture
 def players():
-    return assemble(build("tiny", {"size": 16, "network": SMALL}), 1, 2, torch.device("cpu"))
+    return assemble(small_config(), 1, 2, torch.device("cpu"))
 
 
 def failing(monkeypatch, nth):
@@ -69,7 +68,7 @@ def test_whichever_call_fails_a_checkpoint_is_whole_or_not_there(tmp_path, playe
             assert {p.name: p.read_bytes() for p in checkpoints(folder) if p.name in kept} == kept
         for path in checkpoints(folder):
             read_tensors(path, "training")
-        assert newest(folder)[0].stem in ("step-2", "step-3")
+        assert newest_checkpoint(folder).path.stem in ("step-2", "step-3")
         for path in folder.iterdir():
             path.unlink()
         for name, content in kept.items():
@@ -115,8 +114,7 @@ def test_a_training_on_a_full_disk_ends_with_14_and_keeps_what_it_had(tmp_path, 
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", full)
-    (tmp_path / "often.yaml").write_text("save_every: 2\n")
     command = ["train", str(tmp_path / "toy"), "-o", str(run), "--size", "16", "--steps", "6", "--branches", "2"]
-    assert main([*command, "--network.width", "4", "--config", str(tmp_path / "often.yaml")]) == 14
+    assert main([*command, "--network.width", "4", "--save-every", "2"]) == 14
     assert "No space left on device" in capsys.readouterr().err
     assert [path.stem for path in checkpoints(run / "checkpoints")] == ["step-2"]

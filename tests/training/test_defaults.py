@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.training.defaults import settle
 
 
@@ -15,13 +15,13 @@ from acdm.training.defaults import settle
     ],
 )
 def test_what_is_left_open_follows_from_the_images(channels, told, flips, light):
-    augment = settle(build("tiny"), SimpleNamespace(channels=channels, told=told), print).augment
+    augment = settle(Config.of(), SimpleNamespace(channels=channels, mirror_accuracy=told), print).augment
     assert (augment.flip_horizontal, augment.flip_vertical) == flips
     assert (augment.intensity, augment.cast) == light
 
 
 def test_what_was_asked_for_is_done():
     asked = {"flip_horizontal": False, "flip_vertical": True, "intensity": 0.0, "cast": 0.3}
-    config = build("tiny", {"augment": asked})
-    augment = settle(config, SimpleNamespace(channels=3, told=(0.5, 1.0)), print).augment
+    config = Config.of({"augment": asked})
+    augment = settle(config, SimpleNamespace(channels=3, mirror_accuracy=(0.5, 1.0)), print).augment
     assert {key: getattr(augment, key) for key in asked} == asked

@@ -5,25 +5,37 @@ import signal
 
 import pytest
 import torch
+from small import LEAST_NETWORK
 
+from acdm.core.progress import Progress
 from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.errors import DivergedError
 from acdm.method import losses
 from acdm.training import session
 from acdm.training import train as fitting
-from acdm.training.progress import Watcher
-from acdm.training.request import start
+from acdm.training.request import Request
+from acdm.training.train import train as train_run
 
 OPTIONS = {
     "size": 16,
     "steps": 8,
-    "choose": False,
+    "ablation": {"choose": False},
     "save_every": 2,
     "precision": "fp32",
-    "network": {"branches": 2, "width": 2, "max_width": 2, "downs": 1, "critic_width": 2, "critic_max_width": 2},
+    "network": LEAST_NETWORK,
     "optimiser": {"r1_every": 1},
 }
+
+
+class Heard(Progress):
+    """Remembers what is said."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def say(self, line):
+        self.lines.append(line)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +60,7 @@ def trained(toy, tmp_path, monkeypatch):
 
         monkeypatch.setattr(session.Session, "observe", watched)
         try:
-            start([toy], tmp_path / "run", "tiny", OPTIONS, "test", watcher=Watcher(say=said.append))
+            train_run(Request(folders=[toy], out=tmp_path / "run", preset="tiny", options=OPTIONS), Heard(said))
         except DivergedError as error:
             said.append(error)
         return said, tmp_path / "run"
@@ -102,7 +114,7 @@ def test_what_does_not_get_better_ends_after_three_times_and_names_loss_step_and
     assert error.exit_code == 11
     assert "loss 'rec' is not finite at step 3" in str(error)
     assert ".png" in str(error)
-    assert sum("back to the last checkpoint" in str(line) for line in said) == session.ROLLBACKS
+    assert sum("back to the last checkpoint" in str(line) for line in said) == session.MAX_ROLLBACKS
     assert "optimiser:\n  lr: 0.000125" in (run / "config.yaml").read_text(), "an eighth"
     (kept,) = checkpoints(run / "checkpoints")
     assert kept.stem == "step-2"

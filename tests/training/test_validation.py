@@ -1,14 +1,14 @@
-from acdm.training.validation import PATIENCE, Health, Look
+from acdm.training.validation import PATIENCE, Choice, Health, Look
 
-HEALTHY = {"sparse": 0.02, "critic": 0.7}
+HEALTHY = {"sparse": 0.02, "discriminator": 0.7}
 
 
-def signs_of(sparse=0.02, critic=0.7, steps=3 * PATIENCE):
+def signs_of(sparse=0.02, discriminator=0.7, steps=3 * PATIENCE):
     health = Health()
     return [
         (step, sign)
         for step in range(1, steps + 1)
-        for sign in health.step(step, {**HEALTHY, "sparse": sparse, "critic": critic})
+        for sign in health.step(step, {**HEALTHY, "sparse": sparse, "discriminator": discriminator})
     ]
 
 
@@ -24,7 +24,7 @@ def test_a_silent_branch_1_is_told_once_after_its_slow_start():
 
 
 def test_a_discriminator_that_has_won_is_told():
-    ((step, sign),) = signs_of(critic=0.001)
+    ((step, sign),) = signs_of(discriminator=0.001)
     assert (step, "discriminator has won" in sign) == (PATIENCE, True)
 
 
@@ -41,3 +41,33 @@ def test_reconstructions_that_are_all_alike_are_told():
     assert health.look(250, Look(15, 0.001, 0.05)) == [], "at first all are grey"
     (sign,) = health.look(750, Look(15, 0.001, 0.05))
     assert "rebuilt alike" in sign
+
+
+def taken(looks):
+    """Places of the looks (conviction, change) that are taken, the last of which draws the maps."""
+    choice = Choice()
+    return [place for place, look in enumerate(looks) if choice.offer(*look)]
+
+
+def test_while_less_change_convinces_more_the_newest_is_taken():
+    assert taken([(0.6, 0.05), (0.8, 0.045), (0.9, 0.045), (0.92, 0.045)]) == [0, 1, 2, 3]
+
+
+def test_when_only_the_change_grows_the_last_good_one_stays():
+    """As measured on cars: from step 2,400 on there is nothing left to win."""
+    looks = [(0.53, 0.060), (0.57, 0.044), (0.69, 0.044), (0.80, 0.045), (0.87, 0.047), (0.89, 0.049), (0.89, 0.052),
+             (0.89, 0.056), (0.90, 0.060)]  # fmt: skip
+    assert taken(looks)[-1] == 5
+
+
+def test_a_swap_that_convinces_nobody_chooses_nothing():
+    """Before branch 1 says anything the change is next to none, and so are a dead branch's."""
+    assert taken([(0.1, 1e-6), (0.3, 0.001), (0.32, 0.0001)]) == []
+
+
+def test_a_quotient_that_was_high_because_hardly_anything_happened_is_given_up():
+    assert taken([(0.5, 0.001), (0.52, 0.02), (0.9, 0.03)]) == [0, 2]
+
+
+def test_small_steps_back_are_noise():
+    assert taken([(0.9, 0.0300), (0.9, 0.0310), (0.9, 0.0305), (0.9, 0.0330)]) == [0, 1, 2]

@@ -19,7 +19,7 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         first = seen.pixels("changed")
         seen.move("strength", -1)
         assert seen.pixels("changed") != first
-        with seen.page.expect_response("**/take-apart") as answer:
+        with seen.page.expect_response("**/decompose") as answer:
             seen.page.select_option("#label", "<b>yes")
         assert answer.value.request.headers["label"] == "%3Cb%3Eyes"
         seen.page.locator("#said", has_text="class <b>yes").wait_for()

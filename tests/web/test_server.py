@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from acdm.web import server
-from acdm.web.server import MOST
+from acdm.web.server import MAX_BYTES
 
 
 def an_image(seed=0, size=(20, 30), kind="PNG"):
@@ -45,7 +45,7 @@ def ask(page, method="GET", path="/", body=None, **headers):
 
 
 def test_an_image_is_taken_apart(page):
-    status, headers, body = ask(page, "POST", "/take-apart", an_image(), Label="no")
+    status, headers, body = ask(page, "POST", "/decompose", an_image(), Label="no")
     told = json.loads(body)
     assert (status, told["label"], told["other"]) == (200, "no", "<b>yes")
     (image,) = told["gallery"]["images"]
@@ -55,8 +55,8 @@ def test_an_image_is_taken_apart(page):
 
 
 def test_classes_of_any_script_can_be_named(page):
-    assert ask(page, "POST", "/take-apart", an_image(), Label="%3Cb%3Eyes")[0] == 200
-    status, _, body = ask(page, "POST", "/take-apart", an_image(), Label="%E8%82%BF%E7%98%A4")
+    assert ask(page, "POST", "/decompose", an_image(), Label="%3Cb%3Eyes")[0] == 200
+    status, _, body = ask(page, "POST", "/decompose", an_image(), Label="%E8%82%BF%E7%98%A4")
     assert (status, "肿瘤" in body.decode()) == (422, True)
 
 
@@ -72,7 +72,7 @@ def test_the_page_escapes_names_and_loads_nothing_foreign(page):
 
 TRAVERSALS = [
     prefix + path
-    for prefix in ("/", "//", "/take-apart/", "/files/")
+    for prefix in ("/", "//", "/decompose/", "/files/")
     for path in (
         "../../etc/passwd", "..%2f..%2fetc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..\\..\\etc\\passwd",
         "....//etc/passwd", "%252e%252e/etc/passwd", "..%c0%af..%c0%afetc/passwd", "/etc/passwd",
@@ -99,24 +99,24 @@ FOREIGN = [
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_a_foreign_page_or_name_gets_nothing(page, headers):
     assert ask(page, **headers)[0] == 403
-    assert ask(page, "POST", "/take-apart", an_image(), **headers)[0] == 403
+    assert ask(page, "POST", "/decompose", an_image(), **headers)[0] == 403
 
 
 @pytest.mark.parametrize("token", ["", "x", "ünïcode".encode().decode("latin-1"), "0" * 32])
 def test_work_needs_this_starts_token(page, token):
-    assert ask(page, "POST", "/take-apart", an_image(), Token=token)[0] == 403
+    assert ask(page, "POST", "/decompose", an_image(), Token=token)[0] == 403
 
 
 def test_too_much_is_refused_before_it_is_read(page):
     for headers, expected in (
-        ({"Content-Length": str(MOST + 1)}, 413),
+        ({"Content-Length": str(MAX_BYTES + 1)}, 413),
         ({"Content-Length": "9" * 30}, 413),
         ({"Content-Length": "-1"}, 411),
         ({"Content-Length": "٣"}, 411),
         ({"Transfer-Encoding": "chunked", "Content-Length": "5"}, 411),
     ):
         value = {k: v.encode("utf-8").decode("latin-1") for k, v in headers.items()}
-        assert ask(page, "POST", "/take-apart", b"", **value)[0] == expected, headers
+        assert ask(page, "POST", "/decompose", b"", **value)[0] == expected, headers
     assert ask(page, Label="x" * 70_000)[0] in (400, 431)
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_image_is_a_sentence(page):
     rng = np.random.default_rng(0)
     bomb = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (50_000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0" + bytes(4)
     for content in (b"", b"text", bomb, an_image()[:60], rng.bytes(300), an_image(kind="GIF"), an_image(size=(4, 4))):
-        status, _, body = ask(page, "POST", "/take-apart", content)
+        status, _, body = ask(page, "POST", "/decompose", content)
         assert (status, b"Traceback" in body, b"/tmp" in body) == (422, False, False), body
         assert len(body) < 300
 
@@ -132,8 +132,8 @@ def test_what_is_no_image_is_a_sentence(page):
 def test_other_channels_and_classes_are_a_sentence(page):
     colour = io.BytesIO()
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(colour, "PNG")
-    assert ask(page, "POST", "/take-apart", colour.getvalue(), Label="no")[0] == 422
-    status, _, body = ask(page, "POST", "/take-apart", an_image(), Label="perhaps")
+    assert ask(page, "POST", "/decompose", colour.getvalue(), Label="no")[0] == 422
+    status, _, body = ask(page, "POST", "/decompose", an_image(), Label="perhaps")
     assert (status, b"no class of this run" in body) == (422, True)
 
 
@@ -145,7 +145,7 @@ def test_many_at_once_are_answered_or_told_that_it_is_busy(page, monkeypatch):
     def user(number):
         size = (16 + number, 40)
         for _ in range(5):
-            status, _, body = ask(page, "POST", "/take-apart", an_image(number, size), Label="no")
+            status, _, body = ask(page, "POST", "/decompose", an_image(number, size), Label="no")
             counts[status] += 1
             if status == 200 and json.loads(body)["gallery"]["images"][0]["height"] != size[0]:
                 wrong.append(number)

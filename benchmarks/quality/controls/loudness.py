@@ -22,7 +22,7 @@ def main(run: Path, data: Path, split: str = "all") -> None:
     truth = read_truth(load_dataset([data]), split)
     x = squares(truth.images, model.size)
     y = torch.tensor([model.index(item.label) for item in truth.items])
-    for name, drawn in model.maps(x, y, *model.split(x, y, 1 - y)).items():
+    for name, drawn in model.maps(x, y).items():
         print(f"{name}: {float(drawn.abs().mean()):.5f}")
 
 

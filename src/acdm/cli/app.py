@@ -13,7 +13,7 @@ from acdm.cli.runs import env, evaluate, export, info, report, ui
 from acdm.cli.studies import bench, compare
 from acdm.cli.train import check, demo, train
 from acdm.core.memory import keep_memory
-from acdm.core.options import sentence
+from acdm.core.options import argument_with_new_name, sentence
 from acdm.errors import AcdmError
 from acdm.training.launch import launched
 
@@ -22,7 +22,7 @@ app = App(
     help="Two folders of images in, class distinction maps out.",
     version=acdm.__version__,
     result_action="return_value",
-    default_parameter=Parameter(consume_multiple=True),
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=(), negative_none=()),
 )
 app.command(map_, name="map")
 for command in (demo, toy, data, check, train, segment, evaluate, report, ui, export, info, env, bench, compare):
@@ -33,8 +33,9 @@ app.register_install_completion_command(help="Have the shell complete commands a
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     keep_memory()
+    words = [argument_with_new_name(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
+        app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         print(f"✗ {_words(error)}", file=sys.stderr)
         return 2
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _words(error: CycloptsError) -> str:
-    """An error in what was typed; those of options are pydantic's, which need words of their own."""
+    """A sentence about what was typed; errors in options are pydantic's, which need words of their own."""
     if isinstance(error.__cause__, ValidationError):
         section = error.argument.name if error.argument else ""
         return sentence(error.__cause__, section.lstrip("-"))
@@ -60,6 +61,7 @@ def _words(error: CycloptsError) -> str:
 
 
 def entry() -> None:
+    """Run the command line and end the process with its exit code."""
     code = main()
     if launched():  # one of several: threads of their connections may abort a process that ends in good order
         sys.stdout.flush()

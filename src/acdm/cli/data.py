@@ -1,4 +1,4 @@
-"""acdm data brats|dota|celeba."""
+"""acdm toy, acdm data brats|dota|celeba: data folders, drawn or taken from the paper's data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from acdm.cli.options import AtLeast0, AtLeast1
+
 if TYPE_CHECKING:
     from acdm.data.sets.layout import DataFolder
 
-Natural = Annotated[int, Parameter(validator=Number(gte=0))]
-Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 Side = Annotated[int, Parameter(validator=Number(gte=8))]
 
 data = App(name="data", help="Data folders from the paper's data sets, as they are downloaded.")
 
 
 @data.command
-def brats(source: Path, out: Path, *, modalities: str = "flair", every: Positive = 3, seed: Natural = 0) -> None:
+def brats(source: Path, out: Path, *, modalities: str = "flair", every: AtLeast1 = 3, seed: AtLeast0 = 0) -> None:
     """BraTS slices with and without tumour, split by patient; needs the medical extra.
 
     Parameters
@@ -29,21 +29,27 @@ def brats(source: Path, out: Path, *, modalities: str = "flair", every: Positive
     modalities
         Comma-separated: flair, t1, t1ce, t2; they become channels.
     every
-        Take every n-th slice.
+        Take every n-th slice; 1 takes all.
     seed
-        Of the split.
+        Seed of the split.
     """
-    from acdm.cli.terminal import bar
+    from acdm.cli.terminal import showing
     from acdm.data.sets.brats import find_cases, write_brats
 
-    with bar("cases", len(find_cases(source))) as tick:
-        made = write_brats(source, out, modalities.split(","), every, seed, tick)
+    with showing("cases", len(find_cases(source))) as progress:
+        made = write_brats(source, out, modalities.split(","), every, seed, progress)
     _tell(made)
 
 
 @data.command
 def dota(
-    source: Path, out: Path, *, category: str = "small-vehicle", size: Side = 256, each: Positive = 8, seed: Natural = 0
+    source: Path,
+    out: Path,
+    *,
+    category: str = "small-vehicle",
+    size: Side = 256,
+    each: AtLeast1 = 8,
+    seed: AtLeast0 = 0,
 ) -> None:
     """DOTA windows with and without objects of a category, split by source image.
 
@@ -54,24 +60,24 @@ def dota(
     out
         Folder to write; must not exist.
     category
-        As in the label files.
+        Category of the objects, as in the label files, such as small-vehicle or plane.
     size
         Side of the windows in pixels.
     each
-        Windows of each class from one source image at the most.
+        Most windows of each class from one source image.
     seed
-        Of the split and of the windows.
+        Seed of the split and of the windows.
     """
-    from acdm.cli.terminal import bar
+    from acdm.cli.terminal import showing
     from acdm.data.sets.dota import find_labelled, write_dota
 
-    with bar("images", len(find_labelled(source))) as tick:
-        made = write_dota(source, out, category, size, each, seed, tick)
+    with showing("images", len(find_labelled(source))) as progress:
+        made = write_dota(source, out, category, size, each, seed, progress)
     _tell(made)
 
 
 @data.command
-def celeba(source: Path, out: Path, *, attribute: str = "Male", each: Positive = 5000, seed: Natural = 0) -> None:
+def celeba(source: Path, out: Path, *, attribute: str = "Male", each: AtLeast1 = 5000, seed: AtLeast0 = 0) -> None:
     """CelebA faces with and without an attribute, on the sides of its own partition.
 
     Parameters
@@ -81,17 +87,17 @@ def celeba(source: Path, out: Path, *, attribute: str = "Male", each: Positive =
     out
         Folder to write; must not exist.
     attribute
-        As in list_attr_celeba.txt.
+        Attribute as in list_attr_celeba.txt, such as Male or Eyeglasses.
     each
-        Images of each class in training at the most; a tenth of that in test.
+        Most training images of each class; a tenth of that in test.
     seed
-        Of the images chosen.
+        Seed of the images chosen.
     """
-    from acdm.cli.terminal import bar
+    from acdm.cli.terminal import showing
     from acdm.data.sets.celeba import write_celeba
 
-    with bar("images", 2 * each + 2 * max(1, each // 10)) as tick:
-        made = write_celeba(source, out, attribute, each, seed, tick)
+    with showing("images", 2 * each + 2 * max(1, each // 10)) as progress:
+        made = write_celeba(source, out, attribute, each, seed, progress)
     _tell(made)
 
 
@@ -121,15 +127,15 @@ def toy(
         1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle; tint: every
         pixel is tinted or not; vagan: the synthetic benchmark of VA-GAN.
     size
-        Side in pixels; by default 64, of vagan 112.
+        Side in pixels; by default 64, for vagan 112.
     train
-        Training images, both classes together; by default 6000, of vagan 8000.
+        Training images, both classes together; by default 6000, for vagan 8000.
     test
-        Test images, both classes together; by default 400, of vagan 2000.
+        Test images, both classes together; by default 400, for vagan 2000.
     seed
-        Of everything drawn.
+        Seed of everything drawn: the same seed, the same files.
     """
-    from acdm.cli.terminal import bar
+    from acdm.cli.terminal import showing
     from acdm.data.sets.synthetic import SCENES, write_synthetic
 
     scene = SCENES[set]
@@ -137,6 +143,6 @@ def toy(
         usual if given is None else given
         for given, usual in ((size, scene.size), (train, scene.train), (test, scene.test))
     )
-    with bar("images", train + test) as tick:
-        write_synthetic(out, set, size, train, test, seed, tick)
+    with showing("images", train + test) as progress:
+        write_synthetic(out, set, size, train, test, seed, progress)
     print(f"{train} training and {test} test images in {out}")

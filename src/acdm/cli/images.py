@@ -1,5 +1,6 @@
 """acdm map, acdm segment: one job over many images."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,19 +8,17 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 import acdm
-from acdm.cli.options import NeededOut
+from acdm.cli.options import AtLeast0, AtLeast1, NeededOut, RunFolder
 from acdm.core.config import DEFAULT_MAP, MapName
 from acdm.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from acdm.core.progress import Progress
+    from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome
 
-    from acdm.maps.jobs.worklist import Outcome
-
-RunFolder = Annotated[Path, Parameter(help="Run folder.")]
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
-Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's judge decide.")]
-Axis = Annotated[Literal[0, 1, 2], Parameter(help="Along which NIfTI volumes are cut into slices.")]
+Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's check classifier decide.")]
+Axis = Annotated[Literal[0, 1, 2], Parameter(help="Axis that NIfTI volumes are cut into slices along.")]
 Tile = Annotated[
     int | None,
     Parameter(
@@ -37,9 +36,9 @@ def map_(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
-    shard: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    shard: AtLeast1 | None = None,
     engine: Literal["local", "dask"] = "local",
-    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 2,
+    workers: AtLeast1 = 2,
     scheduler: str | None = None,
 ) -> None:
     """Write psi1, contrast, residual, evidence and all branches of every image, at its own size.
@@ -51,34 +50,35 @@ def map_(
     out
         Where the maps go; one folder an image.
     shard
-        Instead of folders, tar archives of so many images each (WebDataset), with the maps as float16: for very
-        many images.
+        Write tar archives of so many images each (WebDataset), with the maps as float16, in place of folders: for
+        very many images.
     engine
         local, or dask: several processes, here or on a cluster whose machines see the same folders.
     workers
         Processes on this machine, of engine dask.
     scheduler
-        Address of a running Dask scheduler, instead of workers here.
+        Address of a running Dask scheduler, in place of workers here.
     """
     if shard and (tile or axis != 2):
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.shards import map_shards
+    from acdm.maps.jobs.worklist import MapOptions
 
-    given = None if label == "auto" else label
+    options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
 
-    def begin(tell: "Callable[[str], None]") -> "Iterator[Outcome]":
+    def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         if engine == "dask":
-            from acdm.maps.jobs import on_dask as scale
+            from acdm.maps.jobs import on_dask
 
             if shard:
-                return scale.shards_on_dask(run, images, out, given, shard, workers, scheduler)
-            return scale.map_on_dask(run, images, out, given, axis, tile, workers, scheduler)
+                return on_dask.shards_on_dask(run, files, out, options.label, shard, workers, scheduler)
+            return on_dask.map_on_dask(run, files, out, options, workers, scheduler)
         if shard:
-            return map_shards(acdm.load(run), images, out, given, shard)
-        return map_folder(acdm.load(run), images, out, given, axis, tile, tell)
+            return map_shards(acdm.load(run), files, out, options.label, shard)
+        return map_folder(acdm.load(run), files, out, options, progress)
 
-    _follow(begin, images, "maps", f"mapped into {out}", out / "maps.csv")
+    _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv")
 
 
 def segment(
@@ -88,7 +88,7 @@ def segment(
     out: NeededOut,
     map: MapName = DEFAULT_MAP,
     threshold: str = "default",
-    min_area: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    min_area: AtLeast0 | None = None,
     refine: Literal["none", "watershed", "random-walker"] = "none",
     to: str = "coco",
     label: Label = "auto",
@@ -102,43 +102,45 @@ def segment(
     out
         Where everything goes.
     map
-        Which map is cut.
+        Map that is cut into masks; the default is the one that was best on five sets.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area
-        In pixels; smaller parts are dropped and smaller holes closed. By default what the run, calibrated on
-        training images, takes for a speck.
+        Smallest part in pixels: smaller parts are dropped and smaller holes closed. By default what the run,
+        calibrated on training images, takes for a speck.
     refine
-        Move borders to edges of the image, and how.
+        Move borders to edges of the image, and how; for objects with sharp edges.
     to
         Comma-separated: coco, yolo, label-studio, cvat, geojson, dicom-seg.
     """
     from acdm.maps.jobs.annotations import FORMATS
     from acdm.maps.jobs.masks import Recipe, segment_folder
+    from acdm.maps.jobs.worklist import MapOptions
 
-    formats = [name for name in to.split(",") if name]
+    formats = tuple(name for name in to.split(",") if name)
     if unknown := set(formats) - set(FORMATS):
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
-    recipe = Recipe(map, threshold, min_area, refine, axis, tile)
-    decomposer, given = acdm.load(run), None if label == "auto" else label
-    _follow(
-        lambda tell: segment_folder(decomposer, images, out, given, recipe, formats, tell),
-        images, "masks", f"segmented into {out}", out / "segment.csv",
-    )  # fmt: skip
+    recipe = Recipe(map=map, rule=threshold, min_area=min_area, refine=refine, formats=formats)
+    options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
+
+    def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
+        return segment_folder(acdm.load(run), files, out, options, recipe, progress)
+
+    _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv")
 
 
 def _follow(
-    begin: "Callable[[Callable[[str], None]], Iterator[Outcome]]", images: Path, what: str, done: str, table: Path
+    work: "Callable[[ImageFiles, Progress], Iterator[ImageOutcome]]", images: Path, what: str, done: str, table: Path
 ) -> None:
-    """Show progress; raises PartialError when some images failed."""
-    from acdm.cli.terminal import bar
+    """Find the images, do the work and show how far it is; raises PartialError when some images failed."""
+    from acdm.cli.terminal import showing
     from acdm.maps.jobs.worklist import find_images
 
-    failed, count = [], len(find_images(images)[1])
-    with bar(what, count) as tick:
-        for outcome in begin(tick):
-            tick()
+    files, failed = find_images(images), []
+    with showing(what, len(files)) as progress:
+        for outcome in work(files, progress):
+            progress.advance()
             failed += [outcome] if outcome.reason else []
-    print(f"{count - len(failed)} images {done}")
+    print(f"{len(files) - len(failed)} images {done}")
     if failed:
         raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {table}")

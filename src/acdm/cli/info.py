@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from acdm.core.results import Results
 from acdm.core.run import Run
-from acdm.core.tensors import newest, read_tensors
+from acdm.core.tensors import Checkpoint, newest_checkpoint
 from acdm.errors import CheckpointError
 from acdm.maps.calibration import load_calibration
 from acdm.training.checkpoints import load_choice
+
+PLAYERS = {"generators": "branches.", "discriminator": "discriminator."}  # and how their weights' names begin
 
 
 def about(run: Run) -> dict[str, Any]:
@@ -15,53 +18,52 @@ def about(run: Run) -> dict[str, Any]:
     Raises:
         RunError: when data.json or env.json is missing or damaged.
     """
-    config, data, env = run.config(), run.read_json("data.json"), run.read_json("env.json")
+    config, data, env = run.config(), run.read_data(), run.read_environment()
     try:
-        path, complaints = newest(run.checkpoints)
-        tensors, saved = read_tensors(path, "training")
+        checkpoint = newest_checkpoint(run.checkpoints)
+        complaints = list(checkpoint.complaints)
     except CheckpointError as error:
-        path, complaints, tensors, saved = None, [str(error)], {}, {"step": 0}
-    sizes = {
-        name: sum(t.numel() for key, t in tensors.items() if key.startswith(prefix))
-        for name, prefix in (("generators", "branches."), ("discriminator", "discriminator."))
-    }
-    results = run.read_json("results.json") if run.results.is_file() else None
+        checkpoint, complaints = None, [str(error)]
+    step = checkpoint.step if checkpoint else 0
     return {
         "run": run.path.name,
-        "classes": data["classes"],
-        "positive": data["positive"],
-        "images": data["n"],
-        "channels": data["channels"],
+        "classes": list(data.classes),
+        "positive": data.positive,
+        "images": data.n,
+        "channels": data.channels,
         "size": config.size,
         "branches": config.network.branches,
-        "parameters": sizes,
-        "step": saved["step"],
+        "parameters": {name: _parameters(checkpoint, prefix) for name, prefix in PLAYERS.items()},
+        "step": step,
         "of": config.steps,
-        "checkpoint": path.name if path else None,
-        "maps_of_step": _maps_of_step(run, int(saved["step"])),
+        "checkpoint": checkpoint.path.name if checkpoint else None,
+        "maps_of_step": _maps_of_step(run, step),
         "complaints": complaints,
         "ready": run.judge.is_file() and bool(load_calibration(run)),
         "seed": config.seed,
-        "command": env["command"],
-        "versions": env["versions"],
-        "figures": None if results is None else _figures(results),
+        "command": env.command,
+        "versions": env.versions,
+        "figures": _figures(run.read_results()) if run.results.is_file() else None,
     }
 
 
+def _parameters(checkpoint: Checkpoint | None, prefix: str) -> int:
+    return sum(tensor.numel() for tensor in checkpoint.below(prefix).values()) if checkpoint else 0
+
+
 def _maps_of_step(run: Run, newest_step: int) -> int:
-    """Of the networks that draw the maps."""
+    """The step whose networks draw the maps."""
     try:
         return load_choice(run.chosen)[0] or newest_step
     except CheckpointError:
         return newest_step
 
 
-def _figures(results: dict[str, Any]) -> dict[str, Any]:
-    maps = results["maps"]
+def _figures(results: Results) -> dict[str, Any]:
     return {
-        "split": results["split"],
-        "psnr": results["reconstruction"]["psnr_mean"],
-        "swap_accuracy": results["classes"]["swap_accuracy"],
-        "auprc": {name: figures["auprc"] for name, figures in maps.items()},
-        "trivial": results["trivial"],
+        "split": results.split,
+        "psnr": results.reconstruction.psnr_mean,
+        "swap_accuracy": results.classes.swap_accuracy,
+        "auprc": {name: figures.auprc for name, figures in results.maps.items()},
+        "trivial": results.trivial,
     }

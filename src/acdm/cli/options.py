@@ -1,4 +1,4 @@
-"""The commands, and what they share."""
+"""Options that several commands share, each with its sentence of help."""
 
 import shlex
 import sys
@@ -6,11 +6,47 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
+from acdm.core.config import Config, Preset
+from acdm.core.options import Layer, overlay, read_yaml
+
+Data = Annotated[
+    list[Path],
+    Parameter(
+        help="DATA with train/CLASS/ or CLASS/, a CSV path,label[,group][,mask], or two folders of images, one a class."
+    ),
+]
+RunFolder = Annotated[Path, Parameter(help="Run folder, as 'acdm train' printed it.")]
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
+PresetName = Annotated[
+    Preset | None,
+    Parameter(
+        help="Settings to begin with: tiny (64 px), small (128 px) or paper (256 px, as in the paper, slow on a CPU);"
+        " by default after the images' size."
+    ),
+]
+PositiveClass = Annotated[
+    str | None,
+    Parameter(help="The class that carries the object; by default the one with masks or boxes, else the second."),
+]
+ConfigFile = Annotated[Path | None, Parameter(help="YAML file of options; what is typed wins over it.")]
+TrainingOptions = Annotated[Config | None, Parameter(name="*")]
+AtLeast1 = Annotated[int, Parameter(validator=Number(gte=1))]
+AtLeast0 = Annotated[int, Parameter(validator=Number(gte=0))]
 
 
 def typed() -> str:
-    """The command as it was typed, for the record."""
+    """The command as it was typed, which env.json remembers."""
     return shlex.join(["acdm", *sys.argv[1:]])
+
+
+def layers(file: Path | None, options: Config | None) -> Layer:
+    """Options of a YAML file under those that were typed.
+
+    Raises:
+        ConfigError: when the file cannot be read.
+    """
+    given = read_yaml(file) if file else {}
+    return overlay(given, options.model_dump(exclude_unset=True) if options else {})

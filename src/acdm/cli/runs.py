@@ -6,47 +6,33 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acdm.cli.options import Out
+from acdm.cli.options import Data, Out, RunFolder
+from acdm.core.config import Split
 
 
-def evaluate(
-    run: Path,
-    data: list[Path],
-    /,
-    *,
-    split: Literal["all", "dev", "final"] = "all",
-    json: Path | None = None,
-) -> None:
+def evaluate(run: RunFolder, data: Data, /, *, split: Split = "all", json: Path | None = None) -> None:
     """Measure a run on test images with truth; writes results.json.
 
     Parameters
     ----------
-    run
-        Run folder.
-    data
-        As it was given to train.
     split
-        all test images, the dev half (test/dev.txt), or the final rest.
+        Measure all test images, the dev half (test/dev.txt), or the final rest.
     json
-        Another place for results.json.
+        Another place for results.json; the run's own stays as it is.
     """
-    from acdm.cli.terminal import table
+    from acdm.cli.terminal import showing, table
     from acdm.core.run import Run
-    from acdm.evaluation.results import assess
+    from acdm.evaluation.results import evaluate as measure
 
-    results = assess(Run.open(run), data, split, json)
+    opened = Run.open(run)
+    with showing("images") as progress:
+        results = measure(opened, data, split, json, progress)
     print(table(results))
-    print(f"written to {json or Run.open(run).results}")
+    print(f"written to {json or opened.results}")
 
 
-def report(run: Path) -> None:
-    """Write report/index.html: verdict, curves, gallery, figures; opens offline.
-
-    Parameters
-    ----------
-    run
-        Run folder, evaluated before.
-    """
+def report(run: RunFolder) -> None:
+    """Write report/index.html: verdict, curves, gallery, figures; opens offline."""
     from acdm.core.run import Run
     from acdm.web.report import build_report
 
@@ -54,26 +40,17 @@ def report(run: Path) -> None:
 
 
 def env() -> None:
-    """What this machine offers."""
-    import json
+    """Print what this machine offers: cores, GPU, versions."""
+    from acdm.core.records import Environment
 
-    from acdm.core.run import environment
-
-    print(json.dumps(environment("acdm env"), indent=1))
+    print(Environment.here("acdm env").model_dump_json(indent=1))
 
 
-def export(
-    run: Path,
-    *,
-    to: Literal["onnx", "torch"] = "onnx",
-    out: Out = None,
-) -> None:
+def export(run: RunFolder, *, to: Literal["onnx", "torch"] = "onnx", out: Out = None) -> None:
     """Write the networks for other runtimes, with model.json beside them.
 
     Parameters
     ----------
-    run
-        Run folder.
     to
         onnx: model.onnx, for onnxruntime and others; torch: model.pt2, a program of torch.export.
     out
@@ -86,14 +63,8 @@ def export(
     print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 
-def info(run: Path) -> None:
-    """What a run is: data, settings, size, how far it is, and its figures.
-
-    Parameters
-    ----------
-    run
-        Run folder.
-    """
+def info(run: RunFolder) -> None:
+    """Print what a run is: data, settings, size, how far it is, and its figures."""
     import json
 
     from acdm.cli.info import about
@@ -103,27 +74,28 @@ def info(run: Path) -> None:
 
 
 def ui(
-    run: Path, *, port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0, open: bool = True
+    run: RunFolder,
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
+    open: bool = True,
 ) -> None:
-    """A page on this machine to drop an image on: branches, maps, mask, boxes, and branch 1 turned up and down.
+    """Serve a page on this machine to drop an image on: branches, maps, mask, boxes, and branch 1 turned up and down.
 
     Parameters
     ----------
-    run
-        Run folder.
     port
-        Of 127.0.0.1; 0 takes a free one.
+        Port of 127.0.0.1; 0 takes a free one.
     open
-        Open it in the browser.
+        Open the page in the browser.
     """
     import webbrowser
 
     from acdm.maps.decomposer import load
-    from acdm.web.server import Page, serve
+    from acdm.web.server import LocalServer, serve
 
     decomposer = load(run)
-    decomposer.insist_ready(None)
-    page = Page(decomposer, run.resolve().name, port)
+    decomposer.require_ready(None)
+    page = LocalServer(decomposer, run.resolve().name, port)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:
         webbrowser.open(page.address)

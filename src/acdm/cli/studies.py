@@ -1,22 +1,18 @@
 """acdm bench, acdm compare: many trainings, side by side."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from acdm.cli.options import NeededOut, Out, typed
-from acdm.core.config import Preset
+from acdm.cli.options import ConfigFile, NeededOut, Out, PresetName, TrainingOptions, layers, typed
+from acdm.core.config import Split
 from acdm.errors import PartialError
 
+DEFAULT_MINUTES = 10.0
 
-def bench(
-    file: Path,
-    *,
-    out: Out = None,
-    root: Path = Path(),
-) -> None:
+
+def bench(file: Path, *, out: Out = None, root: Path = Path()) -> None:
     """Run a grid of trainings; the same command goes on where it was cut off, or takes other cells of one that runs.
 
     Parameters
@@ -28,14 +24,14 @@ def bench(
     root
         Folder that relative paths of data in the file are below.
     """
-    from acdm.cli.terminal import watching
+    from acdm.cli.terminal import showing
     from acdm.evaluation.bench import run_study, write_tables
     from acdm.evaluation.grid import read_study
 
     study, folder = read_study(file), out or Path("runs") / f"bench-{file.stem}"
     reasons: dict[str, str] = {}
-    with watching() as watcher:
-        for cell, reason in run_study(study, root, folder, typed(), watcher):
+    with showing() as progress:
+        for cell, reason in run_study(study, root, folder, typed(), progress):
             if reason:
                 reasons[str(cell)] = reason
             write_tables(study, root, folder, reasons)
@@ -53,13 +49,14 @@ def compare(
     *,
     out: NeededOut,
     baselines: str | None = None,
-    minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
-    split: Literal["all", "dev", "final"] = "all",
-    preset: Preset | None = None,
-    size: int | None = None,
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    split: Split = "all",
+    preset: PresetName = None,
+    config: ConfigFile = None,
+    options: TrainingOptions = None,
 ) -> None:
     """Measure acdm beside what one would do instead, on the same images in the same time.
+
+    The options are those of train; here --minutes is what each method may take to learn, by default 10.
 
     Parameters
     ----------
@@ -72,29 +69,22 @@ def compare(
     baselines
         Comma-separated: one-branch, five-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
         default all.
-    minutes
-        That each may take to learn.
     split
-        all test images, the dev half (test/dev.txt), or the final rest.
-    preset
-        As for train.
-    size
-        As for train.
-    seed
-        Of everything that learns.
+        Measure all test images, the dev half (test/dev.txt), or the final rest.
     """
-    from acdm.cli.terminal import watching
+    from acdm.cli.terminal import showing
     from acdm.evaluation.compare import compare as measure
-    from acdm.evaluation.methods import METHODS, enter
+    from acdm.evaluation.methods import METHODS, prepare
 
     wanted = METHODS[1:] if baselines is None else baselines.split(",")
     methods = [name for name in (*(() if runs else METHODS[:1]), *wanted) if name]
-    options = {key: value for key, value in (("size", size), ("seed", seed)) if value is not None}
+    given = {"seed": 0, **layers(config, options)}
+    minutes = float(given.pop("minutes", DEFAULT_MINUTES))
     reasons: dict[str, str] = {}
-    with watching() as watcher:
-        field = enter([data], split, preset, options, minutes, watcher)
-        for name, reason in measure(field, runs or [], methods, out, typed(), watcher):
-            watcher.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
+    with showing() as progress:
+        setting = prepare([data], split, preset, given, minutes, progress)
+        for name, reason in measure(setting, runs or [], methods, out, typed(), progress):
+            progress.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
             if reason:
                 reasons[name] = reason
     if (out / "table.md").is_file():

@@ -1,18 +1,23 @@
-"""acdm demo, check, train."""
+"""acdm demo, check, train: from images to a run."""
 
 import sys
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from json import dumps
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
-from acdm.cli.options import Out, typed
-from acdm.core.config import Augment, Judged, Network, Optimiser, Preset, Reading, Weights
-from acdm.core.options import overlay, read_yaml
+from acdm.cli.options import (
+    AtLeast1,
+    ConfigFile,
+    Data,
+    Out,
+    PositiveClass,
+    PresetName,
+    TrainingOptions,
+    layers,
+    typed,
+)
+from acdm.core.progress import QUIET
 from acdm.errors import DataError
-from acdm.training.launch import insist_named, launch, launched
+from acdm.training.launch import launch, launched, require_named
 
 
 def demo(out: Out = None, *, minutes: float = 3.0, seed: int = 0) -> None:
@@ -23,157 +28,102 @@ def demo(out: Out = None, *, minutes: float = 3.0, seed: int = 0) -> None:
     out
         Folder for the toy data and the run; by default a new one under runs/.
     minutes
-        Of training.
+        Minutes of training; maps are clear after two or three.
     seed
-        Of the toy data and the training.
+        Seed of the toy data and the training: the same seed, the same pictures.
     """
     from acdm.cli.demo import run_demo
-    from acdm.cli.terminal import watching
+    from acdm.cli.terminal import showing
 
-    with watching() as watcher:
-        report, lines = run_demo(out, minutes, seed, typed(), watcher)
+    with showing() as progress:
+        report, lines = run_demo(out, minutes, seed, typed(), progress)
     for line in lines:
         print(line)
     print(f"look at {report}")
 
 
 def check(
-    data: list[Path],
+    data: Data,
     /,
     *,
     json: bool = False,
-    positive: str | None = None,
-    preset: Preset | None = None,
-    size: int | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    preset: PresetName = None,
+    positive: PositiveClass = None,
+    config: ConfigFile = None,
+    options: TrainingOptions = None,
 ) -> None:
     """Examine images before training: counts, bad files, duplicates, shortcuts, and the plan.
 
+    The options are those of train; they decide the plan.
+
     Parameters
     ----------
-    data
-        As for train.
     json
-        Print everything as JSON.
-    positive
-        The class that carries the object, as for train.
-    preset
-        As for train; decides the plan.
-    size
-        As for train; decides the plan.
-    minutes
-        As for train; decides the plan.
-    steps
-        As for train; decides the plan.
-    seed
-        Of the split, where one has to be made.
+        Print everything as JSON, for other programs.
     """
-    from json import dumps
-
-    from acdm.cli.terminal import bar
-    from acdm.data.checkup import check as examine
-    from acdm.data.checkup import summary
+    from acdm.cli.terminal import showing
+    from acdm.core.config import Config
+    from acdm.data.checkup import examine, summary
     from acdm.data.folder import load_dataset
+    from acdm.training.plan import make_plan
 
-    options = {"preset": preset, "size": size, "minutes": minutes, "steps": steps, "seed": seed}
+    given = layers(config, options)
+    seed = Config.of({key: given[key] for key in ("seed",) if key in given}).seed
     dataset = load_dataset(data, positive, seed)
-    with bar("images", len(dataset.items)) as tick:
-        found = examine(dataset, {key: value for key, value in options.items() if value is not None}, tick)
+    with showing("images", len(dataset.items)) as progress:
+        found = examine(dataset, progress)
+        if not found.problems:
+            found.plan = make_plan(found, preset, given)
     print(dumps(found.as_json(), indent=1, ensure_ascii=False) if json else summary(found))
     if found.problems:
         raise DataError(f"{len(found.problems)} problems would stop the training; the first: {found.problems[0]}")
 
 
 def train(
-    data: list[Path],
+    data: Data,
     /,
     *,
     out: Out = None,
-    preset: Preset | None = None,
-    size: int | None = None,
-    branches: int | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    batch: int | None = None,
-    seed: int | None = None,
-    device: Literal["auto", "cpu", "cuda"] | None = None,
-    precision: Literal["auto", "bf16", "fp32"] | None = None,
-    judged: Judged | None = None,
-    positive: str | None = None,
+    preset: PresetName = None,
+    positive: PositiveClass = None,
     resume: bool = False,
-    devices: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
-    nodes: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
-    config: Path | None = None,
-    loss: Weights | None = None,
-    network: Network | None = None,
-    optimiser: Optimiser | None = None,
-    augment: Augment | None = None,
-    images: Reading | None = None,
+    devices: AtLeast1 = 1,
+    nodes: AtLeast1 = 1,
+    config: ConfigFile = None,
+    options: TrainingOptions = None,
 ) -> None:
     """Train on a data folder, or on two folders of images.
 
     Parameters
     ----------
-    data
-        DATA with train/CLASS/ or CLASS/, a CSV path,label[,group][,mask], or two class folders.
     out
         Run folder; by default a new one under runs/.
-    preset
-        tiny (64 px), small (128 px) or paper (256 px); by default after the images' size.
-    size
-        Side of the square the network sees, a power of two.
-    branches
-        N.
-    steps
-        How many.
-    minutes
-        Bound on the wall clock of training; the measured speed becomes a step count.
-    batch
-        Images a step.
-    seed
-        Of splits, weights and batches.
-    device
-        auto takes a GPU where there is one.
-    precision
-        auto takes bf16 where the processor is fast at it.
-    judged
-        What the discriminator compares: swapped images with reconstructions (paired), swapped images with real ones
-        (swapped), or swapped images and reconstructions with real ones (both).
-    positive
-        The class that carries the object; by default the one with masks or boxes, else the second.
     resume
-        Go on with the run of -o from its newest checkpoint.
+        Go on with the run of -o from its newest checkpoint, after it was stopped or cut off.
     devices
         Processes on this machine that share each batch, one a GPU where there are any.
     nodes
         Machines, each with as many devices; NODE_RANK and MASTER_ADDR say which one this is.
-    config
-        YAML file of options; the command line wins over it.
     """
     if devices * nodes > 1 and not launched():
-        insist_named(out)
+        require_named(out)
         sys.exit(launch(sys.argv[1:], devices, nodes))
-    from acdm.cli.terminal import watching
-    from acdm.core.processes import leads
-    from acdm.training.progress import Watcher
-    from acdm.training.request import start
+    from acdm.cli.terminal import showing
+    from acdm.core.processes import is_first_process
+    from acdm.training.request import Request
+    from acdm.training.train import train as run_training
 
-    nested = {"loss": loss, "network": network, "optimiser": optimiser, "augment": augment, "images": images}
-    options: dict[str, Any] = read_yaml(config) if config else {}
-    plain = {
-        "size": size, "steps": steps, "minutes": minutes, "batch": batch, "seed": seed, "device": device,
-        "precision": precision, "judged": judged,
-    }  # fmt: skip
-    options |= {key: value for key, value in plain.items() if value is not None}
-    for key, model in nested.items():
-        if model is not None:
-            options = overlay(options, {key: model.model_dump(exclude_unset=True)})
-    if branches is not None:
-        options = overlay(options, {"network": {"branches": branches}})
-    with watching() if leads() else nullcontext(Watcher()) as watcher:
-        run = start(data, out, preset, options, typed(), positive=positive, resume=resume, watcher=watcher)
+    request = Request(
+        folders=data,
+        out=out,
+        preset=preset,
+        options=layers(config, options),
+        positive=positive,
+        resume=resume,
+        command=typed(),
+    )
+    with showing() if is_first_process() else nullcontext(QUIET) as progress:
+        run = run_training(request, progress)
     where = " ".join(map(str, data))
-    if leads():
+    if is_first_process():
         print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")

@@ -1,60 +1,105 @@
-"""The one schema of options: what may be set, between which bounds, and where each default comes from."""
+"""The one schema of training's options: the command line, YAML files and Python arguments are all this.
+
+A field's description is what `--help` and the reference page say of it.
+"""
 
 from math import isfinite
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from cyclopts import Group, Parameter
+from pydantic import Field, ValidationError, field_validator
 
-from acdm.core.options import overlay, sentence
+from acdm.core.options import Layer, Options, overlay, sentence, with_new_names
 from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
 Preset = Literal["tiny", "small", "paper"]
-MapName = Literal["psi1", "contrast", "residual", "evidence"]
-MAPS: tuple[str, ...] = get_args(MapName)
-DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
+Split = Literal["all", "dev", "final"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "bf16", "fp32"]
 Judged = Literal["paired", "swapped", "both"]
-"""What the discriminator compares: swapped images with reconstructions ("paired"), with real images ("swapped"), or
-swapped images and reconstructions with real images ("both", the paper)."""
-
-
-class Options(BaseModel):
-    """Values that are checked once and never change; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+MapName = Literal["psi1", "contrast", "residual", "evidence"]
+MAPS: tuple[MapName, ...] = get_args(MapName)
+DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
 
 
 class Weights(Options):
     """The lambdas of eq. (10).  The paper prints none; these are ours, chosen in docs/results/choices.md."""
 
-    rec: Weight = 10.0
-    grad_rec: Weight = 10.0
-    dis_rec: Weight = 5.0
-    sqc: Weight = 1.0
-    energy: Weight = 1.0
-    sparse: Weight = 10.0
-    share: Weight = 5.0  # ours
-    adv: Weight = 2.0
-    keep: Weight = 0.0  # ours; in pairs alone
-    mismatch: Weight = 1.0  # ours; of the discriminator alone
-    r1: Weight = 1.0  # StarGAN v2
+    rec: Weight = Field(10.0, description="Weight of the reconstruction, eq. 5. Raise it if images come back blurred.")
+    grad_rec: Weight = Field(
+        10.0, description="Weight of the reconstruction of edges, eq. 6. Raise it if outlines come back soft."
+    )
+    dis_rec: Weight = Field(
+        5.0, description="Weight of the reconstruction where branch 1 is loud, eq. 7. Rarely worth a change."
+    )
+    sqc: Weight = Field(
+        1.0, description="Weight against branches that overlap, eq. 8. Lower it if images come back with holes."
+    )
+    energy: Weight = Field(
+        1.0, description="Weight of equal energies in branches 2 to N. It does nothing with fewer than three branches."
+    )
+    sparse: Weight = Field(
+        10.0,
+        description="Weight of a sparse branch 1, eq. 9. Raise it if maps are noisy; halve it if they stay empty.",
+    )
+    share: Weight = Field(  # ours
+        5.0,
+        description="Weight of branches 2 to N being the same for both classes. Raise it if they keep outlines.",
+    )
+    adv: Weight = Field(
+        2.0, description="Weight of the adversarial term. Raise it if counterfactuals do not change their class."
+    )
+    keep: Weight = Field(  # ours
+        0.0,
+        description="Weight of reconstructions staying genuine, with --judged paired alone. Try 1 if branch 1 died.",
+    )
+    mismatch: Weight = Field(  # ours
+        1.0,
+        description="Weight of lessons: real images that teach the discriminator the classes. 0 leaves them out.",
+    )
+    r1: Weight = Field(  # StarGAN v2
+        1.0, description="Weight of R1, which keeps the discriminator smooth. Raise it if training becomes unstable."
+    )
 
 
 class Network(Options):
     """Widths and depths; all widths are those of one branch."""
 
-    branches: int = Field(2, ge=1, le=64)  # N; the paper takes five: docs/results/choices.md
-    width: int = Field(32, ge=1, le=1024)  # at the finest resolution, doubling on the way down
-    max_width: int = Field(64, ge=1, le=4096)
-    downs: int = Field(2, ge=1, le=8)
-    stem: int = Field(2, ge=1, le=4)  # 1, 2 or 4: side of the pixel blocks that the first convolution sees as channels
-    bottleneck: int = Field(1, ge=0, le=8)
-    skips: bool = True  # U-Net connections at every resolution; off only to show what they are good for
-    style_dim: int = Field(64, ge=1, le=1024)  # StarGAN v2
-    mapping_hidden: int = Field(128, ge=1, le=4096)
-    critic_width: int = Field(32, ge=1, le=1024)
-    critic_max_width: int = Field(128, ge=1, le=4096)
-    recompute: bool = False  # gradient checkpointing: half the memory or less for a third more time
+    branches: Annotated[int, Parameter(name=["--branches", "--network.branches"])] = Field(
+        2,  # by measurement: docs/results/choices.md
+        ge=1,
+        le=64,
+        description="N, the number of branches; the first one holds the class. The paper takes 5; time grows with N.",
+    )
+    width: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="Channels of a branch at the finest level; they double below. Wider is slower and finer.",
+    )
+    max_width: int = Field(64, ge=1, le=4096, description="Most channels of a branch at any level.")
+    downs: int = Field(
+        2, ge=1, le=8, description="How often the network halves the image. One more lets it see larger objects."
+    )
+    stem: int = Field(
+        2,
+        ge=1,
+        le=4,
+        description="Side in pixels (1, 2 or 4) of the blocks that enter as one. 1 is finest and slowest.",
+    )
+    bottleneck: int = Field(1, ge=0, le=8, description="Residual blocks at the coarsest level, in each half.")
+    style_dim: int = Field(64, ge=1, le=1024, description="Length of a class's style vector.")  # StarGAN v2
+    mapping_hidden: int = Field(
+        128, ge=1, le=4096, description="Width of the mapping network, from a class to its style."
+    )
+    discriminator_width: int = Field(
+        32, ge=1, le=1024, description="Channels of the discriminator at its finest level; they double below."
+    )
+    discriminator_max_width: int = Field(128, ge=1, le=4096, description="Most channels of the discriminator.")
+    recompute: bool = Field(
+        False, description="Compute features again on the way back: half the memory for a third more time."
+    )
 
     @field_validator("stem")
     @classmethod
@@ -65,7 +110,7 @@ class Network(Options):
 
     @property
     def widths(self) -> list[int]:
-        """Of one branch, from the finest to the coarsest resolution."""
+        """Channels of one branch, from the finest to the coarsest resolution."""
         return [min(self.width * 2**level, self.max_width) for level in range(self.downs + 1)]
 
     @property
@@ -77,38 +122,61 @@ class Network(Options):
 class Optimiser(Options):
     """Adam for both players."""
 
-    lr: float = Field(1e-3, gt=0, le=1)
-    critic_lr: float = Field(3e-4, gt=0, le=1)
-    betas: tuple[float, float] = (0.0, 0.99)  # StarGAN v2
-    weight_decay: float = Field(1e-4, ge=0, le=1)  # StarGAN v2
-    warmup: int = Field(100, ge=0)  # steps from no learning rate to the whole
-    decay: float = Field(0.5, ge=0, le=1)  # the last share of the steps, over which the rate falls to zero
-    ema: float = Field(0.999, ge=0, lt=1)  # StarGAN v2
-    r1_every: int = Field(4, ge=1, le=64)  # R1 on every n-th step, n times as strong
+    lr: float = Field(
+        1e-3, gt=0, le=1, description="Learning rate of the branches. Halve it if training becomes unstable."
+    )
+    discriminator_lr: float = Field(
+        3e-4, gt=0, le=1, description="Learning rate of the discriminator. Halve it if the discriminator wins."
+    )
+    betas: tuple[float, float] = Field((0.0, 0.99), description="Adam's two decay rates.")  # StarGAN v2
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of both players.")  # StarGAN v2
+    warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
+    decay: float = Field(0.5, ge=0, le=1, description="Last share of the steps, over which the rate falls to zero.")
+    ema: float = Field(  # StarGAN v2
+        0.999, ge=0, lt=1, description="Memory of the moving average of the weights, which draws the maps."
+    )
+    r1_every: int = Field(4, ge=1, le=64, description="R1 comes on every n-th step, n times as strong.")
 
 
 class Augment(Options):
     """Small changes that leave the class alone; all of them drawn anew at every step."""
 
-    # None: where a simple model cannot tell training images from such mirror images (`acdm.data.orientation`)
-    flip_horizontal: bool | None = None
-    flip_vertical: bool | None = None
-    degrees: float = Field(10.0, ge=0, le=180)
-    translate: float = Field(0.05, ge=0, le=0.5)  # share of the side
-    scale: float = Field(0.1, ge=0, le=0.5)  # 1 - scale to 1 + scale
-    # gamma and gain of values in [0, 1], each 1 - this to 1 + this; None: .2 for colour pictures, else 0
-    intensity: float | None = Field(None, ge=0, le=0.5)
-    # gain of each channel, 1 - this to 1 + this; None: .1 for colour pictures, else 0
-    cast: float | None = Field(None, ge=0, le=0.5)
+    flip_horizontal: bool | None = Field(
+        None,
+        description="Mirror images left to right. By default on where a simple model can't tell mirrored images apart.",
+    )
+    flip_vertical: bool | None = Field(None, description="Mirror images upside down; the default is found likewise.")
+    degrees: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees.")
+    translate: float = Field(0.05, ge=0, le=0.5, description="Largest shift, as a share of the side.")
+    scale: float = Field(0.1, ge=0, le=0.5, description="Largest change of size: .1 means 90 % to 110 %.")
+    intensity: float | None = Field(
+        None,
+        ge=0,
+        le=0.5,
+        description="Largest change of brightness and gamma. By default .2 for colour pictures, else 0.",
+    )
+    cast: float | None = Field(
+        None,
+        ge=0,
+        le=0.5,
+        description="Largest change of one channel's brightness. By default .1 for colour pictures, else 0.",
+    )
 
 
 class Reading(Options):
     """How files become arrays; kept with the run and applied the same way ever after."""
 
-    # of all channels or of each; None: 8 bits are taken whole, else what 99.8 % of the training values lie between
-    range: tuple[tuple[float, float], ...] | None = None
-    bands: tuple[int, ...] | None = None  # channels to take, from 1; None takes all
-    pages: Literal["refuse", "channels"] = "refuse"  # what to make of a TIFF of several pages
+    range: tuple[tuple[float, float], ...] | None = Field(
+        None,
+        description="LOW HIGH: values that become -1 and 1, for all channels or a pair each. By default the whole range"
+        " of 8 bits; of deeper images what 99.8 % of the training values lie between.",
+    )
+    bands: tuple[int, ...] | None = Field(
+        None, description="Channels to use, counted from 1; by default all. For satellite images of many bands."
+    )
+    pages: Literal["refuse", "channels"] = Field(
+        "refuse", description="What to make of a TIFF of several pages: refuse it, or take its pages for channels."
+    )
 
     @field_validator("range", mode="before")
     @classmethod
@@ -136,30 +204,110 @@ class Reading(Options):
         return value
 
 
+class Ablation(Options):
+    """Parts of the method that can be left out, to show what they are good for."""
+
+    blend: bool = Field(True, description="Blend branches 2 to N of both classes, eq. 4.")
+    skips: bool = Field(True, description="U-Net connections at every resolution.")
+    choose: bool = Field(
+        True,
+        description="Draw maps with the networks of the step that validation images choose; else of the last step.",
+    )
+    mirror: bool = Field(
+        True, description="Decompose an image together with its mirror image, where training makes mirror images."
+    )
+
+
+def _section(name: str, order: int) -> Parameter:
+    """Options of a section stand together in the help, below training's own."""
+    return Parameter(group=Group(name, sort_key=order))
+
+
 class Config(Options):
     """Everything that decides what a training does."""
 
-    size: int = Field(64, ge=16, le=2048)  # side of the square the network sees, in pixels
-    batch: int = Field(4, ge=2, le=1024)
-    accumulate: int | None = Field(None, ge=1)  # parts a batch is computed in, one after the other, to save memory
-    steps: int | None = Field(None, ge=1, le=100_000_000)
-    minutes: float | None = Field(None, gt=0, le=100_000)
-    seed: int = Field(0, ge=0, lt=2**31)
-    judged: Judged = "paired"
-    blend: bool = True  # eq. (4); off only to show what it is good for
-    lessons: int = Field(4, ge=1, le=64)  # real images whose class the discriminator is taught, for each of the batch
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    choose: bool = True  # maps are drawn as of a step that `acdm.training.choice` takes; else of the last one
-    mirror: bool = True  # take images apart together with a mirror image, where training makes such
-    save_every: int = Field(500, ge=1)
-    sample_every: int = Field(500, ge=1)
-    validate_every: int = Field(250, ge=1)
-    images: Reading = Reading()
-    loss: Weights = Weights()
-    network: Network = Network()
-    optimiser: Optimiser = Optimiser()
-    augment: Augment = Augment()
+    size: int = Field(
+        64,
+        ge=16,
+        le=2048,
+        description="Side in pixels of the square that the network sees, a power of two. By default half of the images'"
+        " side, 64 to 128 on a CPU and 64 to 256 on a GPU.",
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        le=100_000_000,
+        description="How many steps to train; by default 6000. Set it where trainings are to be compared.",
+    )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        le=100_000,
+        description="Bound on training's wall clock, in place of --steps: the measured speed becomes a step count.",
+    )
+    batch: int = Field(4, ge=2, le=1024, description="Images in a step. 8 is calmer and takes twice as long a step.")
+    accumulate: int | None = Field(
+        None,
+        ge=1,
+        description="Parts that a batch is computed in, to save memory. By default found where memory is short.",
+    )
+    lessons: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Real images that teach the discriminator, for each image of the batch. Fewer are faster.",
+    )
+    judged: Judged = Field(
+        "paired",
+        description="What the discriminator compares: counterfactuals with reconstructions (paired), with real images"
+        " (swapped), or both of these with real images (both, as in the paper).",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Seed of splits, weights and batches: the same seed, the same run."
+    )
+    device: Device = Field("auto", description="Where to compute; auto takes a GPU where there is one.")
+    precision: Precision = Field(
+        "auto", description="Numbers that networks compute in; auto takes bf16 where the processor is fast at it."
+    )
+    save_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
+    sample_every: int = Field(500, ge=1, description="Steps between two sheets of sample pictures.")
+    validate_every: int = Field(
+        250, ge=1, description="Steps between two looks at validation images, which choose the networks for the maps."
+    )
+    images: Annotated[Reading, _section("Reading images", 2)] = Reading()
+    loss: Annotated[Weights, _section("Loss weights", 3)] = Weights()
+    network: Annotated[Network, _section("Network", 4)] = Network()
+    optimiser: Annotated[Optimiser, _section("Optimiser", 5)] = Optimiser()
+    augment: Annotated[Augment, _section("Augmentation", 6)] = Augment()
+    ablation: Annotated[Ablation, _section("Ablations: parts of the method to leave out", 7)] = Ablation()
+
+    @classmethod
+    def of(cls, *layers: Layer) -> Self:
+        """A configuration from layers laid over the defaults, later ones winning.
+
+        Args:
+            layers: nested dictionaries, such as a preset, a file and what was typed; `None` means "not given".
+
+        Raises:
+            ConfigError: naming the key and the range, for every option that does not fit.
+        """
+        values: Layer = {}
+        for layer in layers:
+            values = overlay(values, with_new_names(layer))
+        try:
+            config = cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(sentence(error)) from None
+        config._require_that_options_fit_together()
+        return config
+
+    def with_(self, **changes: Any) -> Self:
+        """This configuration with some options changed; a section is given as a dictionary of its changes.
+
+        Raises:
+            ConfigError: as `of`.
+        """
+        return self.of(self.model_dump(), changes)
 
     @property
     def drawn(self) -> int:
@@ -168,55 +316,33 @@ class Config(Options):
 
     @property
     def parts(self) -> int:
-        """Of a batch; all at once where nothing was decided."""
+        """Parts that a batch is computed in; one where nothing was decided."""
         return self.accumulate or 1
 
-    @model_validator(mode="after")
-    def _batch_falls_into_parts(self) -> Self:
-        if self.batch % self.parts:
-            raise ValueError(f"batch must be divisible by accumulate, got {self.batch} and {self.accumulate}")
-        return self
-
-    @model_validator(mode="after")
-    def _size_fits_the_network(self) -> Self:
+    def _require_that_options_fit_together(self) -> None:
+        """Checks between options, which hold only once all layers are laid."""
         multiple = self.network.multiple
+        if self.batch % self.parts:
+            raise ConfigError(f"options: batch must be divisible by accumulate, got {self.batch} and {self.accumulate}")
         if self.size % multiple or self.size < 2 * multiple:
-            raise ValueError(f"size must be a multiple of {multiple} and at least {2 * multiple}, got {self.size}")
+            raise ConfigError(
+                f"options: size must be a multiple of {multiple} and at least {2 * multiple}, got {self.size}"
+            )
         if self.size // self.network.stem < 8 or (self.size & (self.size - 1)):
-            raise ValueError(f"size must be a power of two of at least 16, got {self.size}")
-        return self
+            raise ConfigError(f"options: size must be a power of two of at least 16, got {self.size}")
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[Preset, Layer] = {
     "tiny": {"size": 64},
-    "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "critic_max_width": 256}},
+    "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "discriminator_max_width": 256}},
     # N of section 4.5; StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks, batch 8
     "paper": {
         "size": 256,
         "batch": 8,
         "network": {
             "branches": 5, "width": 64, "max_width": 512, "downs": 4, "stem": 1, "bottleneck": 2,
-            "mapping_hidden": 512, "critic_width": 64, "critic_max_width": 512,
+            "mapping_hidden": 512, "discriminator_width": 64, "discriminator_max_width": 512,
         },
-        "optimiser": {"lr": 1e-4, "critic_lr": 1e-4},
+        "optimiser": {"lr": 1e-4, "discriminator_lr": 1e-4},
     },
 }  # fmt: skip
-
-
-def build(preset: str, *layers: dict[str, Any]) -> Config:
-    """A preset with options laid over it, later layers winning.
-
-    Args:
-        preset: a name in `PRESETS`.
-        layers: nested dictionaries; `None` means "not given".
-
-    Raises:
-        ConfigError: naming the key and the range, for every option that does not fit.
-    """
-    values: dict[str, Any] = {}
-    for layer in (PRESETS[preset], *layers):
-        values = overlay(values, layer)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(sentence(error)) from None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def automatic_device() -> str:
-    """A GPU where torch sees one."""
+    """Name the device to compute on: a GPU where torch sees one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -23,7 +23,7 @@ def flush_denormals() -> None:
 
 @cache
 def automatic_precision(device: str) -> str:
-    """bf16 where the machine multiplies matrices faster in it, else fp32.
+    """Name the faster of bf16 and fp32 on this machine.
 
     A CPU's word is not enough: some with AVX512-BF16 and without AMX take twice as long in bf16.
     """
@@ -43,12 +43,12 @@ def automatic_precision(device: str) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Convolutions and matrix products in bf16, or in fp32; "auto" decides for this machine."""
+    """Have convolutions and matrix products run in bf16 or fp32; "auto" decides for this machine."""
     if precision == "auto":
         precision = automatic_precision(device.type)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The memory layout that every network here runs in."""
+    """The image in the memory layout that every network here runs in."""
     return x.contiguous(memory_format=torch.channels_last)

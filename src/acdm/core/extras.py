@@ -1,4 +1,4 @@
-"""Libraries of the optional sets."""
+"""Libraries of the optional sets, imported where they are needed."""
 
 from importlib import import_module
 from types import ModuleType
@@ -7,7 +7,7 @@ from acdm.errors import DataError
 
 
 def extra(module: str, name: str, why: str) -> ModuleType:
-    """A library of an optional set.
+    """Import a library of the optional set `name`; `why` begins the sentence that asks for it.
 
     Raises:
         DataError: with the command that installs it.

@@ -42,16 +42,17 @@ def drop_parts(folder: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
+    """Put text at `path` in UTF-8, whole or not at all; raises WriteError as `write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON with NaN refused: undefined values must already be None."""
+    """Put JSON at `path`; NaN is refused, undefined values must already be None."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def parse_json(text: str) -> Any:
-    """What a JSON document says.
+    """The value of a JSON document.
 
     Raises:
         ValueError: when it is none, or nested so deep that it is meant to do harm.
@@ -62,8 +63,8 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deep") from None
 
 
-def says(path: Path, content: Any) -> bool | None:
-    """Whether a JSON file says just that; None where there is no file."""
+def json_equals(path: Path, content: Any) -> bool | None:
+    """Whether the file holds exactly this JSON; None if there is no such file."""
     try:
         return bool(parse_json(path.read_text(encoding="utf-8")) == content)
     except FileNotFoundError:
@@ -73,7 +74,7 @@ def says(path: Path, content: Any) -> bool | None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a log; a log may lose its last line in a crash, never an earlier one."""
+    """Add one line to a log; a crash may cost its last line, never an earlier one."""
     try:
         with path.open("a", encoding="utf-8", newline="") as file:
             file.write(line + "\n")

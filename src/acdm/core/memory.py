@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import resource
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's mallopt
@@ -21,8 +20,12 @@ def keep_memory() -> None:
 
 
 def resident() -> float:
-    """MiB that this process holds; where the system does not tell, the most it ever held."""
+    """MiB that this process holds; where the system does not tell, the most it ever held, or 0 on Windows."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().split("VmRSS:")[1].split()[0]) / 1024
+    try:
+        import resource
+    except ImportError:
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS

@@ -4,13 +4,85 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from acdm.errors import ConfigError
 
+Layer = dict[str, Any]
+"""Nested options by name, as in config.yaml; `None` means "not given"."""
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Options from a YAML file; only plain values are read, never objects."""
+RENAMED = {
+    "network.critic_width": "network.discriminator_width",
+    "network.critic_max_width": "network.discriminator_max_width",
+    "optimiser.critic_lr": "optimiser.discriminator_lr",
+    "network.skips": "ablation.skips",
+    "blend": "ablation.blend",
+    "choose": "ablation.choose",
+    "mirror": "ablation.mirror",
+}
+"""Names that options had in earlier versions, and the names they have now; both are understood."""
+
+
+class Options(BaseModel):
+    """Values that are checked once and never change; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def overlay(below: Layer, above: Layer) -> Layer:
+    """Nested options with others laid over them; `None` above leaves what is below."""
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict):
+            deeper = merged.get(key)
+            merged[key] = overlay(deeper if isinstance(deeper, dict) else {}, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def with_new_names(layer: Layer) -> Layer:
+    """Nested options in which names of earlier versions are replaced by those of `RENAMED`."""
+    layer = overlay({}, layer)  # sections are changed below, and not the caller's
+    for old, new in RENAMED.items():
+        section, key = _place(layer, old)
+        if key in section:
+            value = section.pop(key)
+            place, name = _place(layer, new)
+            place.setdefault(name, value)
+    return layer
+
+
+def _place(layer: Layer, name: str) -> tuple[Layer, str]:
+    """The section that holds a dotted name, made where it is missing, and the name within it."""
+    *sections, key = name.split(".")
+    for section in sections:
+        inner = layer.setdefault(section, {})
+        layer = inner if isinstance(inner, dict) else {}
+    return layer, key
+
+
+def argument_with_new_name(argument: str) -> str:
+    """An argument of the command line, such as --network.critic-width or --no-blend, under its present name."""
+    for old, new in RENAMED.items():
+        for negation in ("", "no-"):
+            typed, meant = (f"--{_negated(name, negation)}".replace("_", "-") for name in (old, new))
+            if argument == typed or argument.startswith(f"{typed}="):
+                return meant + argument[len(typed) :]
+    return argument
+
+
+def _negated(name: str, negation: str) -> str:
+    section, dot, key = name.rpartition(".")
+    return f"{section}{dot}{negation}{key}"
+
+
+def read_yaml(path: Path) -> Layer:
+    """Options from a YAML file; only plain values are read, never objects.
+
+    Raises:
+        ConfigError: when the file cannot be read, or does not hold options.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -24,25 +96,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def to_yaml(config: BaseModel) -> str:
+def to_yaml(options: Options) -> str:
     """All options as YAML, in the order of the schema."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested options with others laid over them; `None` above leaves what is below."""
-    merged = dict(below)
-    for key, value in above.items():
-        if isinstance(value, dict):
-            deeper = merged.get(key)
-            merged[key] = overlay(deeper if isinstance(deeper, dict) else {}, value)
-        elif value is not None:
-            merged[key] = value
-    return merged
+    return yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False)
 
 
 def sentence(error: ValidationError, section: str = "") -> str:
-    """What is wrong with options, key by key; `section` is the one that they are all in."""
+    """What is wrong with options, key by key; `section` names the one that they are all in."""
     parts = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "") or "options"

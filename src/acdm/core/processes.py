@@ -1,4 +1,4 @@
-"""Several processes that train one model, as torchrun starts them; a process alone touches nothing of it.
+"""Several processes that train one model, as torchrun starts them; a process alone sends no message.
 
 Every process draws the same global batch, computes its share, and all take the same step: what is saved does not depend
 on how many there are.
@@ -17,13 +17,13 @@ from acdm.errors import ConfigError, InterruptedTrainingError
 
 
 @dataclass(frozen=True)
-class World:
-    """This process among all.
+class ProcessGroup:
+    """This process among all that train one model.
 
     Attributes:
-        rank: from 0; the first one leads: it alone writes.
-        size: how many there are.
-        device: that messages go by.
+        rank: number of this process, from 0; the first one alone writes.
+        size: how many processes there are.
+        device: "cpu" or "cuda", which messages go by.
     """
 
     rank: int = 0
@@ -31,10 +31,11 @@ class World:
     device: str = "cpu"
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one message."""
         if self.size == 1 or not tensors:
             return
@@ -44,41 +45,41 @@ class World:
             t.copy_(part.view(t.shape))
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether the flag is set in any process."""
         if self.size == 1:
             return flag
         count = torch.tensor(float(flag), device=self.device)
         dist.all_reduce(count)
         return bool(count > 0)
 
-    def leaders(self, value: float) -> float:
-        """The number that the first process has."""
+    def broadcast(self, value: float) -> float:
+        """The number that the first process gives."""
         if self.size == 1:
             return value
         told = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.broadcast(told, 0)
         return float(told)
 
-    def wait(self) -> None:
-        """Until all are here."""
+    def barrier(self) -> None:
+        """Wait until all processes have come here."""
         if self.size > 1:
             dist.barrier()
 
 
-ALONE = World()
+ALONE = ProcessGroup()
 
 
-def leads() -> bool:
+def is_first_process() -> bool:
     """Whether this process is the first one, or alone."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def joined(device: str) -> Iterator[World]:
-    """The world that torchrun's environment describes; `ALONE` where there is none.
+def joined(device: str) -> Iterator[ProcessGroup]:
+    """Join the processes that torchrun's environment describes; `ALONE` where there are none.
 
     Args:
-        device: "cpu" or "cuda", that is trained on.
+        device: "cpu" or "cuda", which is trained on.
 
     Raises:
         ConfigError: when this machine has fewer GPUs than processes.
@@ -94,7 +95,7 @@ def joined(device: str) -> Iterator[World]:
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), device)
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size(), device)
     except InterruptedTrainingError:
         dist.barrier()  # all of them raise it; who left first would break the others' connections
         raise

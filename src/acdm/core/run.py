@@ -7,21 +7,26 @@ RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
 
 import csv
 import os
-import platform
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from acdm.core.config import Config, build
-from acdm.core.files import append_line, parse_json, write_json, write_text
+from filelock import FileLock, Timeout
+
+from acdm.core.config import Config
+from acdm.core.files import append_line, write_text
 from acdm.core.options import read_yaml, to_yaml
+from acdm.core.records import DataRecord, Environment
+from acdm.core.results import Gallery, Results
 from acdm.core.tables import csv_text
-from acdm.data.dataset import Dataset, describe
 from acdm.errors import RunError, RunLockedError, WriteError
+
+LOCK = ".lock"
+RESUME = "go on with 'acdm train … --resume'"
+EVALUATE = "first 'acdm evaluate RUN DATA'"
+RENAMED_COLUMNS = {"critic": "discriminator"}  # of metrics.csv, since earlier versions
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,14 @@ class Run:
     def samples(self) -> Path:
         return self.path / "samples"
 
+    @property
+    def begun(self) -> bool:
+        """Whether a training has got as far as its first step: env.json is written last."""
+        return (self.path / "env.json").is_file()
+
     @classmethod
     def open(cls, path: Path) -> "Run":
-        """A folder that a training made.
+        """Open a folder that a training made.
 
         Raises:
             RunError: when it is not one.
@@ -80,58 +90,67 @@ class Run:
         return cls(path)
 
     @classmethod
-    def create(cls, path: Path, config: Config, dataset: Dataset, data: Mapping[str, Any], command: str) -> "Run":
-        """A new folder with its configuration, data and environment written down.
+    def create(cls, path: Path, config: Config, data: DataRecord, command: str) -> "Run":
+        """Make a new folder with its configuration, data and environment written down.
+
+        Args:
+            path: of the folder; nothing is there yet.
+            config: every option, decided.
+            data: what is trained on.
+            command: as it was typed; stored in env.json.
 
         Raises:
             RunError: when something is there already.
         """
-        _insist_empty(path)
+        _require_empty(path)
         run = cls(path)
         run.save_config(config)
-        write_json(path / "data.json", {**data, **describe(dataset)})
-        write_json(path / "env.json", environment(command))
+        data.write(path / "data.json")
+        Environment.here(command).write(path / "env.json")
         return run
 
     def config(self) -> Config:
-        return build("tiny", read_yaml(self.path / "config.yaml"))
+        """The configuration that the run was begun with, or goes on with."""
+        return Config.of(read_yaml(self.path / "config.yaml"))
 
     def save_config(self, config: Config) -> None:
+        """Write config.yaml."""
         write_text(self.path / "config.yaml", to_yaml(config))
 
-    def read_json(self, name: str, remedy: str = "go on with 'acdm train … --resume'") -> dict[str, Any]:
-        """A JSON file of the folder; `remedy` is what makes it where it is missing.
+    def read_data(self) -> DataRecord:
+        """What the run was trained on; raises RunError as `Record.read`."""
+        return DataRecord.read(self.path / "data.json", RESUME)
 
-        Raises:
-            RunError: when it is missing or damaged.
-        """
-        path = self.path / name
-        try:
-            content = parse_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RunError(f"{path}: missing; {remedy}") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error})") from None
-        if not isinstance(content, dict):
-            raise RunError(f"{path}: expected a JSON object")
-        return content
+    def read_environment(self) -> Environment:
+        """The machine, versions and command; raises RunError as `Record.read`."""
+        return Environment.read(self.path / "env.json", RESUME)
+
+    def read_results(self) -> Results:
+        """The figures of the run's evaluation; raises RunError as `Record.read`."""
+        return Results.read(self.results, EVALUATE)
+
+    def read_gallery(self) -> Gallery:
+        """The images that the report shows; raises RunError as `Record.read`."""
+        return Gallery.read(self.gallery / "gallery.json", EVALUATE)
 
     def log(self, line: str) -> None:
+        """Add a line to log.txt."""
         append_line(self.path / "log.txt", line)
 
-    def metric(self, row: Mapping[str, Any]) -> None:
-        """One more line of metrics.csv; the columns of the first line stay."""
+    def metric(self, row: Mapping[str, object]) -> None:
+        """Add a line to metrics.csv; the columns of the first line stay."""
         if not self.metrics.exists():
             append_line(self.metrics, ",".join(row))
         with self.metrics.open(encoding="utf-8") as file:
-            columns = file.readline().strip().split(",")
+            columns = [RENAMED_COLUMNS.get(name, name) for name in file.readline().strip().split(",")]
         append_line(self.metrics, ",".join(str(row.get(column, "")) for column in columns))
 
     def metric_rows(self) -> list[dict[str, str]]:
+        """The lines of metrics.csv by column, under the columns' present names."""
         if not self.metrics.exists():
             return []
         with self.metrics.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            return [{RENAMED_COLUMNS.get(name, name): v for name, v in row.items()} for row in csv.DictReader(file)]
 
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps that a resumed training will do again."""
@@ -142,16 +161,16 @@ class Run:
             self.metrics.unlink(missing_ok=True)
 
 
-def insist_free(path: Path) -> None:
-    """Raises RunError when a run folder would be laid over something, RunLockedError when another makes it just now."""
-    if (path / ".lock").is_file():
+def require_free(path: Path) -> None:
+    """Raise RunError when a run folder would be laid over something, RunLockedError when another makes it just now."""
+    if (path / LOCK).is_file():
         with lock(path):
             pass
-    _insist_empty(path)
+    _require_empty(path)
 
 
-def _insist_empty(path: Path) -> None:
-    if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+def _require_empty(path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(p.name != LOCK for p in path.iterdir())):
         raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
 
 
@@ -169,41 +188,27 @@ def lock(folder: Path, wait: bool = False) -> Iterator[None]:
 
     Args:
         folder: made where it is missing.
-        wait: until it is free.
+        wait: until the folder is free.
 
     Raises:
         RunLockedError: saying who holds it.
+        WriteError: when the folder cannot be made.
     """
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK, timeout=-1 if wait else 0).acquire()
+    except Timeout:
+        raise RunLockedError(f"{folder}: in use by {_holder(folder / LOCK)}") from None
     except OSError as error:
         raise WriteError(f"{folder}: cannot be made ({error.strerror}); choose another folder with -o") from None
-    with (folder / ".lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            file.seek(0)
-            raise RunLockedError(f"{folder}: in use by {file.read().strip() or 'another process'}") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+    with held:
+        with suppress(OSError):  # Windows lets nobody write to a locked file
+            (folder / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
 
 
-def environment(command: str) -> dict[str, Any]:
-    """The machine, the versions, and the command as it was typed."""
-    import torch
-
-    names = ("acdm", "torch", "numpy", "monai", "kornia", "scikit-learn", "torchmetrics", "pillow")
-    return {
-        "command": command,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {name: version(name) for name in names},
-    }
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip() or "another process"
+    except (OSError, UnicodeDecodeError):
+        return "another process"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from acdm.core.files import parse_json, write_bytes
 from acdm.errors import CheckpointError
 
-MODULE = "module."  # before the names of what is averaged
+MODULE = "module."  # stands before the names of averaged weights
+AVERAGE = f"average.{MODULE}"  # stands before them in a checkpoint
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -25,8 +27,34 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def newest(folder: Path) -> tuple[Path, list[str]]:
-    """The newest checkpoint that verifies, and a sentence about each newer one that does not.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and verified.
+
+    Attributes:
+        path: where it is.
+        tensors: by name.
+        about: what was written down with them, such as the step.
+        complaints: a sentence about each newer checkpoint that does not verify.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+    complaints: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int:
+        """Steps that were done when it was written."""
+        return int(self.about["step"])
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix`, without it."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint:
+    """Read the newest training checkpoint of a folder that verifies.
 
     Raises:
         CheckpointError: when none does.
@@ -34,16 +62,16 @@ def newest(folder: Path) -> tuple[Path, list[str]]:
     complaints: list[str] = []
     for path in reversed(checkpoints(folder)):
         try:
-            read_tensors(path, "training")
+            tensors, about = read_tensors(path, "training")
         except CheckpointError as error:
             complaints.append(str(error))
         else:
-            return path, complaints
+            return Checkpoint(path, tensors, about, tuple(complaints))
     raise CheckpointError("; ".join(complaints) or f"{folder}: holds no checkpoint; the training did not get that far")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """A safetensors file whose metadata is JSON with a checksum over everything."""
+    """Write a safetensors file whose metadata is JSON with a checksum over everything."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {"format": 1, **about}
     text = json.dumps({**about, "sha256": checksum(plain, about)}, sort_keys=True)
@@ -70,6 +98,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Put tensors of the file `path` into a module; raises CheckpointError where they do not fit."""
     try:
         module.load_state_dict(tensors)
     except RuntimeError:

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from acdm.core.config import Augment
 
-IMAGES = 150  # of each class, the first of the training images
-
 
 class Batches:
     """Draws from images held in memory.
@@ -63,7 +61,10 @@ def _order(count: int, seed: int) -> Tensor:
 
 
 def mix(*numbers: int) -> int:
-    """One seed out of several numbers, different for any other several."""
+    """One seed out of several numbers, different for any other several.
+
+    numpy's SeedSequence would do; this one stays, for batches of earlier runs were drawn by it.
+    """
     state = 0
     for number in numbers:
         state = (state * 1_000_003 + number + 0x9E3779B9) % (2**61 - 1)
@@ -89,11 +90,10 @@ def _cast(x: Tensor, strength: float) -> Tensor:
     return (x * gain).clamp(0, 1)
 
 
-def pick(labels: Tensor, classes: int, each: int) -> Tensor:
-    """Indices of the first `each` images of every class, class by class."""
+def first_of_each(labels: Tensor, *, classes: int, each: int) -> Tensor:
+    """Indices of the first `each` images of every class, class by class.
+
+    >>> first_of_each(torch.tensor([1, 0, 0, 1, 0]), classes=2, each=2).tolist()
+    [1, 2, 0, 3]
+    """
     return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
-
-
-def some_of_each(y: Tensor) -> Tensor:
-    """Which training images a calibration looks at, by their classes (n,): the first of each class."""
-    return torch.cat([torch.nonzero(y == k).squeeze(1)[:IMAGES] for k in (0, 1)])

@@ -1,23 +1,24 @@
-"""The data doctor: what is in the folders, what is wrong, what would separate the classes trivially, and the plan."""
+"""The data doctor: what is in the folders, what is wrong, and what would separate the classes trivially."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from acdm.core.progress import QUIET, Progress
+from acdm.core.records import Shortcut
 from acdm.data.dataset import Dataset
-from acdm.data.duplicates import Twins, find_twins
-from acdm.data.images.arrays import Array
+from acdm.data.duplicates import Duplicate, find_duplicates
+from acdm.data.images.arrays import Array, Vector
 from acdm.data.images.read import decode, digest
 from acdm.data.loading import settle_reading
-from acdm.data.shortcuts import WARN, Shortcut, Vector, shortcuts, traits
+from acdm.data.shortcuts import WARN, shortcuts, traits
 from acdm.errors import DataError
-from acdm.training.plan import TRIED, _plan
 
 ADVISED = 300  # images a class; with fewer the discriminator soon knows every one of them
 FEW_GROUPS = 10  # patients, boards or pictures a class, below which a split says little
+SAMPLES = 12  # images that are kept for a few steps of training
 
 
 @dataclass
@@ -26,37 +27,36 @@ class Checkup:
 
     Attributes:
         dataset: as it would be trained on.
-        kinds: how many images of each file format and depth.
+        kinds: how many images there are of each file format and depth.
         shapes: (C, H, W) of every readable image.
         unreadable: file and reason of all others.
-        twins: pairs of files with the same pixels.
+        duplicates: pairs of files with the same pixels.
         shortcuts: how well cheap traits alone tell the classes apart; training and validation images.
-        plan: what `train` would do, and how long it takes here; None where it would not start.
+        samples: a few images (C, H, W), from the first ones.
         problems: sentences; training stops for any of them.
         warnings: sentences; training goes on.
+        plan: what `train` would do, and how long it takes here; None where nobody has made a plan.
     """
 
     dataset: Dataset
     kinds: Counter[str] = field(default_factory=Counter)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    twins: list[Twins] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
     shortcuts: list[Shortcut] = field(default_factory=list)
-    plan: dict[str, Any] | None = None
+    samples: list[Array] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
 
     @property
     def groups(self) -> dict[str, int]:
-        """Of each class."""
+        """Number of groups in each class."""
         items = self.dataset.items
         return {name: len({i.group for i in items if i.label == name}) for name in self.dataset.classes}
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        parts = {"train": self.dataset.train, "validation": self.dataset.validation, "test": self.dataset.test}
-        return {k: {c: sum(i.label == c for i in v) for c in self.dataset.classes} for k, v in parts.items()}
-
     def as_json(self) -> dict[str, Any]:
+        """The findings as `acdm check --json` prints them."""
         shapes = np.array(self.shapes or [(0, 0, 0)])
         spread = {
             axis: [int(v) for v in (column.min(), np.median(column), column.max())]
@@ -68,7 +68,7 @@ class Checkup:
             "positive": self.dataset.positive,
             "split_made": self.dataset.split_made,
             "ignored": list(self.dataset.ignored),
-            "n": self.counts(),
+            "n": self.dataset.counts(),
             "groups": self.groups,
             "masks": sum(item.mask is not None for item in self.dataset.test),
             "boxes": sum(len(boxes) for boxes in self.dataset.boxes.values()),
@@ -76,9 +76,10 @@ class Checkup:
             "min_median_max": spread,
             "unreadable": [{"file": file, "reason": reason} for file, reason in self.unreadable],
             "duplicates": [
-                {"first": str(t.first.path), "second": str(t.second.path), "across": t.kind} for t in self.twins
+                {"first": str(pair.first.path), "second": str(pair.second.path), "across": pair.kind}
+                for pair in self.duplicates
             ],
-            "shortcuts": [vars(s) for s in self.shortcuts],
+            "shortcuts": [shortcut.model_dump() for shortcut in self.shortcuts],
             "plan": self.plan,
             "problems": self.problems,
             "warnings": self.warnings,
@@ -86,14 +87,8 @@ class Checkup:
         }
 
 
-def check(dataset: Dataset, options: dict[str, Any], tick: Callable[[], None] = lambda: None) -> Checkup:
-    """Examine data as `train` would take it, and try a few steps on it.
-
-    Args:
-        dataset: with its splits.
-        options: nested, as in config.yaml, and `preset`; they decide the plan.
-        tick: called after each image.
-    """
+def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
+    """Read every image as `train` would read it, and say what stands out."""
     found, complaint = Checkup(dataset), None
     try:
         reading = settle_reading(dataset, dataset.reading).reading
@@ -101,7 +96,6 @@ def check(dataset: Dataset, options: dict[str, Any], tick: Callable[[], None] = 
         reading, complaint = dataset.reading, str(error)
     digests: list[str] = []
     measured: list[dict[str, Vector] | None] = []
-    squares: list[Array] = []
     for item in dataset.items:
         try:
             raw = decode(item.path, reading)
@@ -115,21 +109,19 @@ def check(dataset: Dataset, options: dict[str, Any], tick: Callable[[], None] = 
             found.shapes.append(image.shape)
             digests.append(digest(image))
             measured.append(traits(image, item.path))
-            if len(squares) < 2 * TRIED[1]:
-                squares.append(image)
-        tick()
-    found.twins = find_twins((dataset.train, dataset.validation, dataset.test), digests)
+            if len(found.samples) < SAMPLES:
+                found.samples.append(image)
+        progress.advance()
+    found.duplicates = find_duplicates((dataset.train, dataset.validation, dataset.test), digests)
     found.shortcuts = _shortcuts(dataset, measured)
     if complaint and not found.unreadable:
         found.problems.append(complaint)
-    _judge(found)
-    if not found.problems:
-        found.plan = _plan(dataset, options, squares)
+    _add_sentences(found)
     return found
 
 
 def _shortcuts(dataset: Dataset, measured: list[dict[str, Vector] | None]) -> list[Shortcut]:
-    """Of the images that training sees; the test part stays unseen here, too."""
+    """Shortcuts of the images that training sees; the test part stays unseen here, too."""
     seen = [*dataset.train, *dataset.validation]
     pairs = [(item, m) for item, m in zip(seen, measured, strict=False) if m is not None]
     colours = max(len(m) for _, m in pairs) if pairs else 0
@@ -138,8 +130,8 @@ def _shortcuts(dataset: Dataset, measured: list[dict[str, Vector] | None]) -> li
     return shortcuts([m for _, m in pairs], labels, [item.group for item, _ in pairs])
 
 
-def _judge(found: Checkup) -> None:
-    """Turn what was found into sentences."""
+def _add_sentences(found: Checkup) -> None:
+    """Turn what was found into problems and warnings."""
     dataset, problems, warnings = found.dataset, found.problems, found.warnings
     if found.unreadable:
         file, reason = found.unreadable[0]
@@ -149,12 +141,12 @@ def _judge(found: Checkup) -> None:
     channels = Counter(shape[0] for shape in found.shapes)
     if len(channels) > 1:
         problems.append(f"images mix channels ({_listed(channels, 'with', 'channels')}); save all of them the same way")
-    for kind_, what in (("classes", "in both classes"), ("parts", "in two of training, validation and test")):
-        pairs = [t for t in found.twins if t.kind == kind_]
+    for kind, what in (("classes", "in both classes"), ("parts", "in two of training, validation and test")):
+        pairs = [pair for pair in found.duplicates if pair.kind == kind]
         if pairs:
             first = f"{pairs[0].first.path} = {pairs[0].second.path}"
             problems.append(f"{len(pairs)} images are {what}, first {first}; remove one of each")
-    within = [t for t in found.twins if t.kind == "within"]
+    within = [pair for pair in found.duplicates if pair.kind == "within"]
     if within:
         first = f"{within[0].first.path} = {within[0].second.path}"
         warnings.append(f"{len(within)} images repeat others of their class, first {first}; they count twice")
@@ -172,7 +164,7 @@ def _listed(counts: Counter[int], before: str, after: str) -> str:
 
 
 def summary(found: Checkup) -> str:
-    """The same for people."""
+    """The findings as text for the terminal."""
     about = found.as_json()
     lines = [f"{about['data']}: {', '.join(about['classes'])}; the class with the object is '{about['positive']}'"]
     for part, counts in about["n"].items():

@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from acdm.core.config import Reading
+from acdm.core.records import File
 from acdm.data.images.arrays import Box
 from acdm.errors import DataError
 
@@ -21,7 +21,7 @@ class Item:
 
     @property
     def name(self) -> str:
-        """As test/dev.txt and boxes.json call it: <class>/<file>."""
+        """<class>/<file>, as test/dev.txt and boxes.json call the image."""
         return f"{self.label}/{self.path.name}"
 
 
@@ -53,11 +53,33 @@ class Dataset:
 
     @property
     def positive(self) -> str:
+        """Name of the class that carries the object."""
         return self.classes[1]
 
     @property
     def items(self) -> list[Item]:
+        """All images: training, validation and test."""
         return [*self.train, *self.validation, *self.test]
+
+    @property
+    def parts(self) -> dict[str, list[Item]]:
+        """The images of each part by its name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of images of each part and class."""
+        return {
+            part: {name: sum(item.label == name for item in items) for name in self.classes}
+            for part, items in self.parts.items()
+        }
+
+    def files(self) -> dict[str, tuple[File, ...]]:
+        """The files of each part, relative to the root, so that a split can be told again."""
+
+        def line(item: Item) -> File:
+            return File(path=os.path.relpath(item.path, self.root), label=item.label, group=item.group)
+
+        return {part: tuple(line(item) for item in items) for part, items in self.parts.items()}
 
     def index(self, label: str) -> int:
         """y of a class name.
@@ -76,20 +98,3 @@ class Dataset:
         if not self.dev:
             raise DataError(f"{self.root}: has no test/dev.txt, so --split {split} means nothing; leave it out")
         return [item for item in self.test if (item.name in self.dev) == (split == "dev")]
-
-
-def describe(dataset: Dataset) -> dict[str, Any]:
-    """What data.json holds: classes, counts and every file of every part, so that a split can be told again."""
-
-    def lines(items: list[Item]) -> list[dict[str, str]]:
-        return [{"path": str(os.path.relpath(i.path, dataset.root)), "label": i.label, "group": i.group} for i in items]
-
-    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return {
-        "classes": list(dataset.classes),
-        "positive": dataset.positive,
-        "ignored": list(dataset.ignored),
-        "split_made": dataset.split_made,
-        "n": {k: {c: sum(i.label == c for i in v) for c in dataset.classes} for k, v in parts.items()},
-        "files": {k: lines(v) for k, v in parts.items()},
-    }

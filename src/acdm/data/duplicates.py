@@ -8,7 +8,7 @@ from acdm.errors import DataError
 
 
 @dataclass(frozen=True)
-class Twins:
+class Duplicate:
     """Two files with the same pixels.
 
     Attributes:
@@ -22,27 +22,27 @@ class Twins:
     kind: str
 
 
-def find_twins(parts: Sequence[Sequence[Item]], digests: Sequence[str]) -> list[Twins]:
-    """Every image that repeats an earlier one.
+def find_duplicates(parts: Sequence[Sequence[Item]], digests: Sequence[str]) -> list[Duplicate]:
+    """Find every image that repeats an earlier one.
 
     Args:
         parts: training, validation and test images.
-        digests: of all of them, part by part.
+        digests: checksums of their pixels, part by part.
     """
     placed = [(item, number) for number, part in enumerate(parts) for item in part]
     seen: dict[str, tuple[Item, int]] = {}
-    twins = []
+    duplicates = []
     for (item, part), known in zip(placed, digests, strict=True):
         first, other = seen.setdefault(known, (item, part))
         if first is not item:
             kind = "classes" if first.label != item.label else "parts" if part != other else "within"
-            twins.append(Twins(first, item, kind))
-    return twins
+            duplicates.append(Duplicate(first, item, kind))
+    return duplicates
 
 
-def refuse_twins(twins: Sequence[Twins]) -> None:
-    """Raises DataError when images are in two classes or in two parts."""
-    across = [pair for pair in twins if pair.kind != "within"]
+def refuse_duplicates(duplicates: Sequence[Duplicate]) -> None:
+    """Raise DataError when images are in two classes or in two parts."""
+    across = [pair for pair in duplicates if pair.kind != "within"]
     if across:
         raise DataError(
             f"{len(across)} images are in two classes or two parts, such as {across[0].first.path} ="

@@ -11,49 +11,77 @@ import torch
 from torch import Tensor
 
 from acdm.core.config import Reading
-from acdm.data.batches import pick
+from acdm.core.progress import QUIET, Progress
+from acdm.core.records import DataRecord, Shortcut
+from acdm.data.batches import first_of_each
 from acdm.data.dataset import Dataset, Item
-from acdm.data.duplicates import find_twins, refuse_twins
+from acdm.data.duplicates import find_duplicates, refuse_duplicates
+from acdm.data.images.arrays import Vector
 from acdm.data.images.frame import square
 from acdm.data.images.raw import find_ranges
 from acdm.data.images.read import Picture, decode, digest, read_picture
-from acdm.data.orientation import told_from_mirror
-from acdm.data.shortcuts import GRID, Shortcut, Vector, shortcuts, traits
+from acdm.data.orientation import mirror_accuracy
+from acdm.data.shortcuts import GRID, shortcuts, traits
 from acdm.errors import DataError
 
 Kept = TypeVar("Kept")
-LOOKED_AT = 60  # training images that a range is found from
+
+RANGE_IMAGES = 60  # training images that a range of values is found from
 
 
-@dataclass(frozen=True)
-class Intake:
+@dataclass(frozen=True, kw_only=True)
+class TrainingImages:
     """Images of a data set as the network sees them.
 
     Attributes:
         train, validation: images (n, C, S, S) in [-1, 1] and classes (n,).
         channels: C.
+        size: S.
         side: median longer side of the training images in pixels, which windows of large images are cut to.
-        digests: of the images in training and validation.
+        digests: checksums of the pixels of training and validation images.
         shortcuts: how well cheap traits alone tell the classes of training and validation images apart.
-        told: shares of training images that are told from their mirror images, left to right and upside down.
+        mirror_accuracy: share of training images that a simple model tells from their mirror images: left to right,
+            upside down.
     """
 
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor]
     channels: int
+    size: int
     side: int
     digests: list[str]
     shortcuts: list[Shortcut]
-    told: tuple[float, float]
+    mirror_accuracy: tuple[float, float]
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return int(self.train[1].max()) + 1
 
     def head(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first validation images, as many of each class."""
+        """The first validation images and their classes, as many of each class."""
         x, y = self.validation
-        chosen = pick(y, 2, count // 2)
+        chosen = first_of_each(y, classes=2, each=count // 2)
         return x[chosen], y[chosen]
 
+    def describe(self, dataset: Dataset) -> DataRecord:
+        """What data.json says of these images and of the data set they came from."""
+        return DataRecord(
+            classes=dataset.classes,
+            positive=dataset.positive,
+            channels=self.channels,
+            size=self.size,
+            side=self.side,
+            digests=tuple(self.digests),
+            shortcuts=tuple(self.shortcuts),
+            ignored=dataset.ignored,
+            split_made=dataset.split_made,
+            n=dataset.counts(),
+            files=dataset.files(),
+        )
 
-def take_in(dataset: Dataset, size: int) -> Intake:
+
+def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> TrainingImages:
     """Decode every image of the data set, the test part too, so that a bad file is known before the first step.
 
     Raises:
@@ -64,9 +92,9 @@ def take_in(dataset: Dataset, size: int) -> Intake:
         image = picture.pixels
         return digest(image), square(image, size), traits(image, path), max(image.shape[1:])
 
-    read = read_all(dataset.items, dataset.reading, keep)
+    read = read_all(dataset.items, dataset.reading, keep, progress)
     digests = [known for known, *_ in read]
-    refuse_twins(find_twins((dataset.train, dataset.validation, dataset.test), digests))
+    refuse_duplicates(find_duplicates((dataset.train, dataset.validation, dataset.test), digests))
     labels = torch.tensor([dataset.index(item.label) for item in dataset.items])
     first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 
@@ -80,13 +108,25 @@ def take_in(dataset: Dataset, size: int) -> Intake:
     )
     thumbnails = np.stack([measured["place"] for _, _, measured, _ in read[:first]]).reshape(first, GRID, GRID)
     sources = [item.group for item in dataset.train]
-    told = (told_from_mirror(thumbnails, sources, axis=2), told_from_mirror(thumbnails, sources, axis=1))
-    side = int(np.median([longer for *_, longer in read[:first]]))
-    return Intake(part(0, first), part(first, second), len(read[0][1]), side, digests[:second], found, told)
+    return TrainingImages(
+        train=part(0, first),
+        validation=part(first, second),
+        channels=len(read[0][1]),
+        size=size,
+        side=int(np.median([longer for *_, longer in read[:first]])),
+        digests=digests[:second],
+        shortcuts=found,
+        mirror_accuracy=(
+            mirror_accuracy(thumbnails, sources, axis=2),
+            mirror_accuracy(thumbnails, sources, axis=1),
+        ),
+    )
 
 
-def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, Path], Kept]) -> list[Kept]:
-    """Decode every image, one at a time in memory, and collect what is kept of it and its path.
+def read_all(
+    items: Sequence[Item], reading: Reading, keep: Callable[[Picture, Path], Kept], progress: Progress = QUIET
+) -> list[Kept]:
+    """Decode every image, one at a time in memory, and collect what `keep` makes of it and its path.
 
     Raises:
         DataError: listing every file that cannot be used, or a mixture of channels.
@@ -102,9 +142,15 @@ def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, P
         else:
             channels.append(len(picture.pixels))
             kept.append(keep(picture, item.path))
+        progress.advance()
     if bad:
         rest = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
         raise DataError("; ".join(bad[:3]) + rest)
+    _require_one_kind(items, channels)
+    return kept
+
+
+def _require_one_kind(items: Sequence[Item], channels: Sequence[int]) -> None:
     counts = Counter(channels)
     if len(counts) > 1:
         usual = counts.most_common(1)[0][0]
@@ -113,7 +159,6 @@ def read_all(items: Sequence[Item], reading: Reading, keep: Callable[[Picture, P
         raise DataError(
             f"{odd}: images mix channels ({mixed}; this one has not {usual}); save all of them the same way"
         )
-    return kept
 
 
 def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
@@ -123,6 +168,6 @@ def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
         DataError: when depths are mixed, or a file that is looked at cannot be decoded.
     """
     if reading.range is None:
-        some = dataset.train[:: max(1, len(dataset.train) // LOOKED_AT)]
+        some = dataset.train[:: max(1, len(dataset.train) // RANGE_IMAGES)]
         reading = reading.model_copy(update={"range": find_ranges(decode(item.path, reading) for item in some)})
     return replace(dataset, reading=reading)

@@ -4,7 +4,6 @@ Each trait of an image is a few numbers that know nothing of its content; a cros
 well they separate the classes.  Groups (patients, boards) stay whole, as in every split.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,43 +17,19 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from acdm.data.images.arrays import Array
+from acdm.core.records import Shortcut
+from acdm.data.images.arrays import Array, Vector
 from acdm.data.images.frame import Frame
 from acdm.data.images.statistics import local_deviation
 
-Vector = NDArray[np.float64]
-
 GRID = 16  # cells a side of the thumbnail in which one place is looked for
 FOLDS = 5
-ENOUGH = 2000  # images; more say nothing new
-WARN = 0.8  # AUROC from which a trait is told of; ours
-
-
-@dataclass(frozen=True)
-class Shortcut:
-    """How well one trait alone separates the classes.
-
-    Attributes:
-        trait: its name.
-        auroc: cross-validated, of images it was not fitted on; .5 is chance.
-        detail: where or what, in words; empty where there is nothing to add.
-    """
-
-    trait: str
-    auroc: float
-    detail: str = ""
-
-    @property
-    def sentence(self) -> str:
-        detail = f" ({self.detail})" if self.detail else ""
-        return (
-            f"{self.trait} alone{detail} tells the classes apart with AUROC {self.auroc:.2f}:"
-            " maps may show that, and not the object"
-        )
+MAX_IMAGES = 2000  # more say nothing new
+WARN = 0.8  # AUROC from which users are warned of a trait; ours
 
 
 def traits(image: Array, path: Path) -> dict[str, Vector]:
-    """What is measured of one image (C, H, W) in [-1, 1], and of the file it came from."""
+    """Measure one image (C, H, W) in [-1, 1] and the file it came from: a few numbers a trait."""
     _, h, w = image.shape
     grey = image.mean(axis=0)
     mean = image.mean(axis=(1, 2))
@@ -81,10 +56,10 @@ def shortcuts(measured: list[dict[str, Vector]], labels: Vector, groups: list[st
     Args:
         measured: `traits` of each image.
         labels: (n,) of 0 and 1.
-        groups: of each image; none is on both sides of a fold.
-        seed: of the folds, and of the images chosen where there are very many.
+        groups: each image's group; none is on both sides of a fold.
+        seed: decides the folds, and which images are looked at where there are very many.
     """
-    chosen = np.random.default_rng(seed).permutation(len(measured))[:ENOUGH]
+    chosen = np.random.default_rng(seed).permutation(len(measured))[:MAX_IMAGES]
     y, group = labels[chosen], np.asarray(groups)[chosen]
     least = min((len(set(group[y == k])) for k in (0, 1)), default=0)
     if least < 2:
@@ -96,11 +71,14 @@ def shortcuts(measured: list[dict[str, Vector]], labels: Vector, groups: list[st
     found = []
     for name in measured[0]:
         x = np.stack([measured[i][name] for i in chosen])
-        found.append(_best_place(x, y, folds) if name == "place" else Shortcut(name, _separation(x, y, folds)))
+        found.append(
+            _best_place(x, y, folds) if name == "place" else Shortcut(trait=name, auroc=_separation(x, y, folds))
+        )
     return sorted(found, key=lambda s: (-s.auroc, not s.detail))
 
 
 def _separation(x: NDArray[np.float64], y: Vector, folds: list[tuple[Vector, Vector]]) -> float:
+    """Cross-validated AUROC of a logistic regression on x (n, numbers)."""
     scores = np.full(len(y), np.nan)
     for fit, held in folds:
         model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
@@ -118,17 +96,17 @@ def _best_place(x: NDArray[np.float64], y: Vector, folds: list[tuple[Vector, Vec
         places.append(place)
     row, column = divmod(max(set(places), key=places.count), GRID)
     where = f"{(row + 0.5) / GRID:.0%} from the top, {(column + 0.5) / GRID:.0%} from the left"
-    return Shortcut("brightness of one place", _mean_auroc(scores, y, folds), where)
+    return Shortcut(trait="brightness of one place", auroc=_mean_auroc(scores, y, folds), detail=where)
 
 
 def _areas(x: NDArray[np.float64], y: Vector) -> Vector:
-    """AUROC of every column, from rank sums (Mann and Whitney)."""
+    """AUROC of every column of (n, columns), from rank sums (Mann and Whitney)."""
     positives = int(y.sum())
     ranks = rankdata(x, axis=0)[y == 1].sum(axis=0)
     return np.asarray((ranks - positives * (positives + 1) / 2) / (positives * (len(y) - positives)))
 
 
 def _mean_auroc(scores: Vector, y: Vector, folds: list[tuple[Vector, Vector]]) -> float:
-    """Folds apart: models fitted on different images have different scales.  A fold of one class says nothing."""
+    """Mean AUROC over folds, for models of different folds have different scales; a fold of one class is left out."""
     areas = [roc_auc_score(y[held], scores[held]) for _, held in folds if 0 < y[held].sum() < len(held)]
     return float(np.mean(areas)) if areas else 0.5

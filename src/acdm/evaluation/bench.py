@@ -17,19 +17,20 @@ import plotly.graph_objects as go
 from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
-from acdm.core.config import MAPS
-from acdm.core.files import says, write_json, write_text
+from acdm.core.config import MAPS, Split
+from acdm.core.files import json_equals, write_json, write_text
+from acdm.core.progress import Progress
 from acdm.core.run import lock
 from acdm.core.tables import csv_text, markdown
 from acdm.data.sets.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.evaluation.grid import Cell, Drawn, Study, cells
-from acdm.evaluation.results import assess
-from acdm.training.progress import Watcher
-from acdm.training.request import start
+from acdm.evaluation.results import evaluate
+from acdm.training.request import Request
+from acdm.training.train import train
 
 MAP_FIGURES = ("auprc", "best_iou", "best_dice", "dice")
-COLUMNS = {  # of table.md: of bench.csv
+COLUMNS = {  # a column of table.md, and the one of bench.csv that it summarises
     "steps": "steps",
     "minutes": "minutes",
     "PSNR dB": "psnr",
@@ -44,22 +45,30 @@ COLUMNS = {  # of table.md: of bench.csv
 
 @dataclass(frozen=True)
 class Point:
-    """One look at a run's validation images."""
+    """One look at a run's validation images.
+
+    Attributes:
+        step: steps that were done.
+        seconds: of training until then, without pictures and evaluations.
+        psnr: in dB.
+    """
 
     step: int
-    seconds: float  # of training until then, without pictures and evaluations
+    seconds: float
     psnr: float
 
 
-def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watcher) -> Iterator[tuple[Cell, str | None]]:
+def run_study(
+    study: Study, root: Path, out: Path, command: str, progress: Progress
+) -> Iterator[tuple[Cell, str | None]]:
     """Run what is not finished and no other process runs; yields every other cell with why it failed, or None.
 
     Args:
         study: what to run.
         root: that relative folders of its data are below.
         out: folder of the study; one that was begun is gone on with.
-        command: for the record.
-        watcher: of progress.
+        command: as it was typed; stored in each run's env.json.
+        progress: told of every cell and step.
 
     Raises:
         ConfigError: when `out` holds a cell of other options.
@@ -68,18 +77,18 @@ def run_study(study: Study, root: Path, out: Path, command: str, watcher: Watche
     """
     todo = cells(study, root, out)
     for cell in todo:
-        _insist_same(cell, study.split)
+        _require_same(cell, study.split)
     with lock(out / "data", wait=True):
-        folders = {name: _folder(name, source, root, out, watcher) for name, source in study.data.items()}
+        folders = {name: _folder(name, source, root, out, progress) for name, source in study.data.items()}
     for number, cell in enumerate(todo, start=1):
         reason = None
         try:
             with lock(cell.folder):
                 if not cell.finished:
-                    watcher.say(f"cell {number} of {len(todo)}: {cell}")
-                    _run_cell(cell, folders[cell.data], study, command, watcher)
+                    progress.say(f"cell {number} of {len(todo)}: {cell}")
+                    _run_cell(cell, folders[cell.data], study, command, progress)
         except RunLockedError:
-            watcher.say(f"cell {number} of {len(todo)} is in another process's hands: {cell}")
+            progress.say(f"cell {number} of {len(todo)} is in another process's hands: {cell}")
             continue
         except InterruptedTrainingError:
             raise
@@ -93,7 +102,8 @@ def write_tables(study: Study, root: Path, out: Path, reasons: dict[str, str]) -
 
     Args:
         study: what was run.
-        root, out: as there.
+        root: folder that relative folders of its data are below.
+        out: folder of the study.
         reasons: why cells failed, by their names.
     """
     with lock(out, wait=True):  # or a process that read earlier than another may write later
@@ -135,25 +145,31 @@ def at(points: Sequence[Point], axis: str, where: float) -> float:
     return float(np.interp(where, places, [point.psnr for point in points], left=np.nan))
 
 
-def _run_cell(cell: Cell, folder: Path, study: Study, command: str, watcher: Watcher) -> None:
+def _run_cell(cell: Cell, folder: Path, study: Study, command: str, progress: Progress) -> None:
     write_json(cell.folder / "cell.json", cell.asked(study.split))
-    begun = (cell.run.path / "env.json").is_file()  # written last, before the first step
-    start([folder], cell.run.path, study.preset, cell.options, command, resume=begun, watcher=watcher)
-    assess(cell.run, [folder], study.split)
+    request = Request(
+        folders=[folder],
+        out=cell.run.path,
+        preset=study.preset,
+        options=cell.options,
+        resume=cell.run.begun,
+        command=command,
+    )
+    evaluate(train(request, progress), [folder], study.split)
 
 
-def _insist_same(cell: Cell, split: str) -> None:
-    if says(cell.folder / "cell.json", cell.asked(split)) is False:
+def _require_same(cell: Cell, split: Split) -> None:
+    if json_equals(cell.folder / "cell.json", cell.asked(split)) is False:
         raise ConfigError(f"{cell.folder}: was run with other options; take another folder with -o, or remove it")
 
 
-def _folder(name: str, source: Path | Drawn, root: Path, out: Path, watcher: Watcher) -> Path:
+def _folder(name: str, source: Path | Drawn, root: Path, out: Path, progress: Progress) -> Path:
     """Where the images of a name are; those to be drawn are, once."""
     if isinstance(source, Path):
         return root / source
     folder, scene = out / "data" / name, SCENES[source.toy]
     if not (folder / "toy.json").is_file():  # written last
-        watcher.say(f"drawing images into {folder}")
+        progress.say(f"drawing images into {folder}")
         rmtree(folder, ignore_errors=True)  # what a killed process began
         size, train, test = source.size or scene.size, source.train or scene.train, source.test or scene.test
         write_synthetic(folder, source.toy, size, train, test, source.seed)
@@ -167,18 +183,18 @@ def _row(cell: Cell, points: list[Point] | None, known: list[list[Point]], reaso
     names = (*figures, *(f"{name}_{f}" for name in MAPS for f in MAP_FIGURES), "swap_accuracy", "common_gap", "trivial")
     if not points:
         return row | dict.fromkeys(names, "")
-    results = cell.run.read_json("results.json")
+    results = cell.run.read_results()
     values = [
         points[-1].step,
         points[-1].seconds / 60,
-        results["reconstruction"]["psnr_mean"],
+        results.reconstruction.psnr_mean,
         at(points, "step", min(curve[-1].step for curve in known)),
         at(points, "seconds", min(curve[-1].seconds for curve in known)),
-        results["reconstruction"]["ssim_mean"],
-        *(results["maps"].get(name, {}).get(f) for name in MAPS for f in MAP_FIGURES),
-        results["classes"]["swap_accuracy"],
-        results["branches"]["common_gap"],
-        max((v for v in results["trivial"].values() if v is not None), default=None),
+        results.reconstruction.ssim_mean,
+        *(getattr(results.maps.get(name), f, None) for name in MAPS for f in MAP_FIGURES),
+        results.classes.swap_accuracy,
+        results.branches.common_gap,
+        max((v for v in results.trivial.values() if v is not None), default=None),
     ]
     return row | dict(zip(names, ("" if value is None else value for value in values), strict=True))
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from acdm.core.config import Options, Preset, build
-from acdm.core.options import overlay, read_yaml, sentence
+from acdm.core.config import PRESETS, Config, Preset, Split
+from acdm.core.options import Layer, Options, overlay, read_yaml, sentence
 from acdm.core.run import Run
 from acdm.data.sets.synthetic import Set
 from acdm.errors import ConfigError
@@ -26,7 +26,7 @@ class Drawn(Options):
 class Variant(Options):
     """Options laid over the common ones, and which data and seeds it is run with; None takes all."""
 
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Layer = Field(default_factory=dict)
     data: list[str] | None = Field(None, min_length=1)
     seeds: list[int] | None = Field(None, min_length=1)
 
@@ -36,10 +36,10 @@ class Study(Options):
 
     title: str = ""
     data: dict[str, Path | Drawn] = Field(min_length=1)
-    split: Literal["all", "dev", "final"] = "all"
+    split: Split = "all"
     seeds: list[int] = Field([0], min_length=1)
     preset: Preset = "tiny"
-    common: dict[str, Any] = Field(default_factory=dict)
+    common: Layer = Field(default_factory=dict)
     variants: dict[str, Variant] = Field(min_length=1)
 
     @field_validator("data", "variants")
@@ -58,27 +58,36 @@ class Study(Options):
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One training of a grid, in its folder."""
+    """One training of a grid, in its folder.
+
+    Attributes:
+        data, variant, seed: its place in the grid.
+        options, preset: as for a training.
+        source: the images: a folder, or how they are drawn.
+        folder: where the cell lies.
+    """
 
     data: str
     variant: str
     seed: int
-    options: dict[str, Any]
+    options: Layer
     preset: str
-    source: str  # the images: a folder, or how they are drawn
+    source: str
     folder: Path
 
     @property
     def run(self) -> Run:
+        """The run folder."""
         return Run(self.folder / "run")
 
     @property
     def finished(self) -> bool:
+        """Whether it is trained and evaluated."""
         return self.run.results.is_file()
 
-    def asked(self, split: str) -> dict[str, Any]:
+    def asked(self, split: Split) -> dict[str, Any]:
         """What the cell's folder remembers, so that nothing else is ever laid into it."""
         return {key: value for key, value in vars(self).items() if key != "folder"} | {"split": split}
 
@@ -87,7 +96,7 @@ class Cell:
 
 
 def read_study(file: Path) -> Study:
-    """A checked study.
+    """Read and check a study.
 
     Raises:
         ConfigError: naming the key, also where an option of a variant is none of training's.
@@ -98,7 +107,7 @@ def read_study(file: Path) -> Study:
         raise ConfigError(f"{file}: {sentence(error)}") from None
     for name, variant in study.variants.items():
         try:
-            build(study.preset, study.common, variant.options)
+            Config.of(PRESETS[study.preset], study.common, variant.options)
         except ConfigError as error:
             raise ConfigError(f"{file}: variants.{name}: {error}") from None
     return study
@@ -113,9 +122,19 @@ def cells(study: Study, root: Path, out: Path) -> list[Cell]:
                 if data in (variant.data or study.data) and seed in (variant.seeds or study.seeds):
                     options = overlay(overlay(study.common, variant.options), {"seed": seed})
                     folder = out / "cells" / data / name / str(seed)
-                    found.append(Cell(data, name, seed, options, study.preset, _said(study.data[data], root), folder))
+                    found.append(
+                        Cell(
+                            data=data,
+                            variant=name,
+                            seed=seed,
+                            options=options,
+                            preset=study.preset,
+                            source=_source(study.data[data], root),
+                            folder=folder,
+                        )
+                    )
     return found
 
 
-def _said(source: Path | Drawn, root: Path) -> str:
+def _source(source: Path | Drawn, root: Path) -> str:
     return str((root / source).resolve()) if isinstance(source, Path) else source.model_dump_json()

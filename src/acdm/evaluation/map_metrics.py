@@ -1,34 +1,44 @@
 """Every figure of one map of all test images."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from acdm.core.results import Intervals, MapFigures
 from acdm.data.dataset import Dataset
+from acdm.data.images.arrays import Floats, Mask
 from acdm.data.images.frame import Frame
 from acdm.evaluation import metrics
 from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import Calibration, score
+from acdm.maps.kinds import kind_of
 from acdm.maps.segmentation import Segmentation, segment
 
-DRAWN_FOR_A_CLASS = ("psi1", "contrast")  # the true one, so that their loudness tells it
-BINS = 4096  # of the histograms that the bootstrap adds up
+BOOTSTRAP_BINS = 4096  # of the histograms that the bootstrap adds up
 
 
-def own_size(maps: Tensor, truth: Truth, size: int) -> list[NDArray[np.floating]]:
+def own_size(maps: Tensor, truth: Truth, size: int) -> list[Floats]:
     """Maps (n, C, S, S) of all test images as (C, H, W) each, at the images' own size."""
     return [Frame.of(image.shape, size).leave(m).numpy() for image, m in zip(truth.images, maps, strict=True)]
 
 
-def map_figures(
-    name: str, maps: list[NDArray[np.floating]], truth: Truth, dataset: Dataset, calibration: Calibration
-) -> dict[str, Any]:
-    """Every figure of one map of all test images, (C, H, W) each; the map's name tells what its negatives mean."""
+def map_metrics(
+    name: str, maps: Sequence[Floats], truth: Truth, dataset: Dataset, calibration: Calibration
+) -> MapFigures:
+    """Every figure of one map of all test images.
+
+    Args:
+        name: of the map; it tells what the map means on negatives (`acdm.maps.kinds`).
+        maps: (C, H, W) each, at the images' own size.
+        truth: the test images.
+        dataset: that `truth` was read from.
+        calibration: how the map becomes scores and masks.
+    """
+    kind = kind_of(name)
     cuts = [segment(torch.from_numpy(m), calibration=calibration) for m in maps]
     scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
@@ -41,42 +51,40 @@ def map_figures(
     correlations = [value for value in correlations if not math.isnan(value)]
     raw = [score(maps[i], calibration.polarity) for i in positives]
     highest, _ = metrics.best_iou(flat, true)
-    # contrast on a negative image shows what the swap would add: no box is claimed there
-    everywhere = [s if name != "contrast" or i in set(positives) else np.zeros_like(s) for i, s in enumerate(scores)]
+    claimed = set(range(len(scores)) if kind.claims_on_negatives else positives)
+    everywhere = [s if i in claimed else np.zeros_like(s) for i, s in enumerate(scores)]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
     other = truth.pooled([cuts[i].mask for i in negatives], negatives)
-    specks = [calibration.least(*s.shape) for s in scores]
-    return {
-        "auprc": metrics.auprc(flat, true),
-        "auprc_unsmoothed": metrics.auprc(truth.pooled(raw, positives), true),
-        "auroc": metrics.auroc(flat, true),
-        "best_iou": highest,
-        "best_dice": metrics.dice_of_iou(highest),
-        "iou": metrics.iou(predicted, true) if any(truth.known) else math.nan,
-        "dice": metrics.dice(predicted, true) if any(truth.known) else math.nan,
-        "dice_by_group": _mean_over_groups(cuts, truth, positives),
-        "threshold": calibration.threshold,
-        "rule": calibration.rule,
-        "ncc_mean": float(np.mean(correlations)) if correlations else math.nan,
-        "ncc_std": float(np.std(correlations)) if correlations else math.nan,
-        "pxap": metrics.pxap(chosen, masks),
-        "pointing_game": metrics.pointing_game(chosen, masks),
-        "relevance_mass": metrics.relevance_mass(chosen, masks),
-        "maxboxacc": metrics.maxboxacc(chosen, boxes),
-        "box_recall": metrics.box_recall(
-            everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks
-        ),
-        "negative_area": math.nan if name == "contrast" else float(other.mean()),
-        "image_auroc": math.nan if name in DRAWN_FOR_A_CLASS else _told_by_the_highest(scores, truth, dataset.positive),
-        "polarity": calibration.polarity,
-        "scale": calibration.scale,
-        "ci": _intervals(
+    specks = [calibration.min_area(*s.shape) for s in scores]
+    return MapFigures(
+        auprc=metrics.auprc(flat, true),
+        auprc_unsmoothed=metrics.auprc(truth.pooled(raw, positives), true),
+        auroc=metrics.auroc(flat, true),
+        best_iou=highest,
+        best_dice=metrics.dice_of_iou(highest),
+        iou=metrics.iou(predicted, true) if any(truth.known) else math.nan,
+        dice=metrics.dice(predicted, true) if any(truth.known) else math.nan,
+        dice_by_group=_mean_over_groups(cuts, truth, positives),
+        threshold=calibration.threshold,
+        rule=calibration.rule,
+        ncc_mean=float(np.mean(correlations)) if correlations else math.nan,
+        ncc_std=float(np.std(correlations)) if correlations else math.nan,
+        pxap=metrics.pxap(chosen, masks),
+        pointing_game=metrics.pointing_game(chosen, masks),
+        relevance_mass=metrics.relevance_mass(chosen, masks),
+        maxboxacc=metrics.maxboxacc(chosen, boxes),
+        box_recall=metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks),
+        negative_area=float(other.mean()) if kind.claims_on_negatives else math.nan,
+        image_auroc=math.nan if kind.drawn_for_true_class else _image_auroc(scores, truth, dataset.positive),
+        polarity=calibration.polarity,
+        scale=calibration.scale,
+        ci=_intervals(
             [s[truth.valid[i]] for s, i in zip(chosen, positives, strict=True)],
             [cuts[i].mask[truth.valid[i]] for i in positives],
             [m[truth.valid[i]] for m, i in zip(masks, positives, strict=True)],
             [truth.items[i].group for i in positives],
         ),
-    }
+    )
 
 
 def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int]) -> float:
@@ -90,33 +98,33 @@ def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int])
     return float(np.mean(dices)) if dices else math.nan
 
 
-def _told_by_the_highest(scores: list[NDArray[np.floating]], truth: Truth, positive: str) -> float:
-    """AUROC of an image's highest score for its class."""
+def _image_auroc(scores: Sequence[Floats], truth: Truth, positive: str) -> float:
+    """AUROC of an image's highest score, by which its class is told."""
     return float(roc_auc_score([item.label == positive for item in truth.items], [s.max() for s in scores]))
 
 
 def _intervals(
-    scores: list[NDArray[np.floating]],
-    predicted: list[NDArray[np.bool_]],
-    masks: list[NDArray[np.bool_]],
+    scores: Sequence[Floats],
+    predicted: Sequence[Mask],
+    masks: Sequence[Mask],
     groups: list[str],
-) -> dict[str, list[float]]:
+) -> Intervals:
     """95 % bootstrap over groups of AUPRC and of the mask-free Dice."""
     if not any(mask.any() for mask in masks):
-        return {"auprc": [math.nan, math.nan], "dice": [math.nan, math.nan]}
-    edges = np.unique(np.quantile(np.concatenate([s.ravel() for s in scores]), np.linspace(0, 1, BINS)))
+        return Intervals(auprc=(math.nan, math.nan), dice=(math.nan, math.nan))
+    edges = np.unique(np.quantile(np.concatenate([s.ravel() for s in scores]), np.linspace(0, 1, BOOTSTRAP_BINS)))
 
-    def histogram(s: NDArray[np.floating], m: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def histogram(s: Floats, m: Mask) -> Floats:
         bins = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(edges) - 1)
         counts = [np.bincount(bins[part], minlength=len(edges)) for part in (~m, m)]
         return np.stack(counts, axis=1).astype(float)
 
-    def overlap(p: NDArray[np.bool_], m: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def overlap(p: Mask, m: Mask) -> Floats:
         return np.array([np.count_nonzero(p & m), np.count_nonzero(p) + np.count_nonzero(m)], float)
 
     counts = [histogram(s, m) for s, m in zip(scores, masks, strict=True)]
     overlaps = [overlap(p, m) for p, m in zip(predicted, masks, strict=True)]
-    return {
-        "auprc": list(metrics.bootstrap(counts, groups, metrics.auprc_of_counts)),
-        "dice": list(metrics.bootstrap(overlaps, groups, lambda v: 2 * v[0] / max(v[1], 1))),
-    }
+    return Intervals(
+        auprc=metrics.bootstrap(counts, groups, metrics.auprc_of_counts),
+        dice=metrics.bootstrap(overlaps, groups, lambda v: 2 * v[0] / max(v[1], 1)),
+    )

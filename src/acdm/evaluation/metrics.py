@@ -9,12 +9,12 @@ import numpy as np
 from scipy.ndimage import find_objects, label
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from acdm.data.images.arrays import Bools, Box, Floats
+from acdm.data.images.arrays import Box, Floats, Mask
 
-LEVELS = 1000  # thresholds of PxAP, as the WSOL evaluation uses
+PXAP_LEVELS = 1000  # thresholds, as the WSOL evaluation uses
 
 
-def auprc(scores: Floats, masks: Bools) -> float:
+def auprc(scores: Floats, masks: Mask) -> float:
     """Average precision over pooled pixels; NaN where nothing or everything is true."""
     truth = masks.ravel()
     if truth.all() or not truth.any():
@@ -22,7 +22,7 @@ def auprc(scores: Floats, masks: Bools) -> float:
     return float(average_precision_score(truth, scores.ravel()))
 
 
-def auroc(scores: Floats, masks: Bools) -> float:
+def auroc(scores: Floats, masks: Mask) -> float:
     """Area under the receiver operating characteristic; NaN where nothing or everything is true."""
     truth = masks.ravel()
     if truth.all() or not truth.any():
@@ -30,19 +30,27 @@ def auroc(scores: Floats, masks: Bools) -> float:
     return float(roc_auc_score(truth, scores.ravel()))
 
 
-def iou(prediction: Bools, truth: Bools) -> float:
-    """Intersection over union of pooled pixels; NaN where both are empty."""
+def iou(prediction: Mask, truth: Mask) -> float:
+    """Intersection over union of pooled pixels; NaN where both are empty.
+
+    >>> f"{iou(np.array([True, True, False]), np.array([True, False, True])):.3f}"  # 1 of 3
+    '0.333'
+    """
     union = np.count_nonzero(prediction | truth)
     return np.count_nonzero(prediction & truth) / union if union else np.nan
 
 
-def dice(prediction: Bools, truth: Bools) -> float:
-    """2 |P & G| / (|P| + |G|) of pooled pixels; NaN where both are empty."""
+def dice(prediction: Mask, truth: Mask) -> float:
+    """2 |P & G| / (|P| + |G|) of pooled pixels; NaN where both are empty.
+
+    >>> float(dice(np.array([True, True, False]), np.array([True, False, True])))  # 2 * 1 / (2 + 2)
+    0.5
+    """
     total = np.count_nonzero(prediction) + np.count_nonzero(truth)
     return 2 * np.count_nonzero(prediction & truth) / total if total else np.nan
 
 
-def best_iou(scores: Floats, masks: Bools) -> tuple[float, float]:
+def best_iou(scores: Floats, masks: Mask) -> tuple[float, float]:
     """The highest IoU that one threshold for all pixels reaches, and that threshold ("score >= threshold").
 
     An oracle: it is chosen with the masks.
@@ -65,22 +73,26 @@ def dice_of_iou(value: float) -> float:
 
 
 def ncc(score: Floats, truth: Floats) -> float:
-    """Normalised cross-correlation of two images; NaN where either is constant."""
+    """Normalised cross-correlation of two images; NaN where either is constant.
+
+    >>> ncc(np.array([0.0, 1.0, 2.0]), np.array([4.0, 2.0, 0.0]))
+    -1.0
+    """
     a, v = score - score.mean(), truth - truth.mean()
     scale = np.sqrt((a**2).sum() * (v**2).sum())
     return float((a * v).sum() / scale) if scale > 0 else np.nan
 
 
-def pxap(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+def pxap(scores: Sequence[Floats], masks: Sequence[Mask]) -> float:
     """Pixel average precision of the WSOL protocol (Choe et al. 2020).
 
     Every map is min-max scaled by itself; precision and recall are taken on pixels pooled over the data set.
     """
-    true_counts, false_counts = np.zeros(LEVELS), np.zeros(LEVELS)
+    true_counts, false_counts = np.zeros(PXAP_LEVELS), np.zeros(PXAP_LEVELS)
     for score, mask in zip(scores, masks, strict=True):
-        bins = np.minimum((min_max(score) * LEVELS).astype(int), LEVELS - 1)
-        true_counts += np.bincount(bins[mask], minlength=LEVELS)
-        false_counts += np.bincount(bins[~mask], minlength=LEVELS)
+        bins = np.minimum((min_max(score) * PXAP_LEVELS).astype(int), PXAP_LEVELS - 1)
+        true_counts += np.bincount(bins[mask], minlength=PXAP_LEVELS)
+        false_counts += np.bincount(bins[~mask], minlength=PXAP_LEVELS)
     if not true_counts.sum():
         return np.nan
     hits, misses = np.cumsum(true_counts[::-1]), np.cumsum(false_counts[::-1])
@@ -90,17 +102,18 @@ def pxap(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
 
 
 def min_max(score: Floats) -> Floats:
+    """A map scaled to [0, 1] by its own least and largest value; zeros where it is constant."""
     low, high = score.min(), score.max()
     return (score - low) / (high - low) if high > low else np.zeros_like(score)
 
 
-def pointing_game(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+def pointing_game(scores: Sequence[Floats], masks: Sequence[Mask]) -> float:
     """Share of images whose highest pixel lies in the mask; images without a mask are left out."""
     hits = [bool(mask.flat[score.argmax()]) for score, mask in zip(scores, masks, strict=True) if mask.any()]
     return float(np.mean(hits)) if hits else np.nan
 
 
-def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
+def relevance_mass(scores: Sequence[Floats], masks: Sequence[Mask]) -> float:
     """Mean over images of the share of positive score that lies in the mask (Arras et al. 2022)."""
     shares = []
     for score, mask in zip(scores, masks, strict=True):
@@ -110,14 +123,14 @@ def relevance_mass(scores: Sequence[Floats], masks: Sequence[Bools]) -> float:
     return float(np.mean(shares)) if shares else np.nan
 
 
-def boxes_of(mask: Bools, min_area: int = 1) -> list[Box]:
+def boxes_of(mask: Mask, min_area: int = 1) -> list[Box]:
     """The bounding box of every 8-connected part of at least `min_area` pixels."""
     parts, _ = label(mask, structure=np.ones((3, 3)))
     found = zip(find_objects(parts), np.bincount(parts.ravel())[1:], strict=True)
     return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s, pixels in found if pixels >= min_area]
 
 
-def _largest_part(mask: Bools) -> Box | None:
+def _largest_part(mask: Mask) -> Box | None:
     """The bounding box of the 8-connected part with the most pixels."""
     parts, count = label(mask, structure=np.ones((3, 3)))
     if not count:
@@ -127,12 +140,18 @@ def _largest_part(mask: Bools) -> Box | None:
 
 
 def box_iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes.
+
+    >>> box_iou((0, 0, 2, 2), (0, 1, 2, 3))  # 2 of 6 pixels
+    0.3333333333333333
+    """
     rows = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     columns = max(0, min(a[3], b[3]) - max(a[1], b[1]))
     return rows * columns / (area(a) + area(b) - rows * columns)
 
 
 def area(box: Box) -> int:
+    """Pixels within a box."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 

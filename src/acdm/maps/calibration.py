@@ -1,7 +1,19 @@
-"""How a signed map becomes scores and a mask: what `acdm.maps.calibrate` learned without masks, kept with the run."""
+"""How signed maps become scores and masks: learned on training images, without masks, and kept with the run.
 
+Scale: the smoothing after which the highest score of an image tells the two classes' images apart best (AUROC), by the
+residual, for which an image's class need not be known; no more than is clearly better.  Thin cracks ask for none.
+Evidence has a scale of its own.
+Speck: an eighth of the area such that half of what the default threshold marks on images of the positive class lies in
+larger parts.
+
+Thresholds, all over the pooled training maps; `acdm.maps.kinds` says which is the default of each map:
+    otsu       Otsu's threshold over the positive class
+    two-means  half-way between the centres of two clusters (k-means) of the positive class's scores
+    negatives  the value that 99.5 % of the other class's pixels stay under
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -10,22 +22,21 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import MAPS
-from acdm.core.files import write_json
+from acdm.core.config import MAPS, MapName
+from acdm.core.files import parse_json, write_json
 from acdm.core.run import Run
-from acdm.data.batches import some_of_each
+from acdm.data.batches import first_of_each
+from acdm.data.images.arrays import Floats
 from acdm.errors import ConfigError, RunError
-from acdm.maps.regions import cut, regions_of
+from acdm.maps.kinds import KINDS, QUANTILE, MapKind
+from acdm.maps.regions import above, regions_of
 
-if TYPE_CHECKING:
-    from acdm.maps.decomposer import Decomposer
-
-QUANTILE = 0.995
-SCALES = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the side
-CLEARLY = 0.002  # of AUROC
-SPECK = 1 / 8  # of the usual part
-ONE_SIDED = 0.75  # of the maps' energy on one sign, and that sign alone is scored
-PIXELS = 100_000  # that k-means looks at
+SCALES = (0.0, 0.01, 0.02, 0.03, 0.05)  # shares of the side
+AUROC_TIE = 0.002  # scales this close to the best AUROC count as equal; the smallest wins
+SPECK_SHARE = 1 / 8  # of the usual part's area
+ONE_SIDED = 0.75  # share of the maps' energy on one sign, from which on that sign alone is scored
+KMEANS_PIXELS = 100_000
+IMAGES = 150  # of each class, the first of the training images
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Calibration:
     Attributes:
         polarity: "positive", "negative" or "both".
         scale: standard deviation of the Gaussian that scores are smoothed by, as a share of the image's longer side.
-        speck: a part of a mask smaller than this share of the longer side's square is none.
+        speck: a part of a mask smaller than this share of the longer side's square is dropped.
         threshold: a pixel belongs to the object where its score is at least this.
         rule: how the threshold was found.
         thresholds: what each named rule would say.
@@ -52,15 +63,15 @@ class Calibration:
         """A signed map (..., C, H, W) as one smoothed number a pixel (..., H, W): higher means more of the object."""
         return smoothed(score(signed, self.polarity), self.scale)
 
-    def least(self, height: int, width: int) -> int:
+    def min_area(self, height: int, width: int) -> int:
         """Pixels that a part of a mask has at least, in an image of that size."""
         return round(self.speck * max(height, width) ** 2)
 
-    def silent(self) -> "Calibration":
-        """The same where every named rule claims nothing."""
+    def claiming_nothing(self) -> "Calibration":
+        """This calibration with thresholds that no score reaches."""
         return replace(self, threshold=np.inf, thresholds=dict.fromkeys(self.thresholds, np.inf))
 
-    def at(self, rule: str | float) -> float:
+    def threshold_for(self, rule: str | float) -> float:
         """The threshold by a named rule, or the number itself.
 
         Raises:
@@ -84,6 +95,9 @@ def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:
     """A signed map (..., C, H, W) as one number a pixel (..., H, W): |map|, or its positive or negative part.
 
     Channels are averaged after the part is taken.
+
+    >>> [score(np.array([[[1.0]], [[-3.0]]]), polarity).item() for polarity in ("both", "positive", "negative")]
+    [2.0, 0.5, 1.5]
     """
     values = np.asarray(signed)
     if polarity == "positive":
@@ -101,20 +115,97 @@ def smoothed(scores: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(gaussian_filter(scores, sigma, mode="nearest", axes=(-2, -1))) if sigma else scores
 
 
-def save_calibration(run: Run, calibration: dict[str, Calibration]) -> None:
+def calibration_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The training images (n, C, S, S) and classes (n,) that a calibration looks at: the first of each class."""
+    chosen = first_of_each(y, classes=2, each=IMAGES)
+    return x[chosen], y[chosen]
+
+
+def calibrate(maps: Mapping[MapName, Tensor], y: Tensor) -> dict[MapName, Calibration]:
+    """Calibrate every map, (n, C, S, S) each, of training images of classes (n,)."""
+    loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
+    quiet = {name: np.asarray(maps[kind.quiet_of][y == 0]) for name, kind in KINDS.items()}
+    polarity = {name: _polarity(loud[kind.sign_of]) for name, kind in KINDS.items()}
+    scale = {
+        name: _scale(score(maps[name], polarity[name]), y.numpy())
+        for name in {kind.scale_of: None for kind in KINDS.values()}
+    }
+    return {
+        name: _cut(kind, loud[name], quiet[name], polarity[name], scale[kind.scale_of]) for name, kind in KINDS.items()
+    }
+
+
+def calibrate_like_residual(signed: Tensor, y: Tensor, polarity: str | None = None) -> Calibration:
+    """Calibrate another method's maps (n, C, S, S) of images of classes (n,), which are defined for both classes.
+
+    Methods are then compared by what they see, not by how their maps are smoothed and cut.
+    """
+    loud, quiet = (np.asarray(signed[y == k]) for k in (1, 0))
+    polarity = polarity or _polarity(loud)
+    return _cut(KINDS["residual"], loud, quiet, polarity, _scale(score(signed, polarity), y.numpy()))
+
+
+def _cut(kind: MapKind, loud: Floats, quiet: Floats, polarity: str, scale: float) -> Calibration:
+    scores, others = (smoothed(score(part, polarity), scale) for part in (loud, quiet))
+    thresholds = {
+        "negatives": float(np.quantile(others, QUANTILE)),
+        "otsu": float(threshold_otsu(scores)),
+        "two-means": _between_two_means(scores),
+    }
+    threshold, rule = kind.default_rule(thresholds)
+    return Calibration(polarity, scale, speck_share(scores, threshold), threshold, rule, thresholds)
+
+
+def _scale(scores: Floats, y: Floats) -> float:
+    """The smallest of `SCALES` after which images' highest scores separate the classes as well as after any other."""
+    told = np.array([roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in SCALES])
+    return SCALES[int(np.argmax(told >= told.max() - AUROC_TIE))]
+
+
+def speck_share(scores: Floats, threshold: float) -> float:
+    """`SPECK_SHARE` of the area such that half of all marked pixels lie in larger parts, as a share of an image.
+
+    Scores are (n, S, S); 0 where nothing reaches the threshold.
+    """
+    parts = [regions_of([(0, above(image, threshold), image)]) for image in scores]
+    areas = np.sort([region.area for regions in parts for region in regions])
+    if not len(areas):
+        return 0.0
+    usual = areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)]
+    return float(SPECK_SHARE * usual / scores[0].size)
+
+
+def _between_two_means(scores: Floats) -> float:
+    values = np.random.default_rng(0).permutation(scores.ravel())[:KMEANS_PIXELS, None]
+    if len(np.unique(values)) < 2:
+        return float(values[0, 0])
+    return float(KMeans(2, n_init=1, random_state=0).fit(values).cluster_centers_.mean())
+
+
+def _polarity(positives: Floats) -> str:
+    """The sign that holds `ONE_SIDED` of the energy of the positive class's maps, or "both"."""
+    positive, negative = (np.maximum(positives, 0) ** 2).sum(), (np.minimum(positives, 0) ** 2).sum()
+    if positive + negative == 0:
+        return "both"
+    share = positive / (positive + negative)
+    return "positive" if share >= ONE_SIDED else "negative" if share <= 1 - ONE_SIDED else "both"
+
+
+def save_calibration(run: Run, calibration: Mapping[MapName, Calibration]) -> None:
+    """Write calibration.json."""
     write_json(run.calibration, {name: vars(c) for name, c in calibration.items()})
 
 
-def load_calibration(run: Run) -> dict[str, Calibration]:
-    """Of every map; empty where there is none, or one of an earlier version, which had fewer maps.
+def load_calibration(run: Run) -> dict[MapName, Calibration]:
+    """Calibration of every map; empty if the run has none, or one from a version with fewer maps.
 
     Raises:
         RunError: when calibration.json is not one.
     """
     if not run.calibration.is_file():
         return {}
-    content = run.read_json(run.calibration.name)
     try:
+        content = parse_json(run.calibration.read_text(encoding="utf-8"))
         known = {
             name: Calibration(
                 str(c["polarity"]),
@@ -126,85 +217,6 @@ def load_calibration(run: Run) -> dict[str, Calibration]:
             )
             for name, c in content.items()
         }
-        return known if known.keys() >= set(MAPS) else {}
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return {name: known[name] for name in MAPS} if known.keys() >= set(MAPS) else {}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):
         raise RunError(f"{run.calibration}: not a calibration; make it again with --resume") from None
-
-
-def calibrate(decomposer: "Decomposer", x: Tensor, y: Tensor) -> dict[str, Calibration]:
-    """Calibrate every map on training images (n, C, S, S) of classes (n,)."""
-    chosen = some_of_each(y)
-    x, y = x[chosen], y[chosen]
-    maps = decomposer.maps(x, y, *decomposer.split(x, y, 1 - y))
-    quiet = {name: np.asarray(maps[name][y == 0]) for name in MAPS}
-    quiet["contrast"] = quiet["psi1"]
-    loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
-    polarity = {name: _polarity(loud[name]) for name in MAPS}
-    polarity["evidence"] = polarity["residual"]  # a weight, whose sign is that of what it weighs
-    scale = {name: _scale(score(maps[name], polarity[name]), y.numpy()) for name in ("residual", "evidence")}
-    return {
-        name: _cut(name, loud[name], quiet[name], polarity[name], scale.get(name, scale["residual"])) for name in MAPS
-    }
-
-
-def calibrate_like_residual(signed: Tensor, y: Tensor, polarity: str | None = None) -> Calibration:
-    """The same for another method's maps (n, C, S, S) of images of classes (n,), which are defined for both classes.
-
-    So that methods are compared by what they see, not by how their maps are smoothed and cut.
-    """
-    loud, quiet = (np.asarray(signed[y == k]) for k in (1, 0))
-    polarity = polarity or _polarity(loud)
-    scale = _scale(score(signed, polarity), y.numpy())
-    return _cut("residual", loud, quiet, polarity, scale)
-
-
-def _cut(name: str, loud: np.ndarray, quiet: np.ndarray, polarity: str, scale: float) -> Calibration:
-    scores, others = (smoothed(score(part, polarity), scale) for part in (loud, quiet))
-    thresholds = {
-        "negatives": float(np.quantile(others, QUANTILE)),
-        "otsu": float(threshold_otsu(scores)),
-        "two-means": _between_two_means(scores),
-    }
-    threshold, rule = _default(name, thresholds)
-    return Calibration(polarity, scale, _speck(scores, threshold), threshold, rule, thresholds)
-
-
-def _default(name: str, thresholds: dict[str, float]) -> tuple[float, str]:
-    """The threshold that is taken where none is asked for, and its name."""
-    otsu, negatives = thresholds["otsu"], thresholds["negatives"]
-    if name == "contrast":
-        return otsu, "otsu"
-    if name == "psi1":
-        return max(otsu, negatives), f"otsu or negatives {QUANTILE:.1%}"
-    return float(np.sqrt(otsu * negatives)), f"between otsu and negatives {QUANTILE:.1%}"
-
-
-def _scale(scores: np.ndarray, y: np.ndarray) -> float:
-    """Of `SCALES` the least after which the highest of an image's scores (n, S, S) tells its class (n,) about best."""
-    told = np.array([roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in SCALES])
-    return SCALES[int(np.argmax(told >= told.max() - CLEARLY))]
-
-
-def _speck(scores: np.ndarray, threshold: float) -> float:
-    """As a share of an image: `SPECK` of the area such that half of all marked pixels lie in larger parts."""
-    parts = [regions_of([(0, cut(image, threshold), image)]) for image in scores]
-    areas = np.sort([region.area for regions in parts for region in regions])
-    if not len(areas):
-        return 0.0
-    usual = areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)]
-    return float(SPECK * usual / scores[0].size)
-
-
-def _between_two_means(scores: np.ndarray) -> float:
-    values = np.random.default_rng(0).permutation(scores.ravel())[:PIXELS, None]
-    if len(np.unique(values)) < 2:
-        return float(values[0, 0])
-    return float(KMeans(2, n_init=1, random_state=0).fit(values).cluster_centers_.mean())
-
-
-def _polarity(positives: np.ndarray) -> str:
-    above, below = (np.maximum(positives, 0) ** 2).sum(), (np.minimum(positives, 0) ** 2).sum()
-    if above + below == 0:
-        return "both"
-    share = above / (above + below)
-    return "positive" if share >= ONE_SIDED else "negative" if share <= 1 - ONE_SIDED else "both"

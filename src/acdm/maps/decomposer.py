@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import Config, Reading
+from acdm.core.config import Config, MapName, Reading
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.run import Run
-from acdm.core.tensors import MODULE, checksum, load_module, newest, read_tensors
+from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
 from acdm.data.images.arrays import Array
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.read import AS_IS, Picture, read_picture
@@ -31,20 +31,36 @@ CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see a
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What the networks make of a batch at network size.
+
+    Attributes:
+        y: (B,), classes of the images.
+        own, other: branches under the images' own class and under the other, (B, N, C, S, S).
+        maps: (B, C, S, S) each.
+    """
+
+    y: Tensor
+    own: Tensor
+    other: Tensor
+    maps: Mapping[MapName, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decomposer:
-    """A trained run, ready to take images apart.
+    """A trained run, ready to decompose images.
 
     Attributes:
         branches: the averaged networks.
-        judge: the classifier trained apart, where the run has one.
+        judge: the check classifier, trained apart; None where the run has none yet.
         classes: names; class 1 is positive.
-        size: side of the square the network sees.
-        mirrors: axes of the mirror images that an image is taken apart together with; first (), the image itself.
-        precision: of convolutions: bf16, fp32, or auto for what this machine is fast at.
-        calibration: of each map, where the run has it already.
+        size: side of the square that the network sees.
+        mirrors: axes of the mirror images that an image is decomposed together with; first (), the image itself.
+        precision: what convolutions compute in: bf16, fp32, or auto for what this machine is fast at.
+        calibration: of each map; empty where the run has none yet.
         reading: how files become arrays, as in training.
         side: median longer side of the training images in pixels; 0 where unknown.
-        origin: checksum of all that maps and masks come from: weights, judge, calibration.
+        origin: checksum of all that maps and masks come from: weights, check classifier, calibration.
     """
 
     branches: Branches
@@ -53,7 +69,7 @@ class Decomposer:
     size: int
     mirrors: tuple[tuple[int, ...], ...] = ((),)
     precision: str = "auto"
-    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    calibration: Mapping[MapName, Calibration] = field(default_factory=dict)
     reading: Reading = AS_IS
     side: int = 0
     origin: str = ""
@@ -62,8 +78,8 @@ class Decomposer:
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Branches of a batch at network size under two classes.
 
-        They are the mean of what the image and its mirror images say, so that a mirrored image has mirrored branches;
-        they still sum up.  What a negative image needs to become positive is its own (`of_all_views`).
+        They are the mean over the image and its mirror images, so that a mirrored image has mirrored branches; they
+        still sum up.  What a negative image needs to become positive is its own (`of_all_views`).
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -91,64 +107,69 @@ class Decomposer:
             psi: tuple[Tensor, ...] = self.branches(x, y.to(device), other.to(device))
         return psi
 
-    def maps(self, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> dict[str, Tensor]:
-        """All maps of a batch at network size, (n, C, S, S) each; without a judge, evidence is the residual.
-
-        Args:
-            x, y, own, other: as `acdm.maps.decomposition.network_maps`.
-        """
+    def draw(self, x: Tensor, y: Tensor) -> Drawn:
+        """Branches and maps of a batch (B, C, S, S) of classes (B,); without a judge, evidence is the residual."""
+        own, other = self.split(x, y, (y + 1) % len(self.classes))
         maps = network_maps(x, y, own, other)
         residual = maps["residual"]
-        return {**maps, "evidence": evidence(self.judge, x, residual) if self.judge else residual}
+        return Drawn(y, own, other, {**maps, "evidence": evidence(self.judge, x, residual) if self.judge else residual})
 
-    def decompose(self, image: Array | Path | str, label: str | None = None) -> Decomposition:
-        """Take one image apart, at its own size.
+    def maps(self, x: Tensor, y: Tensor) -> Mapping[MapName, Tensor]:
+        """Every map of a batch (B, C, S, S) of classes (B,), (B, C, S, S) each."""
+        return self.draw(x, y).maps
+
+    def decompose(
+        self, image: Array | Path | str | Picture, label: str | None = None, name: Path | str = "image"
+    ) -> Decomposition:
+        """Decompose one image, at its own size.
 
         Args:
             image: a file, or (C, H, W) in [-1, 1].
-            label: its class; None lets the judge decide.
+            label: name of its class; None lets the check classifier decide.
+            name: what messages call the image, where it is no file.
 
         Raises:
             DataError: for a class that does not exist, or an image of other channels.
         """
         if isinstance(image, (str, Path)):
-            return self.take_apart(read_picture(Path(image), self.reading), label, image)
-        return self.take_apart(Picture(image, None, None), label)
+            return self.decompose_all([read_picture(Path(image), self.reading)], label, image)[0]
+        picture = image if isinstance(image, Picture) else Picture(image, None, None)
+        return self.decompose_all([picture], label, name)[0]
 
-    def take_apart(self, picture: Picture, label: str | None, name: Path | str = "image") -> Decomposition:
-        """The same for an image that was read already; `name` is for messages."""
-        return self.take_all_apart([picture], label, name)[0]
-
-    def take_all_apart(
+    def decompose_all(
         self, pictures: Sequence[Picture], label: str | None, name: Path | str = "image"
     ) -> list[Decomposition]:
-        """The same for several images in one batch; at least one."""
+        """Decompose several images in one batch; arguments as for `decompose`."""
         for picture in pictures:
-            self.insist_channels(picture.pixels, name)
+            self.require_channels(picture.pixels, name)
         x = squares([picture.pixels for picture in pictures], self.size)
         y = torch.tensor(self.classify(x) if label is None else [self.index(label)] * len(x))
-        other = (y + 1) % len(self.classes)
-        own, swapped = self.split(x, y, other)
-        maps = self.maps(x, y, own, swapped)
-        apart = []
-        for i, picture in enumerate(pictures):
-            frame = Frame.of(picture.pixels.shape, self.size)
-            image = frame.leave(x[i][None])[0]
-            psi, psi_other = frame.leave(own[i]), frame.leave(swapped[i])
-            drawn = {name: frame.leave(maps[name][i]) for name in ("residual", "evidence")}
-            names = self.classes[int(y[i])], self.classes[int(other[i])]
-            positive = int(y[i]) == 1
-            valid, grid = picture.valid, picture.grid
-            apart.append(Decomposition(image, psi, psi_other, drawn, *names, positive, self.calibration, valid, grid))
-        return apart
+        drawn = self.draw(x, y)
+        return [self.decomposition(picture, x[i], drawn, i) for i, picture in enumerate(pictures)]
 
-    def insist_channels(self, pixels: Array, name: Path | str) -> None:
-        """Raises DataError, naming the image, when it has other channels than the run was trained on."""
+    def decomposition(self, picture: Picture, x: Tensor, drawn: Drawn, i: int) -> Decomposition:
+        """The i-th image of a drawn batch at its own size; `x` (C, S, S) is the square that the network saw."""
+        frame, y = Frame.of(picture.pixels.shape, self.size), int(drawn.y[i])
+        return Decomposition(
+            image=frame.leave(x[None])[0],
+            psi=frame.leave(drawn.own[i]),
+            psi_other=frame.leave(drawn.other[i]),
+            drawn={name: frame.leave(drawn.maps[name][i]) for name in ("residual", "evidence")},
+            label=self.classes[y],
+            other=self.classes[(y + 1) % len(self.classes)],
+            positive=y == 1,
+            calibration=self.calibration,
+            valid=picture.valid,
+            grid=picture.grid,
+        )
+
+    def require_channels(self, pixels: Array, name: Path | str) -> None:
+        """Raise DataError, naming the image, when it has other channels than the run was trained on."""
         if len(pixels) != self.branches.channels:
             raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
 
-    def insist_ready(self, label: str | None) -> None:
-        """Raises RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
+    def require_ready(self, label: str | None) -> None:
+        """Raise RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
         if not self.calibration or self.judge is None:
             missing = "judge" if self.judge is None else "calibration of this version's maps"
             raise RunError(f"this run has no {missing} yet; finish it with 'acdm train … --resume'")
@@ -156,10 +177,10 @@ class Decomposer:
             self.index(label)
 
     def classify(self, x: Tensor) -> list[int]:
-        """The judge's class of each image (B, C, S, S).
+        """The check classifier's class of each image (B, C, S, S).
 
         Raises:
-            DataError: when the run has no judge.
+            DataError: when the run has no check classifier.
         """
         if self.judge is None:
             raise DataError("this run has no judge to tell classes apart; name the class with --label")
@@ -172,61 +193,62 @@ class Decomposer:
         return distinction(own) - distinction(other)
 
     def index(self, label: str) -> int:
-        """y of a class name; DataError where there is none."""
+        """y of a class name; raises DataError where there is none."""
         if label not in self.classes:
             raise DataError(f"'{label}' is no class of this run; its classes are {', '.join(self.classes)}")
         return self.classes.index(label)
 
 
 def load(path: Path | str) -> Decomposer:
-    """A run's averaged networks, on a GPU where there is one, and its judge.
+    """Load a run's averaged networks, on a GPU where there is one, and its check classifier.
 
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
     """
     flush_denormals()
-    run = Run.open(Path(path))
-    config, data = run.config(), run.read_json("data.json")
-    classes = tuple(data["classes"])
-    branches = Branches(config.network, int(data["channels"]), len(classes))
-    checkpoint, own = _drawing(run)
-    load_module(branches, own, checkpoint)
-    branches.to(device=automatic_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    judge = load_judge(run.judge, branches.channels, len(classes)) if run.judge.exists() else None
-    if judge:
-        judge.network.to(automatic_device())
-    precision = "fp32" if config.precision == "fp32" else "auto"  # where it was trained says nothing of this machine
+    run, device = Run.open(Path(path)), automatic_device()
+    config, data = run.config(), run.read_data()
+    branches = Branches(config.network, data.channels, len(data.classes), skips=config.ablation.skips)
+    checkpoint = _drawing(run)
+    load_module(branches, checkpoint.tensors, checkpoint.path)
+    branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    judge = load_judge(run.judge, branches.channels, len(data.classes), device) if run.judge.exists() else None
     calibration = load_calibration(run)
-    side = int(data.get("side", 0))
     return Decomposer(
-        branches, judge, classes, config.size, mirrors(config), precision, calibration, config.images, side,
-        _origin(own, judge, calibration),
-    )  # fmt: skip
+        branches=branches,
+        judge=judge,
+        classes=data.classes,
+        size=config.size,
+        mirrors=mirrors(config),
+        precision="fp32" if config.precision == "fp32" else "auto",  # where it was trained says nothing of this machine
+        calibration=calibration,
+        reading=config.images,
+        side=data.side,
+        origin=_origin(checkpoint.tensors, judge, calibration),
+    )
 
 
-def _origin(own: dict[str, Tensor], judge: Judge | None, calibration: Mapping[str, Calibration]) -> str:
+def _origin(own: dict[str, Tensor], judge: Judge | None, calibration: Mapping[MapName, Calibration]) -> str:
     asked = {f"judge.{name}": value.cpu() for name, value in judge.network.state_dict().items()} if judge else {}
     return checksum({**own, **asked}, {name: vars(known) for name, known in calibration.items()})
 
 
-def _drawing(run: Run) -> tuple[Path, dict[str, Tensor]]:
-    """The averaged networks that draw the maps, and the file they are in: the chosen ones, or the newest."""
-    complaints = []
+def _drawing(run: Run) -> Checkpoint:
+    """The averaged networks that draw the maps, by their own names: the chosen ones, or the newest."""
+    complaints: tuple[str, ...] = ()
     if run.chosen.is_file():
         try:
-            return run.chosen, read_tensors(run.chosen, "chosen")[0]
+            return Checkpoint(run.chosen, *read_tensors(run.chosen, "chosen"))
         except CheckpointError as error:
-            complaints.append(str(error))
-    checkpoint, others = newest(run.checkpoints)
-    for complaint in (*complaints, *others):
+            complaints = (str(error),)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    for complaint in (*complaints, *checkpoint.complaints):
         warnings.warn(f"passed over: {complaint}", stacklevel=3)
-    tensors, _ = read_tensors(checkpoint, "training")
-    prefix = f"average.{MODULE}"
-    return checkpoint, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    return Checkpoint(checkpoint.path, checkpoint.below(AVERAGE), checkpoint.about)
 
 
 def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
     """The image itself, and one mirror image where training makes such; three bring no more than one."""
     flips = ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical))
     first = next((axis for axis, on in flips if on), None)
-    return ((),) if first is None or not config.mirror else ((), (first,))
+    return ((),) if first is None or not config.ablation.mirror else ((), (first,))

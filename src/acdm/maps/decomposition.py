@@ -1,29 +1,59 @@
-"""An image taken apart, and its maps.
+"""A decomposed image and its maps.
 
-Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
+Axes: N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from acdm.core.config import MAPS
+from acdm.core.config import MAPS, MapName
 from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import Grid
 from acdm.maps.calibration import Calibration
+from acdm.maps.kinds import KINDS
 from acdm.method.compose import compose, distinction
 
 
-@dataclass(frozen=True)
+class SignedMap(Tensor):
+    """A map (C, H, W) that knows its calibration; a cut of it, such as `d.evidence[:, :64]`, knows it, too.
+
+    What arithmetic makes of it is a plain tensor, for its values are no longer those that were calibrated.
+
+    Attributes:
+        calibration: how it becomes scores and a mask; None where the run has none yet.
+    """
+
+    calibration: Calibration | None = None
+
+    @classmethod
+    def of(cls, signed: Tensor, calibration: Calibration | None) -> "SignedMap":
+        """A tensor as a map with this calibration; they share their memory."""
+        made: SignedMap = signed.as_subclass(cls)
+        made.calibration = calibration
+        return made
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+        cut = func is Tensor.__getitem__ and isinstance(args[0], cls)
+        return cls.of(result, args[0].calibration) if cut else result
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decomposition:
-    """One image, taken apart under its own class and under another one.
+    """One image, decomposed under its own class and under another one.
 
     Attributes:
         image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
         psi: (N, C, H, W), branches under the own class.
-        psi_other: (N, C, H, W), under the other class.
+        psi_other: (N, C, H, W), branches under the other class.
         drawn: residual and evidence, (C, H, W) each: maps that branches alone do not give.
         label, other: names of the two classes.
         positive: whether the own class is the one with the object.
@@ -35,23 +65,23 @@ class Decomposition:
     image: Tensor
     psi: Tensor
     psi_other: Tensor
-    drawn: Mapping[str, Tensor]
+    drawn: Mapping[MapName, Tensor]
     label: str
     other: str
     positive: bool = True
-    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    calibration: Mapping[MapName, Calibration] = field(default_factory=dict)
     valid: Mask | None = None
     grid: Grid | None = None
 
     @property
-    def psi1(self) -> Tensor:
+    def psi1(self) -> SignedMap:
         """The paper's map: branch 1 under the image's own class.  (C, H, W), signed."""
-        return self._told("psi1", distinction(self.psi[None])[0])
+        return self._map("psi1", distinction(self.psi[None])[0])
 
     @property
-    def contrast(self) -> Tensor:
+    def contrast(self) -> SignedMap:
         """Branch 1 under the own class less branch 1 under the other: free of what both share.  (C, H, W), signed."""
-        return self._told("contrast", self.psi1 - distinction(self.psi_other[None])[0])
+        return self._map("contrast", distinction(self.psi[None])[0] - distinction(self.psi_other[None])[0])
 
     @property
     def reconstruction(self) -> Tensor:
@@ -64,27 +94,24 @@ class Decomposition:
         return compose(self.psi_other[None])[0]
 
     @property
-    def residual(self) -> Tensor:
+    def residual(self) -> SignedMap:
         """image - x_hat under the negative class: what must go to leave the positive class.  (C, H, W), signed."""
-        return self._told("residual", self.drawn["residual"])
+        return self._map("residual", self.drawn["residual"])
 
     @property
-    def evidence(self) -> Tensor:
-        """The residual, weighed by how much the judge hangs on a place.  (C, H, W), signed, no brightness."""
-        return self._told("evidence", self.drawn["evidence"])
+    def evidence(self) -> SignedMap:
+        """The residual, weighed by how much the check classifier hangs on a place.  (C, H, W), signed."""
+        return self._map("evidence", self.drawn["evidence"])
 
-    def maps(self) -> dict[str, Tensor]:
+    def maps(self) -> dict[MapName, SignedMap]:
+        """Every map by its name, (C, H, W) each."""
         return {name: getattr(self, name) for name in MAPS}
 
-    def _told(self, name: str, signed: Tensor) -> Tensor:
-        """The map, 0 where there is no data, with its calibration as an attribute for `acdm.maps.segmentation`.
-
-        Contrast of a negative image shows the object that the swap would add: there no named rule claims a pixel.
-        """
+    def _map(self, name: MapName, signed: Tensor) -> SignedMap:
+        """The map, 0 where there is no data; on a negative image it may claim nothing (`MapKind`)."""
         known = self.calibration.get(name)
-        if known and name == "contrast" and not self.positive:
-            known = known.silent()
+        if known and not self.positive and not KINDS[name].claims_on_negatives:
+            known = known.claiming_nothing()
         if self.valid is not None:
             signed = signed * torch.from_numpy(self.valid)
-        signed.calibration = known  # type: ignore[attr-defined]
-        return signed
+        return SignedMap.of(signed, known)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from acdm.core.extras import extra
 from acdm.core.files import write_bytes, write_json
 from acdm.maps.decomposer import Decomposer
+from acdm.maps.kinds import KINDS
 from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
@@ -28,8 +29,7 @@ OUTPUTS = {
     "psi_other": "float32 (B, N, C, H, W), branches under the other class",
     "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
 }
-EXPORTED = ("psi1", "contrast", "residual")  # evidence needs gradients, for which ONNX has no operators
-MOST = 4096  # rows and columns that the exported program promises to take
+MAX_SIDE = 4096  # px; the largest rows and columns that the exported program promises to take
 
 
 class Portable(nn.Module):
@@ -49,7 +49,7 @@ class Portable(nn.Module):
         return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
 
     def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:
-        """Both, (2, B, N, C, H, W)."""
+        """Branches under both classes, (2, B, N, C, H, W)."""
         features = self.branches.encoder(x)
         n, c = self.branches.branches, self.branches.channels
         both = [self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)]
@@ -69,7 +69,7 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     x = torch.zeros(2, decomposer.branches.channels, size, size)
     y = torch.tensor([0, 1])
     batch = torch.export.Dim("batch", min=1, max=1024)
-    rows, columns = (multiple * torch.export.Dim(f"{name}_blocks", min=2, max=MOST // multiple) for name in "hw")
+    rows, columns = (multiple * torch.export.Dim(f"{name}_blocks", min=2, max=MAX_SIDE // multiple) for name in "hw")
     shapes = {"x": {0: batch, 2: rows, 3: columns}, "y": {0: batch}}
     model = Portable(decomposer).eval().requires_grad_(False)
     with quiet():
@@ -82,7 +82,7 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
 
 
 def about(decomposer: Decomposer) -> dict[str, Any]:
-    """What a user of the exported file has to know."""
+    """model.json: what a user of the exported file has to know."""
     return {
         "format": 1,
         "inputs": INPUTS,
@@ -93,16 +93,14 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
         "size": decomposer.size,
         "multiple": decomposer.branches.multiple,
         "range": decomposer.reading.range,
-        "calibration": {
-            name: vars(decomposer.calibration[name]) for name in EXPORTED if name in decomposer.calibration
-        },
+        "calibration": {name: vars(known) for name, known in decomposer.calibration.items() if KINDS[name].exported},
         "checksum": decomposer.origin,
     }
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporters' remarks on packages and deprecations that are none of the user's business."""
+    """Hide the exporters' remarks on packages and deprecations, which are none of the user's business."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,5 @@
-"""The judge: a classifier trained apart on the training images, never the discriminator.
+"""The check classifier (the judge, as files and keys call it): trained apart on the training images, never the
+discriminator.
 
 It says whether a counterfactual has changed its class, and decides the class of an unlabelled image.
 """
@@ -20,10 +21,10 @@ from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.data.batches import Batches
 
 BATCH = 32
-ROUND = 40  # steps between two looks at the validation images
+ROUND_STEPS = 40  # between two looks at the validation images
 NOISE = 0.2  # standard deviation, of pixels in [-1, 1]
 PATIENCE = 4  # rounds without improvement
-LARGE = 128  # side of images that the first convolution halves, which makes a step four times as cheap
+HALVED_FROM = 128  # side of images that the first convolution halves, which makes a step four times as cheap
 
 
 _BLUR = RandomGaussianBlur((5, 5), (0.3, 1.0))
@@ -47,7 +48,7 @@ class Judge:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that the network computes on."""
         return _device(self.network)
 
 
@@ -61,22 +62,22 @@ def train_judge(
     until: float = math.inf,
     device: str = "cpu",
 ) -> Judge:
-    """Fit the judge, keeping the weights that did best on validation images.
+    """Fit the check classifier, keeping the weights that did best on validation images.
 
     Args:
         train, validation: images (n, C, S, S) and classes (n,).
-        augment: as for the generators.
-        seed: of weights and batches.
-        steps: at most.
+        augment: how images may be changed, as for the generators.
+        seed: decides weights and batches.
+        steps: most steps.
         patience: rounds without improvement before it stops.
-        until: on the clock of `time.perf_counter`, when it stops in any case.
-        device: "cpu" or "cuda", that it computes on, then and later.
+        until: when it stops in any case, on the clock of `time.perf_counter`.
+        device: "cpu" or "cuda", which it computes on, then and later.
     """
     images, labels = train
     classes = int(labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _network(images.shape[1], classes, 2 if images.shape[-1] >= LARGE else 1).to(device)
+        network = small_resnet(images.shape[1], classes, 2 if images.shape[-1] >= HALVED_FROM else 1).to(device)
         batches = Batches(images, labels, BATCH, augment, seed + 1)
         optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -89,7 +90,7 @@ def train_judge(
             loss.backward()
             optimiser.step()
             schedule.step()
-            if (step + 1) % ROUND == 0:
+            if (step + 1) % ROUND_STEPS == 0:
                 reached = _reached(network, *validation)
                 if reached > best:
                     best, stale = reached, 0
@@ -105,8 +106,9 @@ def train_judge(
 def _roughen(x: Tensor) -> Tensor:
     """Blur one image in two and add noise of up to `NOISE` to all.
 
-    Without, the judge knows a class by the finest texture: on toy set 2 it is right about every real image, but only
-    about seven or eight in ten of them with noise of .05, and of swapped images it tells the texture, not the shape.
+    Without it, the classifier knows a class by the finest texture: on toy set 2 it is right about every real image, but
+    only about seven or eight in ten of them with noise of .05, and of counterfactuals it tells the texture, not the
+    shape.
     """
     strength = NOISE * torch.rand(len(x), 1, 1, 1)
     blurred: Tensor = _BLUR(x)
@@ -114,6 +116,7 @@ def _roughen(x: Tensor) -> Tensor:
 
 
 def save_judge(path: Path, judge: Judge) -> None:
+    """Write judge.safetensors."""
     write_tensors(
         path,
         dict(judge.network.state_dict()),
@@ -121,16 +124,16 @@ def save_judge(path: Path, judge: Judge) -> None:
     )
 
 
-def load_judge(path: Path, channels: int, classes: int) -> Judge:
-    """Raises CheckpointError when the file is not a judge of such images."""
+def load_judge(path: Path, channels: int, classes: int, device: str = "cpu") -> Judge:
+    """Read a check classifier; raises CheckpointError when the file is not one of such images."""
     tensors, about = read_tensors(path, "judge")
-    network = _network(channels, classes, int(about.get("stride", 1)))
+    network = small_resnet(channels, classes, int(about.get("stride", 1)))
     load_module(network, tensors, path)
-    return Judge(network.eval(), float(about["auroc"]))
+    return Judge(network.eval().to(device), float(about["auroc"]))
 
 
 def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """AUROC on validation images, and minus the loss to tell ties apart."""
+    """AUROC on validation images, and minus the loss, which tells ties apart."""
     logits = _logits(network, x)
     loss = float(F.cross_entropy(logits, y))
     return float(roc_auc_score(y.numpy() == 1, logits.softmax(dim=1)[:, 1].numpy())), -loss
@@ -138,7 +141,7 @@ def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 @torch.no_grad()
 def _logits(network: ResNet, x: Tensor) -> Tensor:
-    """On the images' device, wherever the network is."""
+    """Logits (n, K) on the images' device, wherever the network is."""
     network.eval()
     return torch.cat([network(part.to(_device(network))) for part in x.split(64)]).to(x.device)
 
@@ -147,7 +150,8 @@ def _device(network: ResNet) -> torch.device:
     return next(network.parameters()).device
 
 
-def _network(channels: int, classes: int, stride: int = 1) -> ResNet:
+def small_resnet(channels: int, classes: int, stride: int = 1) -> ResNet:
+    """MONAI's ResNet with one block a level, untrained; `stride` is that of its first convolution."""
     return ResNet(
         "basic",
         layers=[1, 1, 1, 1],

@@ -10,11 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-from acdm.data.images.arrays import Array, Box
+from acdm.data.images.arrays import Array, Box, Pixels
 from acdm.maps.decomposition import Decomposition
 from acdm.method.compose import compose
-
-Pixels = NDArray[np.uint8]
 
 GAP = 2  # white pixels between two tiles
 FRAME = 2  # thickness of the red frame around branch 1

@@ -1,4 +1,4 @@
-"""What a page needs of a decomposition to be played with: arrays, and their text for a script."""
+"""A decomposition as pages show it: small arrays, and their text for a script."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ SCALE = 8192  # integers to 1; values beyond 4 are clipped
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def explored(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str, NDArray[Any]]:
-    """Arrays of an image, at most `LONGEST` pixels a side.
+def preview(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str, NDArray[Any]]:
+    """Arrays of a decomposition, at most `LONGEST` pixels a side.
 
     Args:
         d: of an image (C, H, W).
@@ -32,7 +32,8 @@ def explored(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[st
     arrays = {"image": d.image, "common": d.reconstruction - d.psi1, "psi1": d.psi1}
     thresholds: dict[str, NDArray[Any]] = {}
     for name, signed in d.maps().items():
-        known = signed.calibration  # type: ignore[attr-defined]
+        known = signed.calibration
+        assert known is not None  # the run is ready
         arrays[f"scores_{name}"] = torch.from_numpy(known.scores(signed))[None]
         thresholds[f"threshold_{name}"] = np.asarray(known.threshold)
     height, width = d.image.shape[1:]

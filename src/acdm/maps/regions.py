@@ -10,10 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.morphology import remove_small_objects
 
-from acdm.data.images.arrays import Box
-
-Mask = NDArray[np.bool_]
-Scores = NDArray[np.floating]
+from acdm.data.images.arrays import Box, Floats, Mask
 
 CONNECTED = np.ones((3, 3))  # eight neighbours
 
@@ -38,13 +35,13 @@ class Region:
         return int(self.mask.sum())
 
 
-def cut(scores: Scores, threshold: float) -> Mask:
-    """True where a score reaches the threshold, and never where it is 0."""
+def above(scores: Floats, threshold: float) -> Mask:
+    """The mask that is true where a score reaches the threshold, and never where it is 0."""
     return scores >= threshold if threshold > 0 else scores > 0
 
 
-def regions_of(bands: Iterable[tuple[int, Mask, Scores]]) -> list[Region]:
-    """8-connected parts of a mask that comes in bands, the part with the highest mean score first.
+def regions_of(bands: Iterable[tuple[int, Mask, Floats]]) -> list[Region]:
+    """Find the 8-connected parts of a mask that comes in bands, the part with the highest mean score first.
 
     Args:
         bands: first row, mask (rows, W) and scores (rows, W) of each, from the top, without a gap.
@@ -71,7 +68,7 @@ def regions_of(bands: Iterable[tuple[int, Mask, Scores]]) -> list[Region]:
     return sorted((_joined(same) for same in whole.values()), key=lambda region: -region.score)
 
 
-def tidied(regions: Sequence[Region], min_area: int) -> list[Region]:
+def without_specks(regions: Sequence[Region], min_area: int) -> list[Region]:
     """Regions of at least `min_area` pixels, their holes of fewer closed."""
     if min_area <= 1:
         return list(regions)
@@ -79,7 +76,7 @@ def tidied(regions: Sequence[Region], min_area: int) -> list[Region]:
     return [replace(region, mask=_without_small_holes(region.mask, min_area)) for region in kept]
 
 
-def painted(regions: Sequence[Region], top: int, bottom: int, width: int) -> Mask:
+def mask_of(regions: Sequence[Region], top: int, bottom: int, width: int) -> Mask:
     """The mask (bottom - top, width) that regions make between two rows."""
     mask = np.zeros((bottom - top, width), bool)
     for region in regions:

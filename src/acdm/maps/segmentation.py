@@ -8,13 +8,14 @@ from skimage.filters import sobel
 from skimage.segmentation import random_walker, watershed
 from torch import Tensor
 
-from acdm.data.images.arrays import Box
+from acdm.data.images.arrays import Box, Floats, Mask
 from acdm.maps.calibration import Calibration
-from acdm.maps.regions import Mask, Region, Scores, cut, painted, regions_of, tidied
+from acdm.maps.decomposition import SignedMap
+from acdm.maps.regions import Region, above, mask_of, regions_of, without_specks
 
 Refine = Literal["none", "watershed", "random-walker"]
 
-SURE, NOTHING = 1.0, 0.3  # shares of the threshold: from here on surely object, up to here surely none
+SURELY_OBJECT, SURELY_NONE = 1.0, 0.3  # shares of the threshold, from the first on and up to the second
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,13 @@ class Segmentation:
     """
 
     mask: Mask
-    scores: Scores
+    scores: Floats
     threshold: float
     regions: list[Region]
 
     @property
     def boxes(self) -> list[Box]:
+        """The regions' bounding boxes."""
         return [region.box for region in self.regions]
 
 
@@ -52,37 +54,37 @@ def segment(
     Args:
         signed: (C, H, W); a map of a `Decomposition` knows its calibration.
         rule: default, negatives, otsu, two-means (all learned on training images, without masks), or a number.
-        calibration: of the map, where it does not know its own.
-        min_area: in pixels; smaller parts are dropped and smaller holes closed.  None: what the calibration takes
-            for a speck.
-        refine: whether the border is moved to edges of the image, and how.
+        calibration: of the map, where the map does not know its own.
+        min_area: in pixels; smaller parts are dropped and smaller holes closed.  None takes what the calibration
+            calls a speck.
+        refine: whether borders are moved to edges of the image, and how.
         image: (C, H, W), needed to refine.
 
     Raises:
         ValueError: when the map knows no calibration and none is given, or the image to refine by is missing.
         ConfigError: when there is no such rule.
     """
-    known = calibration or getattr(signed, "calibration", None)
+    known = calibration or (signed.calibration if isinstance(signed, SignedMap) else None)
     if known is None:
         raise ValueError("got a map without a calibration, expected one of acdm.load(run).decompose(image)")
-    threshold = known.at(rule)
+    threshold = known.threshold_for(rule)
     scores = known.scores(signed)
-    mask = cut(scores, threshold)
+    mask = above(scores, threshold)
     if refine != "none" and mask.any():
         if image is None:
             raise ValueError(f"got no image, expected the one to refine by ({refine})")
         mask = _refined(mask, scores, threshold, np.asarray(image).mean(axis=0), refine)
     regions = regions_of([(0, mask, scores)])
-    regions = tidied(regions, known.least(*mask.shape) if min_area is None else min_area)
-    mask = painted(regions, 0, *mask.shape)
+    regions = without_specks(regions, known.min_area(*mask.shape) if min_area is None else min_area)
+    mask = mask_of(regions, 0, *mask.shape)
     return Segmentation(mask, scores, threshold, regions)
 
 
-def _refined(mask: Mask, scores: Scores, threshold: float, grey: Scores, how: Refine) -> Mask:
+def _refined(mask: Mask, scores: Floats, threshold: float, grey: Floats, how: Refine) -> Mask:
     """Decide the pixels between surely none and surely object by the image's edges."""
     seeds = np.zeros(mask.shape, np.int32)
-    seeds[scores <= NOTHING * threshold] = 1
-    seeds[scores >= SURE * threshold] = 2
+    seeds[scores <= SURELY_NONE * threshold] = 1
+    seeds[scores >= SURELY_OBJECT * threshold] = 2
     if not (seeds == 1).any():
         return mask
     if how == "watershed":

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-SLOPE = 0.2  # of every leaky ReLU; StarGAN v2
+SLOPE = 0.2  # slope of every leaky ReLU below zero; StarGAN v2
 EPS = 1e-5
 
 
@@ -123,6 +123,7 @@ def conv(branches: int, width_in: int, width_out: int, kernel: int = 3) -> nn.Co
 
 
 def shortcut(branches: int, width_in: int, width_out: int) -> nn.Module:
+    """The way around a residual block: a 1 x 1 convolution where the width changes, else nothing."""
     if width_in == width_out:
         return nn.Identity()
     return nn.Conv2d(branches * width_in, branches * width_out, 1, groups=branches, bias=False)

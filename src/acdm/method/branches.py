@@ -16,16 +16,17 @@ class Branches(nn.Module):
         network: widths, depth and number of branches.
         channels: C, of the images.
         classes: K.
+        skips: whether the decoder sees the encoder's features at every resolution; off in an ablation alone.
     """
 
-    def __init__(self, network: Network, channels: int, classes: int) -> None:
+    def __init__(self, network: Network, channels: int, classes: int, *, skips: bool = True) -> None:
         super().__init__()
         self.channels = channels
         self.multiple = network.multiple
         self.branches = network.branches
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(network, channels)
-        self.decoder = Decoder(network, channels)
+        self.decoder = Decoder(network, channels, skips=skips)
         self.apply(initialise)
         nn.init.zeros_(self.decoder.head.weight)  # every branch begins silent: see docs/paper.md, "initial state"
 

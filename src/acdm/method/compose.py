@@ -7,17 +7,17 @@ from torch import Tensor
 
 
 def distinction(psi: Tensor) -> Tensor:
-    """psi_1, the branch that holds the class: (B, N, C, H, W) -> (B, C, H, W)."""
+    """Take psi_1, the branch that holds the class: (B, N, C, H, W) -> (B, C, H, W)."""
     return psi[:, 0]
 
 
 def common(psi: Tensor) -> Tensor:
-    """psi_2..psi_N, what the classes share: (B, N, C, H, W) -> (B, N-1, C, H, W); empty for N = 1."""
+    """Take psi_2..psi_N, what the classes share: (B, N, C, H, W) -> (B, N-1, C, H, W); empty for N = 1."""
     return psi[:, 1:]
 
 
 def compose(psi: Tensor) -> Tensor:
-    """Eqs. (2) and (3): x_hat, the sum of all branches.  (B, N, C, H, W) -> (B, C, H, W)."""
+    """Sum all branches to x_hat, eqs. (2) and (3).  (B, N, C, H, W) -> (B, C, H, W)."""
     return psi.sum(dim=1)
 
 
@@ -31,6 +31,11 @@ def blend(own: Tensor, other: Tensor, alpha: Tensor) -> Tensor:
 
     Returns:
         (B, C, H, W).
+
+    >>> import torch
+    >>> own, other = (torch.tensor(psi).view(1, 3, 1, 1, 1) for psi in ([5.0, 1.0, 2.0], [9.0, 3.0, 6.0]))
+    >>> blend(own, other, torch.tensor([1.0, 0.5])).item()  # 5 + 1 + (2 + 6) / 2
+    10.0
     """
     a = alpha[:, None, None, None]  # (N-1, 1, 1, 1)
     mixed = a * common(own) + (1 - a) * common(other)  # (B, N-1, C, H, W)

@@ -38,7 +38,7 @@ class Discriminator(nn.Module):
     def __init__(self, network: Network, channels: int, classes: int, size: int) -> None:
         super().__init__()
         halvings = int(math.log2(size // network.stem)) - 2
-        widths = [min(network.critic_width * 2**i, network.critic_max_width) for i in range(halvings + 1)]
+        widths = [min(network.discriminator_width * 2**i, network.discriminator_max_width) for i in range(halvings + 1)]
         self.stem_factor = network.stem
         self.stem = nn.Conv2d(channels * network.stem**2, widths[0], 3, padding=1)
         self.blocks = nn.Sequential(*(_Block(a, b) for a, b in pairwise(widths)))

@@ -24,7 +24,7 @@ class Encoder(nn.Module):
         self.bottleneck = nn.ModuleList(Down(n, bottom, bottom, pool=False) for _ in range(network.bottleneck))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, C, H, W) -> features from the finest to the coarsest, (B, N*w_l, H_l, W_l)."""
+        """Encode (B, C, H, W) into features from the finest to the coarsest, (B, N*w_l, H_l, W_l)."""
         h = self.stem(F.pixel_unshuffle(x, self.stem_factor))
         features = [h]
         for down in self.downs:
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """The half that the style steers.  Its output has no tanh: branches are summands, not pictures."""
 
-    def __init__(self, network: Network, channels: int) -> None:
+    def __init__(self, network: Network, channels: int, *, skips: bool = True) -> None:
         super().__init__()
         n, widths, style_dim = network.branches, network.widths, network.style_dim
         finer = list(reversed(widths[:-1]))
@@ -46,13 +46,13 @@ class Decoder(nn.Module):
         self.recompute = network.recompute
         self.bottleneck = nn.ModuleList(Styled(n, widths[-1], style_dim) for _ in range(network.bottleneck))
         self.narrow = nn.ModuleList(conv(n, b, a, kernel=1) for b, a in pairwise([widths[-1], *finer]))
-        self.skips = nn.ModuleList(conv(n, w, w, kernel=1) if network.skips else _Silent() for w in finer)
+        self.skips = nn.ModuleList(conv(n, w, w, kernel=1) if skips else _NoSkip() for w in finer)
         self.blocks = nn.ModuleList(Styled(n, w, style_dim) for w in finer)
         self.norm = AdaIN(n * widths[0], style_dim)
         self.head = conv(n, widths[0], channels * network.stem**2)
 
     def forward(self, features: list[Tensor], s: Tensor) -> Tensor:
-        """Features of B images and (K*B, style_dim) styles, class by class -> (K*B, N*C, H, W)."""
+        """Decode features of B images under (K*B, style_dim) styles, class by class -> (K*B, N*C, H, W)."""
         copies = s.shape[0] // features[0].shape[0]
         h = torch.cat([features[-1]] * copies)  # Tensor.repeat would leave the channels-last layout
         for block in self.bottleneck:
@@ -66,8 +66,8 @@ class Decoder(nn.Module):
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
 
 
-class _Silent(nn.Module):
-    """In place of a skip connection: adds nothing."""
+class _NoSkip(nn.Module):
+    """Stands in for a skip connection and adds nothing (ablation.skips)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.new_zeros(())

@@ -14,7 +14,11 @@ from acdm.method.compose import common
 
 
 def l_rec(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Eq. (5): |x - x_hat| + (x - x_hat)^2."""
+    """Eq. (5): |x - x_hat| + (x - x_hat)^2.
+
+    >>> l_rec(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.0])).item()  # (.5 + .25) / 2
+    0.375
+    """
     return _fidelity(x, x_hat).mean()
 
 
@@ -41,6 +45,9 @@ def l_sqc(psi: Tensor) -> Tensor:
     """Eq. (8): penalise overlap of branches.  Eq. (10) prints it as L_sqr.
 
     Zero where one branch speaks alone, but also where cross terms cancel: (2, 2, -1).
+
+    >>> [l_sqc(torch.tensor(psi).view(1, -1, 1, 1, 1)).item() for psi in ([3.0, 0.0], [1.0, 1.0], [2.0, 2.0, -1.0])]
+    [0.0, 4.0, 0.0]
     """
     overlap = psi.square().sum(dim=1) - psi.sum(dim=1).square()  # (B, C, H, W)
     return overlap.square().mean()
@@ -61,12 +68,16 @@ def l_energy(psi: Tensor) -> Tensor:
 
 
 def l_sparse(psi_1: Tensor) -> Tensor:
-    """Eq. (9): L1 norm of branch 1."""
+    """Eq. (9): L1 norm of branch 1.
+
+    >>> l_sparse(torch.tensor([-3.0, 1.0])).item()
+    2.0
+    """
     return psi_1.abs().mean()
 
 
 def l_share(own: Tensor, other: Tensor) -> Tensor:
-    """What eq. (4) drives to zero, asked for outright: branches 2..N are the same under both classes.
+    """Mean difference of branches 2..N between the classes: what eq. (4) drives to zero, asked for outright.
 
     Ours, not the paper's: alpha-blending alone leaves the object's outline in the other branches for long.
     """
@@ -76,13 +87,13 @@ def l_share(own: Tensor, other: Tensor) -> Tensor:
 
 
 def l_adv(logit: Tensor) -> Tensor:
-    """What the generators pay for an image whose logit for its class is `logit` (B,): non-saturating softplus."""
+    """What the generators pay for images whose logit for their class is `logit` (B,): non-saturating softplus."""
     return F.softplus(-logit).mean()
 
 
-def l_critic(real: Tensor, fake: Tensor) -> Tensor:
+def l_discriminator(genuine: Tensor, generated: Tensor) -> Tensor:
     """What the discriminator pays: genuine images of class y should score high, generated ones low."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
+    return F.softplus(-genuine).mean() + F.softplus(generated).mean()
 
 
 def l_paired(better: Tensor, worse: Tensor) -> Tensor:

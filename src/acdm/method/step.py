@@ -3,6 +3,7 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,19 +11,20 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from acdm.core.config import Config, Judged
+from acdm.core.config import Config, Judged, Weights
 from acdm.core.device import autocast, channels_last
-from acdm.core.processes import ALONE, World
+from acdm.core.processes import ALONE, ProcessGroup
 from acdm.errors import DivergedError
 from acdm.method import losses
 from acdm.method.compose import blend, distinction
+from acdm.method.discriminator import Discriminator
 from acdm.method.players import Players
 
-GRADIENT_LIMIT = 10.0  # norm; far above what healthy steps show, it only tames rare spikes
+GRADIENT_LIMIT = 10.0  # a norm far above what healthy steps show; it only tames rare spikes
 
 
 @dataclass(frozen=True)
-class Images:
+class Batch:
     """Images with two classes each.
 
     Attributes:
@@ -35,17 +37,56 @@ class Images:
     y: Tensor
     other: Tensor
 
-    def split(self, count: int) -> tuple["Images", "Images"]:
-        """The first `count` of them, and the rest."""
+    def split(self, count: int) -> tuple["Batch", "Batch"]:
+        """The first `count` images, and the rest."""
         first, rest = zip(*((t[:count], t[count:]) for t in vars(self).values()), strict=True)
-        return Images(*first), Images(*rest)
+        return Batch(*first), Batch(*rest)
 
-    def chunk(self, parts: int) -> list["Images"]:
-        return [Images(*piece) for piece in zip(*(t.tensor_split(parts) for t in vars(self).values()), strict=True)]
+    def chunk(self, parts: int) -> list["Batch"]:
+        """The images in `parts` parts."""
+        return [Batch(*piece) for piece in zip(*(t.tensor_split(parts) for t in vars(self).values()), strict=True)]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the discriminator compares: images that count as genuine, and generated ones, each with its class."""
+
+    genuine: Tensor
+    genuine_class: Tensor
+    generated: Tensor
+    generated_class: Tensor
+
+
+def compare_paired(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
+    """Counterfactuals against reconstructions: what both have in common teaches nothing (ours)."""
+    return Compared(x_hat, batch.y, x_st, batch.other)
+
+
+def compare_swapped(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
+    """Counterfactuals against real images."""
+    return Compared(batch.x, batch.y, x_st, batch.other)
+
+
+def compare_both(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
+    """Counterfactuals and reconstructions against real images (the paper)."""
+    return Compared(batch.x, batch.y, torch.cat([x_st, x_hat]), torch.cat([batch.other, batch.y]))
+
+
+COMPARISONS: dict[Judged, Callable[[Batch, Tensor, Tensor], Compared]] = {
+    "paired": compare_paired,
+    "swapped": compare_swapped,
+    "both": compare_both,
+}
 
 
 def step(
-    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config, world: World = ALONE
+    players: Players,
+    batch: Batch,
+    lesson: Batch,
+    alpha: Tensor,
+    index: int,
+    config: Config,
+    group: ProcessGroup = ALONE,
 ) -> dict[str, Tensor]:
     """Train both players on one batch; one pass there and back through branches and discriminator serves both.
 
@@ -53,12 +94,12 @@ def step(
 
     Args:
         players: changed in place.
-        batch: to take apart, and the classes to swap to.
+        batch: images to decompose, and the classes of their counterfactuals.
         lesson: real images, and the classes that the discriminator shall not take them for; possibly none.
         alpha: (N-1,) of eq. (4).
-        index: of the step, from 0.
+        index: number of the step, from 0.
         config: weights, what the discriminator compares, and in how many parts the batch is computed.
-        world: processes that share the batch; each computes its parts of it.
+        group: processes that share the batch; each computes its parts of it.
 
     Returns:
         Each loss as a scalar, unweighted, without a graph.
@@ -66,78 +107,103 @@ def step(
     Raises:
         DivergedError: when a loss or gradient is not finite, before it reaches any weight.
     """
-    for optimiser in (players.critic_optimiser, players.generator_optimiser):
+    for optimiser in (players.discriminator_optimiser, players.generator_optimiser):
         optimiser.zero_grad(set_to_none=True)
-    parts = config.parts * world.size
-    own = slice(world.rank * config.parts, (world.rank + 1) * config.parts)
+    parts = config.parts * group.size
+    own = slice(group.rank * config.parts, (group.rank + 1) * config.parts)
     terms: dict[str, Tensor] = {}
     for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], strict=True):
-        for name, term in _accumulate(players, *piece, alpha, index, config, parts).items():
+        for name, term in _add_gradients(players, *piece, alpha, index, config, parts).items():
             terms[name] = terms.get(name, 0) + term.detach() / parts
-    _share(players, terms, world)
-    _insist_finite(terms)
-    for optimiser, name in ((players.critic_optimiser, "critic"), (players.generator_optimiser, "total")):
-        for group in optimiser.param_groups:
-            norm = get_total_norm([p.grad for p in group["params"] if p.grad is not None])
-            if not torch.isfinite(norm):
-                raise DivergedError(f"the gradient of loss '{name}' is not finite")
-            if norm > GRADIENT_LIMIT:  # rare, and multiplying all by 1 takes time
-                clip_grads_with_norm_(group["params"], GRADIENT_LIMIT, norm)
-    players.critic_optimiser.step()
+    _sum_over_processes(players, terms, group)
+    _require_finite(terms)
+    for optimiser, name in ((players.discriminator_optimiser, "discriminator"), (players.generator_optimiser, "total")):
+        for parameters in optimiser.param_groups:
+            _clip([p for p in parameters["params"] if p.grad is not None], name)
+    players.discriminator_optimiser.step()
     players.generator_optimiser.step()
     players.average.update_parameters(players.branches)
     return terms
 
 
-def _share(players: Players, terms: dict[str, Tensor], world: World) -> None:
-    """Sum gradients and losses over all processes."""
-    both = (*players.branches.parameters(), *players.discriminator.parameters())
-    names = sorted(terms)
-    values = [terms[name].reshape(1).clone() for name in names]
-    world.add([*(p.grad for p in both if p.grad is not None), *values])
-    terms.update({name: value[0] for name, value in zip(names, values, strict=True)})
-
-
-def _accumulate(
-    players: Players, batch: Images, lesson: Images, alpha: Tensor, index: int, config: Config, parts: int
+def _add_gradients(
+    players: Players, batch: Batch, lesson: Batch, alpha: Tensor, index: int, config: Config, parts: int
 ) -> dict[str, Tensor]:
-    """Add both players' gradients of one of the `parts` of a batch.
-
-    R1 comes on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2).
-    """
-    x, y, other, weights = batch.x, batch.y, batch.other, config.loss
-    with autocast(x.device, config.precision):
-        psi, psi_st = players.branches(x, y, other)  # (B, N, C, H, W) each
+    """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
+    weights = config.loss
+    with autocast(batch.x.device, config.precision):
+        psi, psi_st = players.branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        genuine = x_hat if config.judged == "paired" else x
-        fake, fake_class = x_st, other
-        if config.judged == "both":
-            fake, fake_class = torch.cat([x_st, x_hat]), torch.cat([other, y])
-        turn = torch.empty(len(fake), 1, 1, 1, device=x.device)
-        kept = torch.full((len(y), 1, 1, 1), weights.keep, device=x.device)
-        believed = _Turned.apply(genuine, kept) if weights.keep else genuine.detach()
-        shown = channels_last(torch.cat([believed, _Turned.apply(fake, turn), lesson.x]))
-        genuine_logit, fake_logit, taught = players.discriminator(shown).split([len(y), len(fake), len(lesson.x)])
+        compared = COMPARISONS[config.judged](batch, x_hat, x_st)
+        scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
+        genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
 
-    critic_loss, adversarial = _contest(_in_turn(genuine_logit, y), _in_turn(fake_logit, fake_class), config.judged)
-    turn.copy_(weights.adv * _turn(critic_loss, adversarial, fake_logit)[:, None, None, None])
-    critic = {"critic": critic_loss}
-    if len(lesson.x):
-        critic["mismatch"] = losses.l_paired(_in_turn(taught, lesson.y), _in_turn(taught, lesson.other))
-    if index % config.optimiser.r1_every == 0:
-        real = channels_last(genuine.detach()).requires_grad_(True)
-        with autocast(x.device, config.precision):
-            logit = _in_turn(players.discriminator(real), y)
-        critic["r1"] = losses.r1(logit, real) * config.optimiser.r1_every
-    critic_total = critic_loss + weights.mismatch * critic.get("mismatch", 0) + weights.r1 * critic.get("r1", 0)
+    loss, adversarial = adversarial_losses(
+        logits_by_class(genuine, compared.genuine_class),
+        logits_by_class(generated, compared.generated_class),
+        config.judged,
+    )
+    scale.copy_(weights.adv * gradient_scale(loss, adversarial, generated)[:, None, None, None])
+    of_discriminator = {
+        "discriminator": loss,
+        **_lesson_loss(taught, lesson),
+        **_r1_loss(players.discriminator, compared, index, config),
+    }
+    of_branches = _terms(batch.x, x_hat, psi, psi_st)
+    plain = losses.objective(of_branches, weights)  # without the adversarial and the keeping term: `scale` adds those
+    both = [*players.branches.parameters(), *players.discriminator.parameters()]
+    ((plain + _discriminator_objective(of_discriminator, weights)) / parts).backward(inputs=both)
+    keeping = loss if config.judged == "paired" else 0.0
+    total = plain + weights.adv * adversarial + weights.keep * keeping
+    return {**of_branches, "adv": adversarial, **of_discriminator, "total": total}
 
-    terms = _terms(x, x_hat, psi, psi_st)
-    plain = losses.objective(terms, weights)  # gradients of the adversarial and the keeping term come from the critic's
-    of_both = [*players.branches.parameters(), *players.discriminator.parameters()]
-    ((plain + critic_total) / parts).backward(inputs=of_both)
-    kept_loss = critic_loss if config.judged == "paired" else 0.0
-    total = plain + weights.adv * adversarial + weights.keep * kept_loss
-    return {**terms, "adv": adversarial, **critic, "total": total}
+
+def _logits(
+    discriminator: Discriminator, compared: Compared, lesson: Batch, scale: Tensor, keep: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (B, K) of genuine, generated and lesson images, all shown at once.
+
+    Generated images get the gradient of the adversarial term by `scale`.  Genuine ones get none, or, where they are
+    reconstructions that shall stay genuine, the discriminator's own times `keep`.
+    """
+    genuine = compared.genuine.detach()
+    if keep:
+        same = torch.full((len(genuine), 1, 1, 1), keep, device=genuine.device)
+        genuine = ScaleGradient.apply(compared.genuine, same)
+    generated = ScaleGradient.apply(compared.generated, scale)
+    shown = channels_last(torch.cat([genuine, generated, lesson.x]))
+    of_genuine, of_generated, of_lesson = discriminator(shown).split([len(genuine), len(generated), len(lesson.x)])
+    return of_genuine, of_generated, of_lesson
+
+
+def adversarial_losses(genuine: Tensor, generated: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
+    """What the discriminator and what the generators pay for logits (B,) of genuine and generated images."""
+    if judged == "paired":
+        return losses.l_paired(genuine, generated), losses.l_paired(generated, genuine)
+    return losses.l_discriminator(genuine, generated), losses.l_adv(generated)
+
+
+def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
+    """What the discriminator pays for taking real images for another class; nothing without a lesson."""
+    if not len(logits):
+        return {}
+    own, other = logits_by_class(logits, lesson.y), logits_by_class(logits, lesson.other)
+    return {"mismatch": losses.l_paired(own, other)}
+
+
+def _r1_loss(discriminator: Discriminator, compared: Compared, index: int, config: Config) -> dict[str, Tensor]:
+    """R1 on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2)."""
+    if index % config.optimiser.r1_every:
+        return {}
+    genuine = channels_last(compared.genuine.detach()).requires_grad_(True)
+    with autocast(genuine.device, config.precision):
+        logits = logits_by_class(discriminator(genuine), compared.genuine_class)
+    return {"r1": losses.r1(logits, genuine) * config.optimiser.r1_every}
+
+
+def _discriminator_objective(terms: dict[str, Tensor], weights: Weights) -> Tensor:
+    """The weighted sum that the discriminator pays."""
+    return terms["discriminator"] + weights.mismatch * terms.get("mismatch", 0) + weights.r1 * terms.get("r1", 0)
 
 
 def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor) -> dict[str, Tensor]:
@@ -154,46 +220,61 @@ def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor) -> dict[str, T
     }
 
 
-class _Turned(torch.autograd.Function):
+class ScaleGradient(torch.autograd.Function):
     """The identity, whose gradient is multiplied image by image: one pass back through the discriminator serves both.
 
-    Gradient reversal (Ganin and Lempitsky 2015), scaled: what reaches a swapped image from the critic's loss is the
-    derivative by its logit times the logit's gradient, and so is what should reach it from the adversarial term.  A
-    reconstruction that is shown as genuine gets the critic's gradient as it is, times `keep`: it shall stay genuine.
+    Gradient reversal (Ganin and Lempitsky 2015), scaled: what reaches a generated image from the discriminator's loss
+    is the derivative by its logit times the logit's gradient, and so is what the adversarial term should send it.
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, turn: Tensor) -> Tensor:
-        ctx.turn = turn  # type: ignore[attr-defined]  # filled in before the backward pass
+    def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.scale = scale  # type: ignore[attr-defined]  # filled in before the backward pass
         return x.view_as(x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
-        return grad * ctx.turn, None  # type: ignore[attr-defined]
+        return grad * ctx.scale, None  # type: ignore[attr-defined]
 
 
-def _turn(critic: Tensor, adversarial: Tensor, logits: Tensor) -> Tensor:
-    """By what the critic's gradient of each image is to be multiplied to be the adversarial term's: (B,)."""
-    of_critic, of_adversarial = (
-        torch.autograd.grad(loss, logits, retain_graph=True)[0].sum(dim=1) for loss in (critic, adversarial)
+def gradient_scale(discriminator_loss: Tensor, adversarial: Tensor, logits: Tensor) -> Tensor:
+    """Per-image factor that turns the discriminator's gradient into the adversarial term's: logits (B, K) to (B,)."""
+    of_discriminator, of_adversarial = (
+        torch.autograd.grad(loss, logits, retain_graph=True)[0].sum(dim=1) for loss in (discriminator_loss, adversarial)
     )
-    return of_adversarial / of_critic.clamp(min=1e-9)
+    return of_adversarial / of_discriminator.clamp(min=1e-9)
 
 
-def _contest(genuine: Tensor, fake: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
-    """What the discriminator and what the generators pay for logits of genuine and generated images."""
-    if judged == "paired":
-        return losses.l_paired(genuine, fake), losses.l_paired(fake, genuine)
-    return losses.l_critic(genuine, fake), losses.l_adv(fake)
+def logits_by_class(logits: Tensor, y: Tensor) -> Tensor:
+    """Logits (B, K) of the given classes, (B,), sorted by class, so that two such results pair up within a class.
 
-
-def _in_turn(logits: Tensor, y: Tensor) -> Tensor:
-    """Of logits (B, K) those of classes y (B,), class by class: two such rows pair within a class."""
+    >>> import torch
+    >>> logits_by_class(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([1, 0, 1])).tolist()
+    [3.0, 2.0, 6.0]
+    """
     return logits.gather(1, y[:, None])[:, 0][y.argsort(stable=True)]
 
 
-def _insist_finite(terms: dict[str, Tensor]) -> None:
+def _sum_over_processes(players: Players, terms: dict[str, Tensor], group: ProcessGroup) -> None:
+    """Sum gradients and losses over all processes."""
+    both = (*players.branches.parameters(), *players.discriminator.parameters())
+    names = sorted(terms)
+    values = [terms[name].reshape(1).clone() for name in names]
+    group.sum([*(p.grad for p in both if p.grad is not None), *values])
+    terms.update({name: value[0] for name, value in zip(names, values, strict=True)})
+
+
+def _require_finite(terms: dict[str, Tensor]) -> None:
     finite = torch.isfinite(torch.stack(list(terms.values())))
     if not finite.all():
         raise DivergedError(f"loss '{list(terms)[int((~finite).nonzero()[0])]}' is not finite")
+
+
+def _clip(parameters: list[Tensor], loss: str) -> None:
+    """Limit the norm of the gradients; raises DivergedError, naming the loss, when it is not finite."""
+    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not torch.isfinite(norm):
+        raise DivergedError(f"the gradient of loss '{loss}' is not finite")
+    if norm > GRADIENT_LIMIT:  # rare, and multiplying all by 1 takes time
+        clip_grads_with_norm_(parameters, GRADIENT_LIMIT, norm)

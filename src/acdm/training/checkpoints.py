@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from acdm.core.tensors import MODULE, checkpoints, load_module, read_tensors, write_tensors
+from acdm.core.tensors import MODULE, Checkpoint, checkpoints, load_module, read_tensors, write_tensors
 from acdm.errors import CheckpointError, DivergedError
 from acdm.method.players import Players
 from acdm.training.validation import Choice
 
-KEEP = 2
+KEEP = 2  # checkpoints of a run
+RENAMED_PREFIXES = {"discriminator_optimiser.": "critic_optimiser."}  # names in checkpoints of earlier versions
 
 
 def save_players(folder: Path, players: Players, step: int) -> Path:
@@ -27,13 +28,13 @@ def save_players(folder: Path, players: Players, step: int) -> Path:
 
 
 def save_chosen(path: Path, players: Players, step: int, choice: Choice) -> None:
-    """The averaged branches alone, which draw the maps, and what they were chosen by."""
+    """Write the averaged branches alone, which draw the maps, and what they were chosen by."""
     tensors = {name.removeprefix(MODULE): t for name, t in players.average.state_dict().items() if MODULE in name}
     write_tensors(path, tensors, {"kind": "chosen", "step": step, "choice": vars(choice)})
 
 
 def load_choice(path: Path) -> tuple[int, Choice]:
-    """The step that `save_chosen` wrote, and what has been seen until then; 0 and nothing where there is no such file.
+    """Read the step that `save_chosen` wrote and what had been seen until then; 0 and nothing without such a file.
 
     Raises:
         CheckpointError: when the file is damaged.
@@ -44,25 +45,25 @@ def load_choice(path: Path) -> tuple[int, Choice]:
     return int(about["step"]), Choice(**about["choice"])
 
 
-def insist_finite(players: Players, step: int) -> None:
-    """Raises DivergedError when a weight or a moment is not finite: such a state is never saved."""
+def require_finite(players: Players, step: int) -> None:
+    """Raise DivergedError when a weight or a moment is not finite: such a state is never saved."""
     for name, tensor in _tensors(players).items():
         if not torch.isfinite(tensor).all():
             raise DivergedError(f"'{name}' is not finite after step {step}")
 
 
-def load_players(path: Path, players: Players) -> int:
+def load_players(checkpoint: Checkpoint, players: Players) -> int:
     """Put a saved state into fresh players; returns the step it was saved after.
 
     Raises:
-        CheckpointError: when the file is damaged or belongs to other networks.
+        CheckpointError: when the state belongs to other networks.
     """
-    tensors, about = read_tensors(path, "training")
     for prefix, module in _modules(players).items():
-        load_module(module, _below(tensors, prefix), path)
+        load_module(module, checkpoint.below(prefix), checkpoint.path)
     for prefix, optimiser in _optimisers(players).items():
-        _load_optimiser(optimiser, _below(tensors, prefix), path)
-    return int(about["step"])
+        saved = checkpoint.below(prefix) or checkpoint.below(RENAMED_PREFIXES.get(prefix, prefix))
+        _load_optimiser(optimiser, saved, checkpoint.path)
+    return checkpoint.step
 
 
 def _modules(players: Players) -> dict[str, nn.Module]:
@@ -70,7 +71,10 @@ def _modules(players: Players) -> dict[str, nn.Module]:
 
 
 def _optimisers(players: Players) -> dict[str, Optimizer]:
-    return {"generator_optimiser.": players.generator_optimiser, "critic_optimiser.": players.critic_optimiser}
+    return {
+        "generator_optimiser.": players.generator_optimiser,
+        "discriminator_optimiser.": players.discriminator_optimiser,
+    }
 
 
 def _tensors(players: Players) -> dict[str, Tensor]:
@@ -97,7 +101,3 @@ def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor], path: Path
                 moments[key] = torch.empty_like(parameter).copy_(moments[key])
     except (ValueError, KeyError, RuntimeError):
         raise CheckpointError(f"{path}: does not fit the optimisers of config.yaml beside it") from None
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,25 +1,24 @@
 """What a configuration leaves open, decided by this machine and by the images."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
-from acdm.core.config import PRESETS, Config, build
+from acdm.core.config import PRESETS, Config
 from acdm.core.device import automatic_device, automatic_precision
-from acdm.core.options import overlay
+from acdm.core.options import Layer
 from acdm.data.dataset import Dataset
 from acdm.data.images.read import decode
-from acdm.data.loading import Intake, settle_reading
-from acdm.data.orientation import ALIKE
+from acdm.data.loading import TrainingImages, settle_reading
+from acdm.data.orientation import FLIP_BELOW
 from acdm.errors import ConfigError
 
 DEFAULT_STEPS = 6000
-FLIPS = ("flip_horizontal", "flip_vertical")
-COLOUR = 3  # channels
-LIGHT = {"intensity": 0.2, "cast": 0.1}  # of colour pictures, whose light is no class: docs/results/choices.md
-LARGE = 256  # side in pixels from which on a CPU computes a pair of images at a time: a quarter of the memory
+FLIPS = {"flip_horizontal": "Left-right flips", "flip_vertical": "Upside-down flips"}
+COLOUR_CHANNELS = 3
+LIGHT = {"intensity": 0.2, "cast": 0.1}  # for colour pictures, whose light is no class: docs/results/choices.md
+FRUGAL_SIZE = 256  # px; from here on a CPU computes two images at a time, which takes a quarter of the memory
 
 
 def resolve(config: Config) -> Config:
@@ -31,12 +30,13 @@ def resolve(config: Config) -> Config:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU here; use --device cpu")
     device = automatic_device() if config.device == "auto" else config.device
-    precision = automatic_precision(device) if config.precision == "auto" else config.precision
-    steps = config.steps or (None if config.minutes else DEFAULT_STEPS)
-    frugal = device == "cpu" and config.size >= LARGE  # a system short of memory kills before torch can notice
-    parts = config.accumulate or (_pairs(config.batch) if frugal else 1)
-    update = {"device": device, "precision": precision, "steps": steps, "accumulate": parts}
-    return config.model_copy(update=update)
+    frugal = device == "cpu" and config.size >= FRUGAL_SIZE  # a system short of memory kills before torch can notice
+    return config.with_(
+        device=device,
+        precision=automatic_precision(device) if config.precision == "auto" else config.precision,
+        steps=config.steps or (None if config.minutes else DEFAULT_STEPS),
+        accumulate=config.accumulate or (_pairs(config.batch) if frugal else 1),
+    )
 
 
 def _pairs(batch: int) -> int:
@@ -44,18 +44,18 @@ def _pairs(batch: int) -> int:
     return batch // 2 if batch % 2 == 0 else batch
 
 
-def settle(config: Config, images: Intake, say: Callable[[str], None]) -> Config:
+def settle(config: Config, images: TrainingImages, say: Callable[[str], None]) -> Config:
     """Decide which changes leave the images' kind alone, where the configuration leaves it open."""
     decided: dict[str, bool | float] = {}
     for kind, strength in LIGHT.items():
         if getattr(config.augment, kind) is None:
-            decided[kind] = strength if images.channels == COLOUR else 0.0
-    for kind, words, told in zip(FLIPS, ("left-right", "upside-down"), images.told, strict=True):
+            decided[kind] = strength if images.channels == COLOUR_CHANNELS else 0.0
+    for (kind, words), accuracy in zip(FLIPS.items(), images.mirror_accuracy, strict=True):
         if getattr(config.augment, kind) is None:
-            decided[kind] = told < ALIKE
-            said = "are made for training" if decided[kind] else "are not made"
-            say(f"{told:.0%} of the images are told from {words} mirror images, which {said}")
-    return config.model_copy(update={"augment": config.augment.model_copy(update=decided)})
+            decided[kind] = accuracy < FLIP_BELOW
+            state, can = ("on", "can't tell") if decided[kind] else ("off", "tells")
+            say(f"{words}: {state} (a simple model {can} mirrored images apart: {accuracy:.0%})")
+    return config.with_(augment=decided)
 
 
 def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
@@ -66,11 +66,17 @@ def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
     return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
 
 
-def choose(dataset: Dataset, preset: str | None, options: dict[str, Any]) -> tuple[Dataset, Config]:
-    """The data set with its reading settled, and a configuration with every "auto" decided."""
-    dataset = settle_reading(dataset, build("tiny", {"images": options.get("images")}).images)
-    options = overlay(options, {"images": dataset.reading.model_dump()})
+def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Dataset, Config]:
+    """The data set with its reading settled, and a configuration with every "auto" decided.
+
+    Args:
+        dataset: with its splits.
+        preset: a name in `PRESETS`; None takes the one whose size is nearest to half of the images'.
+        options: nested, as in config.yaml.
+    """
+    dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
     if preset is None:
         wanted = int(options.get("size") or automatic_size(dataset, automatic_device() == "cuda"))
         preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
-    return dataset, resolve(build(preset, options))
+    layers = (layer for name, layer in PRESETS.items() if name == preset)
+    return dataset, resolve(Config.of(*layers, options, {"images": dataset.reading.model_dump()}))

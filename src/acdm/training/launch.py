@@ -25,7 +25,7 @@ def launched() -> bool:
     return "WORLD_SIZE" in os.environ
 
 
-def insist_named(out: Path | None) -> None:
+def require_named(out: Path | None) -> None:
     """Raises ConfigError where several processes would each choose a run folder."""
     if out is None:
         raise ConfigError("several processes train one run: name its folder with -o")

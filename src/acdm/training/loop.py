@@ -9,25 +9,25 @@ from torch import Tensor
 
 from acdm.core.config import Config, Optimiser
 from acdm.core.device import channels_last
-from acdm.core.processes import ALONE, World
+from acdm.core.processes import ALONE, ProcessGroup
 from acdm.data.batches import Batches, mix
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method.players import Players
-from acdm.method.step import Images, step
+from acdm.method.step import Batch, step
 
-MEASURED = (10, 30)  # the steps whose speed becomes a step count under --minutes
-MARGIN = 0.88  # of the minutes are planned for; the rest is for pictures, checkpoints and a machine that slows down
+MEASURED_STEPS = (10, 30)  # first and last of the steps whose speed becomes a step count under --minutes
+PLANNED_SHARE = 0.88  # of --minutes; the rest is for pictures, checkpoints and slow-downs
 
 
 @dataclass(frozen=True)
-class Record:
+class StepRecord:
     """What one step did.
 
     Attributes:
         step: how many steps are done.
-        seconds: of this step.
-        losses: each term of eq. (10), `adv`, `critic` and (on some steps) `r1`, unweighted.
-        parts: that its batch was computed in.
+        seconds: how long this one took.
+        losses: each term of eq. (10), `adv`, `discriminator` and (on some steps) `r1`, unweighted.
+        parts: how many parts its batch was computed in.
     """
 
     step: int
@@ -36,10 +36,10 @@ class Record:
     parts: int
 
 
-def train(
-    players: Players, batches: Batches, config: Config, steps: int, start: int = 0, world: World = ALONE
-) -> Iterator[Record]:
-    """Train from step `start` to `steps`, a record a step; processes of one `world` go in step.
+def train_steps(
+    players: Players, batches: Batches, config: Config, steps: int, start: int = 0, group: ProcessGroup = ALONE
+) -> Iterator[StepRecord]:
+    """Train from step `start` to `steps`, a record a step; the processes of one group go in step.
 
     Where memory does not suffice, batches are computed in twice as many parts from then on.
 
@@ -55,34 +55,34 @@ def train(
         batch, lesson = images.split(config.batch)
         alpha = _alpha(config, index).to(device)
         try:
-            losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config, world)
+            losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config, group)
         except DivergedError as error:
             raise DivergedError(f"{error} at step {index + 1}", indices.tolist()) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-        yield Record(index + 1, time.perf_counter() - began, values, config.parts)
+        yield StepRecord(index + 1, time.perf_counter() - began, values, config.parts)
 
 
-def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Images]:
-    """The images of a step, on their device, and which they are."""
+def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
+    """Which images a step sees, and the images on their device."""
     indices, x, y = batches.at(index)
     classes = len(batches.members)
     other = (y + 1 + _shift(classes, batches.seed, index)) % classes
-    return indices, Images(channels_last(x.to(device)), y.to(device), other.to(device))
+    return indices, Batch(channels_last(x.to(device)), y.to(device), other.to(device))
 
 
 def _step_that_fits(
-    players: Players, images: tuple[Images, Images, Tensor], index: int, config: Config, world: World
+    players: Players, images: tuple[Batch, Batch, Tensor], index: int, config: Config, group: ProcessGroup
 ) -> tuple[dict[str, Tensor], Config]:
-    """One step, in as many parts as memory asks for, and the configuration with that many."""
+    """Do one step, in as many parts as memory asks for; returns its losses and the configuration with that many."""
     while True:
         try:
-            return step(players, *images, index, config, world), config
+            return step(players, *images, index, config, group), config
         except (RuntimeError, MemoryError) as error:
             if not _lacks_memory(error):
                 raise
-        if world.size > 1:
+        if group.size > 1:
             raise OutOfMemoryError(
-                f"memory does not suffice at step {index + 1}; set 'accumulate: {2 * config.parts}' by --config, or try"
+                f"memory does not suffice at step {index + 1}; try --accumulate {2 * config.parts},"
                 " --network.recompute, a smaller --size or fewer --branches"
             )
         parts = 2 * config.parts
@@ -93,47 +93,55 @@ def _step_that_fits(
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        config = config.model_copy(update={"accumulate": parts})
+        config = config.with_(accumulate=parts)
 
 
 def _lacks_memory(error: RuntimeError | MemoryError) -> bool:
-    """torch has no class of its own for what a CPU cannot allocate."""
+    """Whether it is memory that was short; torch has no class of its own for what a CPU cannot allocate."""
     words = ("can't allocate memory", "not enough memory", "out of memory")
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
 
 
 def rate(index: int, steps: int, options: Optimiser) -> float:
-    """Share of the learning rate at a step: a linear rise over `warmup`, then 1, then a linear fall to zero."""
+    """Share of the learning rate at a step: a linear rise over `warmup`, then 1, then a linear fall to zero.
+
+    >>> [round(rate(index, steps=100, options=Optimiser(warmup=10, decay=0.5)), 2) for index in (0, 9, 49, 75)]
+    [0.1, 1.0, 1.0, 0.5]
+    """
     rise = min(1.0, (index + 1) / max(1, options.warmup))
     fall = min(1.0, (steps - index) / max(1.0, steps * options.decay))
     return rise * fall
 
 
-def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:
-    """How many steps fit into the minutes, given what has been spent and the measured speed."""
-    left = MARGIN * 60 * minutes - seconds_so_far
-    return max(done + 1, done + int(left / seconds_a_step))
-
-
 def set_rate(players: Players, index: int, steps: int, options: Optimiser) -> None:
-    """Give both players the rates of a step (`rate`)."""
+    """Give both players their learning rates at a step (`rate`)."""
     share = rate(index, steps, options)
     for optimiser, lr in (
         (players.generator_optimiser, options.lr),
-        (players.critic_optimiser, options.critic_lr),
+        (players.discriminator_optimiser, options.discriminator_lr),
     ):
         for group in optimiser.param_groups:
             group["lr"] = lr * share
 
 
+def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:
+    """How many steps fit into the minutes, given what has been spent and the measured speed.
+
+    >>> steps_for(minutes=10, seconds_so_far=70, done=30, seconds_a_step=0.5)  # (.88 * 600 - 70) / .5 more
+    946
+    """
+    left = PLANNED_SHARE * 60 * minutes - seconds_so_far
+    return max(done + 1, done + int(left / seconds_a_step))
+
+
 def _alpha(config: Config, index: int) -> Tensor:
     """(N-1,) of eq. (4), drawn anew at every step; ones, with which nothing is mixed, where blending is off."""
     n = config.network.branches - 1
-    return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.blend else torch.ones(n)
+    return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.ablation.blend else torch.ones(n)
 
 
 def _shift(classes: int, seed: int, index: int) -> int:
-    """How far beyond the next class a batch is swapped; 0 where there are only two."""
+    """How far beyond the next class a batch's counterfactuals go; 0 where there are only two classes."""
     return int(torch.randint(classes - 1, (), generator=_generator(seed, 1, index)))
 
 

@@ -9,23 +9,28 @@ from torch import Tensor
 
 from acdm.core.config import Config
 from acdm.core.memory import resident
+from acdm.core.options import Layer
 from acdm.data.batches import Batches
-from acdm.data.dataset import Dataset
-from acdm.data.images.arrays import Array
-from acdm.data.images.frame import square
+from acdm.data.checkup import Checkup
+from acdm.data.images.frame import squares
 from acdm.method.players import assemble
 from acdm.training.defaults import choose
-from acdm.training.loop import train
+from acdm.training.loop import train_steps
 
-TRIED = (2, 6)  # steps before the clock runs, and after
+UNTIMED_STEPS, TIMED_STEPS = 2, 6
 
 
-def _plan(dataset: Dataset, options: dict[str, Any], images: list[Array]) -> dict[str, Any]:
-    """What training would do by default, timed on a few steps."""
-    _, config = choose(dataset, options.get("preset"), {k: v for k, v in options.items() if k != "preset"})
-    seconds = _seconds_a_step(config, torch.stack([square(image, config.size) for image in images]))
+def make_plan(found: Checkup, preset: str | None, options: Layer) -> dict[str, Any]:
+    """What training would do by default, timed on a few steps with the checkup's samples.
+
+    Args:
+        found: a checkup without problems.
+        preset, options: as `acdm.training.request.Request` has them.
+    """
+    dataset, config = choose(found.dataset, preset, options)
+    seconds = _seconds_a_step(config, squares(found.samples, config.size))
     steps = config.steps or max(1, int(60 * (config.minutes or 0) / seconds))
-    held = len(dataset.items) * len(images[0]) * config.size**2 * 4 / 2**20
+    held = len(dataset.items) * len(found.samples[0]) * config.size**2 * 4 / 2**20
     return {
         "size": config.size,
         "branches": config.network.branches,
@@ -44,9 +49,8 @@ def _seconds_a_step(config: Config, x: Tensor) -> float:
     device = torch.device(config.device)
     players = assemble(config, x.shape[1], 2, device)
     batches = Batches(x, torch.arange(len(x)) % 2, config.drawn, config.augment, config.seed)
-    before, timed = TRIED
     seconds, began = [], time.perf_counter()
-    for _ in train(players, batches, config, before + timed):
+    for _ in train_steps(players, batches, config, UNTIMED_STEPS + TIMED_STEPS):
         seconds.append(time.perf_counter() - began)
         began = time.perf_counter()
-    return median(seconds[before:])
+    return median(seconds[UNTIMED_STEPS:])

@@ -1,23 +1,33 @@
-"""What whoever started a training gets to see of it."""
+"""What training says of itself while it runs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+STEPS = "step"  # name of the phase
+SHOWN = ("rec", "sparse", "adv", "discriminator")  # losses
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a watcher sees: where training stands."""
+class TrainingStatus:
+    """The state of a training.
+
+    Attributes:
+        step: steps done.
+        steps: steps there will be; None while the speed is being measured.
+        rate: steps a second.
+        losses: unweighted, by name.
+        psnr: of validation images in dB, at the latest look.
+    """
 
     step: int
     steps: int | None
-    rate: float  # steps a second
+    rate: float
     losses: dict[str, float]
     psnr: float | None
 
-
-@dataclass
-class Watcher:
-    """Callbacks of a training; by default nobody looks."""
-
-    on_step: Callable[[Progress], None] = lambda progress: None
-    say: Callable[[str], None] = lambda line: None
+    @property
+    def facts(self) -> str:
+        """A few words for a progress bar."""
+        losses = " ".join(f"{name} {self.losses[name]:.3g}" for name in SHOWN)
+        psnr = f" · validation PSNR {self.psnr:.1f} dB" if self.psnr is not None else ""
+        left = f" · {(self.steps - self.step) / self.rate / 60:.1f} min left" if self.steps else ""
+        return f"{self.rate:.1f} steps/s · {losses}{psnr}{left}"

@@ -1,79 +1,102 @@
-"""From what a user typed to a training: which data, which configuration, which folder."""
+"""From what a user asked for to a training: which data, which configuration, which folder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from acdm.core.config import PRESETS, Config, build
-from acdm.core.processes import leads
-from acdm.core.run import Run, insist_free, next_folder
+from acdm.core.config import PRESETS, Config
+from acdm.core.options import Layer
+from acdm.core.processes import is_first_process
+from acdm.core.progress import QUIET, Progress
+from acdm.core.run import Run, next_folder, require_free
+from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError
 from acdm.training.defaults import choose, resolve
-from acdm.training.launch import insist_named, launched
-from acdm.training.progress import Watcher
-from acdm.training.train import fit
+from acdm.training.launch import launched, require_named
+
+KEPT_ON_RESUME = ("size", "batch", "seed", "network", "images")  # what the weights hang on
 
 
-def start(
-    folders: Sequence[Path],
-    out: Path | None,
-    preset: str | None,
-    options: dict[str, Any],
-    command: str,
-    *,
-    positive: str | None = None,
-    resume: bool = False,
-    watcher: Watcher | None = None,
-) -> Run:
-    """Check everything that can be checked before the first step, then train.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of a training.
 
-    Args:
+    Attributes:
         folders: one data folder or CSV, or two class folders.
-        out: run folder, or None for a new one under runs/.
-        preset: a name, or None for the one whose size is nearest to half of the images'.
+        out: run folder; None takes a new one under runs/.
+        preset: a name in `PRESETS`; None takes the one whose size is nearest to half of the images'.
         options: nested, as in config.yaml.
-        command: for the record.
-        positive: the class with the object, or None.
-        resume: go on with `out`.
-        watcher: of progress.
+        positive: the class that carries the object; None takes the one with masks or boxes, else the second.
+        resume: whether to go on with the run in `out`.
+        command: as it was typed; stored in env.json.
     """
-    watcher = watcher or Watcher()
-    seed = build("tiny", {key: options[key] for key in ("seed", "size") if key in options}).seed
-    if preset is not None and preset not in PRESETS:
-        raise ConfigError(f"preset: no '{preset}'; there are {', '.join(PRESETS)}")
-    if resume:
-        if out is None:
-            raise ConfigError("--resume: name the run folder with -o")
-        begun = Run.open(out)
-        seed, positive = begun.config().seed, begun.read_json("data.json")["positive"]
-    elif launched():
-        insist_named(out)
-    if not resume and out is not None and leads():
-        insist_free(out)
-    dataset = load_dataset(folders, positive, seed)
-    path = out or next_folder(dataset.root.resolve().name)
-    counts = " · ".join(f"{name} {sum(i.label == name for i in dataset.train)}" for name in dataset.classes)
-    watcher.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
+
+    folders: Sequence[Path]
+    out: Path | None = None
+    preset: str | None = None
+    options: Layer = field(default_factory=dict)
+    positive: str | None = None
+    resume: bool = False
+    command: str = "acdm.train(...)"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request, resolved: the data set with its splits, a configuration with everything decided, the run folder."""
+
+    dataset: Dataset
+    config: Config
+    path: Path
+
+
+def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
+    """Check everything that can be checked before images are decoded.
+
+    Raises:
+        ConfigError, DataError, RunError, RunLockedError: a sentence that says what is wrong, where, and what to do.
+    """
+    seed = Config.of({key: request.options[key] for key in ("seed", "size") if key in request.options}).seed
+    if request.preset is not None and request.preset not in PRESETS:
+        raise ConfigError(f"preset: no '{request.preset}'; there are {', '.join(PRESETS)}")
+    positive, begun = request.positive, _begun(request)
+    if begun is not None:
+        seed, positive = begun.config().seed, begun.read_data().positive
+    dataset = load_dataset(request.folders, positive, seed)
+    path = request.out or next_folder(dataset.root.resolve().name)
+    counts = " · ".join(f"{name} {number}" for name, number in dataset.counts()["train"].items())
+    progress.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
     if dataset.ignored:
-        watcher.say(f"ignored under test/: {', '.join(dataset.ignored)}")
-    if resume:
-        config = _again(Run.open(path).config(), options)
+        progress.say(f"ignored under test/: {', '.join(dataset.ignored)}")
+    if begun is not None:
+        config = _continued(begun.config(), request.options)
         dataset = replace(dataset, reading=config.images)
     else:
-        dataset, config = choose(dataset, preset, options)
+        dataset, config = choose(dataset, request.preset, request.options)
         if ranges := config.images.range:
-            said = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
-            watcher.say(f"values of {said} become -1 to 1, here and wherever this run is used")
-    watcher.say(f"results → {path}")
-    return fit(dataset, config, path, command, resume, watcher)
+            values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
+            progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
+    progress.say(f"results → {path}")
+    return Prepared(dataset, config, path)
 
 
-def _again(begun: Config, options: dict[str, Any]) -> Config:
+def _begun(request: Request) -> Run | None:
+    """The run that is gone on with; None for a new one, whose folder is free."""
+    if request.resume:
+        if request.out is None:
+            raise ConfigError("--resume: name the run folder with -o")
+        return Run.open(request.out)
+    if launched():
+        require_named(request.out)
+    if request.out is not None and is_first_process():
+        require_free(request.out)
+    return None
+
+
+def _continued(begun: Config, options: Layer) -> Config:
     """The configuration a run began with, under the options given now; what the weights hang on must stay."""
-    config = build("tiny", begun.model_dump(), options)
-    for key in ("size", "batch", "seed", "network", "images"):
+    config = Config.of(begun.model_dump(), options)
+    for key in KEPT_ON_RESUME:
         if getattr(config, key) != getattr(begun, key):
             raise ConfigError(f"{key}: cannot change with --resume; begin a new run")
     return resolve(config)

@@ -8,82 +8,91 @@ import torch
 
 from acdm.core.config import Config
 from acdm.core.files import drop_parts, write_bytes
-from acdm.core.processes import World
+from acdm.core.processes import ProcessGroup
+from acdm.core.progress import Progress
 from acdm.core.run import Run
-from acdm.core.tensors import checkpoints, newest
+from acdm.core.tensors import checkpoints, newest_checkpoint
 from acdm.data.images.write import png
-from acdm.data.loading import Intake
+from acdm.data.loading import TrainingImages
 from acdm.errors import DivergedError
 from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
 from acdm.method.players import Players, assemble
-from acdm.training.checkpoints import insist_finite, load_choice, load_players, save_chosen, save_players
-from acdm.training.loop import Record
-from acdm.training.progress import Progress, Watcher
-from acdm.training.tensorboard import Board
+from acdm.training.checkpoints import load_choice, load_players, require_finite, save_chosen, save_players
+from acdm.training.loop import StepRecord
+from acdm.training.progress import TrainingStatus
+from acdm.training.tensorboard import TensorBoard
 from acdm.training.validation import Choice, Health, Look, look
 
-VALIDATION_IMAGES = 128  # that are looked at
-NOT_DUE = {"convinced": "", "change": ""}
+VALIDATION_IMAGES = 128  # that each look sees
+NO_LOOK = {"convinced": "", "change": ""}  # columns of metrics.csv
 SHEET_IMAGES = 8
-WINDOW = 10  # steps that a line of metrics.csv is the mean of
-ROLLBACKS = 3  # before a training that diverges is given up
-SMALLER = 0.5  # of both learning rates, after each
+METRICS_EVERY = 10  # steps that a line of metrics.csv is the mean of
+MAX_ROLLBACKS = 3  # before a training that diverges is given up
+ROLLBACK_LR_FACTOR = 0.5  # multiplies both learning rates at each rollback
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Session:
-    """What one call of `acdm.training.train.fit` carries from step to step."""
+    """What one call of `acdm.training.train.train` carries from step to step.
+
+    Attributes:
+        run: the folder that is written to.
+        config: options, some of which change on the way.
+        players: networks and optimisers.
+        images: what is trained and validated on.
+        progress: is told of every step.
+        group: processes that train together.
+        began: when, on the clock of `time.perf_counter`.
+        judge: the check classifier, whose word chooses the networks that draw the maps.
+        choice: what it has said so far.
+    """
 
     run: Run
     config: Config
     players: Players
-    images: Intake
-    watcher: Watcher
-    began: float
-    world: World
-    window: list[Record] = field(default_factory=list)
-    psnr: float | None = None
-    health: Health = field(default_factory=Health)
-    judge: Judge | None = None  # whose word chooses the networks that draw the maps
+    images: TrainingImages
+    progress: Progress
+    group: ProcessGroup
+    began: float = field(default_factory=time.perf_counter)
+    judge: Judge | None = None
     choice: Choice = field(default_factory=Choice)
-    rollbacks: int = 0
-    board: Board = field(init=False)
+    health: Health = field(default_factory=Health)
+    tensorboard: TensorBoard = field(init=False)
+    _records: list[StepRecord] = field(default_factory=list)
+    _psnr: float | None = None
+    _rollbacks: int = 0
 
     def __post_init__(self) -> None:
-        self.board = Board(self.run.path / "tensorboard", self.tell)
-
-    @classmethod
-    def begin(cls, run: Run, config: Config, images: Intake, watcher: Watcher, world: World) -> "Session":
-        return cls(run, config, fresh(config, images), images, watcher, time.perf_counter(), world)
+        self.tensorboard = TensorBoard(self.run.path / "tensorboard", self.tell)
 
     def tell(self, line: str) -> None:
-        """Say it to the watcher and write it into the run's log."""
-        if self.world.leads:
+        """Say a line and write it into the run's log."""
+        if self.group.is_first:
             self.run.log(line)
-            self.watcher.say(line)
+            self.progress.say(line)
 
     def change(self, **values: object) -> None:
-        """Other options from now on, kept with the run, so that it resumes with them."""
-        self.config = self.config.model_copy(update=values)
-        if self.world.leads:
+        """Go on with other options, kept with the run, so that it resumes with them."""
+        self.config = self.config.with_(**values)
+        if self.group.is_first:
             self.run.save_config(self.config)
 
     def restore(self) -> int:
-        """Put the newest checkpoint that verifies into the players; the step it was saved after."""
+        """Put the newest checkpoint that verifies into the players; returns the step it was saved after."""
         if not checkpoints(self.run.checkpoints):
             start, words = 0, "no checkpoint was saved yet: from the first step on"
         else:
-            path, complaints = newest(self.run.checkpoints)
-            for complaint in complaints:
+            checkpoint = newest_checkpoint(self.run.checkpoints)
+            for complaint in checkpoint.complaints:
                 self.tell(f"passed over: {complaint}")
-            start = load_players(path, self.players)
-            words = f"gone on from {path.name} after step {start}"
+            start = load_players(checkpoint, self.players)
+            words = f"gone on from {checkpoint.path.name} after step {start}"
         chosen, self.choice = load_choice(self.run.chosen)
         if chosen > start:
             self.choice = Choice()
-        self.world.wait()  # all have read before anything changes
-        if self.world.leads:
+        self.group.barrier()  # all have read before anything changes
+        if self.group.is_first:
             if chosen > start:
                 self.run.chosen.unlink()
             for folder in (self.run.path, self.run.checkpoints, self.run.samples):
@@ -94,80 +103,92 @@ class Session:
         return start
 
     def roll_back(self, error: DivergedError, files: list[str]) -> int:
-        """Back to the last checkpoint with smaller steps; the step it was saved after.
+        """Go back to the last checkpoint with smaller learning rates; returns the step it was saved after.
+
+        Args:
+            error: what happened.
+            files: names of the training images.
 
         Raises:
-            DivergedError: naming the loss, the step and the images, when that was done `ROLLBACKS` times already.
+            DivergedError: naming the loss, the step and the images, when that was done `MAX_ROLLBACKS` times already.
         """
         seen = f" (images {', '.join(sorted({files[i] for i in error.images})[:4])}, …)" if error.images else ""
-        if self.rollbacks == ROLLBACKS:
+        if self._rollbacks == MAX_ROLLBACKS:
             raise DivergedError(
-                f"{error}{seen}; gone back {ROLLBACKS} times, each time on with smaller steps. The last checkpoint is"
-                " sound: look at the images, or go on with --resume and --precision fp32"
+                f"{error}{seen}; gone back {MAX_ROLLBACKS} times, each time on with smaller steps. The last checkpoint"
+                " is sound: look at the images, or go on with --resume and --precision fp32"
             )
-        self.rollbacks += 1
+        self._rollbacks += 1
         o = self.config.optimiser
-        smaller = o.model_copy(update={"lr": SMALLER * o.lr, "critic_lr": SMALLER * o.critic_lr})
-        self.config = self.config.model_copy(update={"optimiser": smaller})
-        self.tell(f"⚠ {error}{seen}: back to the last checkpoint, with learning rate {smaller.lr:g}")
-        self.players = fresh(self.config, self.images)
-        self.window.clear()
-        self.board.close()
+        rates = {"lr": ROLLBACK_LR_FACTOR * o.lr, "discriminator_lr": ROLLBACK_LR_FACTOR * o.discriminator_lr}
+        self.config = self.config.with_(optimiser=rates)
+        self.tell(f"⚠ {error}{seen}: back to the last checkpoint, with learning rate {rates['lr']:g}")
+        self.players = fresh_players(self.config, self.images)
+        self._records.clear()
+        self.tensorboard.close()
         return self.restore()
 
-    def observe(self, record: Record, steps: int | None) -> None:
+    def observe(self, record: StepRecord, steps: int | None) -> None:
         """Measure, draw and save what a step makes due; `steps` is the last one, where it is known."""
         if record.parts != self.config.parts:
             self.change(accumulate=record.parts)
             self.tell(f"memory ran short: from step {record.step} on a batch is computed in {record.parts} parts")
-        if self.world.leads:
+        if self.group.is_first:
             self._measure(record, steps)
         if record.step % self.config.save_every == 0:
             self.save(record.step)
 
-    def _measure(self, record: Record, steps: int | None) -> None:
-        config, run, step = self.config, self.run, record.step
-        self.window.append(record)
+    def _measure(self, record: StepRecord, steps: int | None) -> None:
+        config, step = self.config, record.step
+        self._records.append(record)
         signs = self.health.step(step, record.losses)
-        due = step % config.validate_every == 0 or step == steps
-        if due:
-            seen, convinced = self._look()
-            self.psnr = seen.psnr
-            signs += self.health.look(step, seen)
-            if config.choose and self.choice.take(convinced, seen.change):
-                save_chosen(run.chosen, self.players, step, self.choice)
+        seen: dict[str, str] = {}
+        if step % config.validate_every == 0 or step == steps:
+            found, convinced = self._look()
+            self._psnr = found.psnr
+            signs += self.health.look(step, found)
+            if config.ablation.choose and self.choice.offer(convinced, found.change):
+                save_chosen(self.run.chosen, self.players, step, self.choice)
+            seen = {"psnr": f"{found.psnr:.4f}", "convinced": f"{convinced:.4f}", "change": f"{found.change:.6f}"}
         for sign in signs:
             self.tell(f"⚠ step {step}: {sign}")
-        if step % WINDOW == 0 or due:
-            losses = {name: fmean(r.losses[name] for r in self.window) for name in record.losses if name != "r1"}
-            seconds = fmean(r.seconds for r in self.window)
-            row = {"step": step, "seconds": f"{seconds:.4f}", "psnr": f"{self.psnr:.4f}" if due else ""}
-            row |= {"convinced": f"{convinced:.4f}", "change": f"{seen.change:.6f}"} if due else NOT_DUE
-            run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
-            self.board.add(step, {**losses, **({"psnr": self.psnr} if due and self.psnr is not None else {})})
-            self.watcher.on_step(Progress(step, steps, 1 / seconds, losses, self.psnr))
-            self.window.clear()
+        if step % METRICS_EVERY == 0 or seen:
+            self._write_metrics(step, steps, seen)
         if step % config.sample_every == 0:
             self.draw(step)
 
+    def _write_metrics(self, step: int, steps: int | None, seen: dict[str, str]) -> None:
+        """Add the mean of the steps since the last line to metrics.csv, and tell of it."""
+        names = [name for name in self._records[-1].losses if name != "r1"]
+        losses = {name: fmean(record.losses[name] for record in self._records) for name in names}
+        seconds = fmean(record.seconds for record in self._records)
+        row = {"step": step, "seconds": f"{seconds:.4f}", **(seen or {"psnr": "", **NO_LOOK})}
+        self.run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
+        self.tensorboard.add(step, {**losses, **({"psnr": self._psnr} if seen and self._psnr is not None else {})})
+        status = TrainingStatus(step, steps, 1 / seconds, losses, self._psnr)
+        self.progress.advance(status.facts, done=step, total=steps)
+        self._records.clear()
+
     def _look(self) -> tuple[Look, float]:
-        """At validation images, and how surely the judge takes the swapped ones for the other class; 0 without one."""
+        """A look at validation images, and how surely the check classifier takes their counterfactuals for the other
+        class; 0 without one.
+        """
         x, y = self.images.head(VALIDATION_IMAGES)
-        seen, swapped = look(self.players, x, y, self.config)
+        seen, counterfactuals = look(self.players, x, y, self.config.precision)
         if self.judge is None:
             return seen, 0.0
-        told = self.judge.probabilities(swapped.clamp(-1, 1))
+        told = self.judge.probabilities(counterfactuals.clamp(-1, 1))
         return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
 
     def save(self, step: int) -> None:
-        """A checkpoint; raises DivergedError, in every process, where a weight is not finite."""
-        insist_finite(self.players, step)
-        if self.world.leads:
+        """Save a checkpoint; raises DivergedError, in every process, where a weight is not finite."""
+        require_finite(self.players, step)
+        if self.group.is_first:
             save_players(self.run.checkpoints, self.players, step)
 
     def draw(self, step: int) -> None:
-        """A sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
-        if not self.world.leads:
+        """Draw a sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
+        if not self.group.is_first:
             return
         x, y = self.images.head(SHEET_IMAGES)
         with torch.no_grad():
@@ -175,7 +196,6 @@ class Session:
         write_bytes(self.run.samples / f"step-{step}.png", png(sheet(x, psi.cpu())))
 
 
-def fresh(config: Config, images: Intake) -> Players:
-    """Networks and optimisers that have seen nothing; the weights depend on the seed alone."""
-    classes = int(images.train[1].max()) + 1
-    return assemble(config, images.channels, classes, torch.device(config.device))
+def fresh_players(config: Config, images: TrainingImages) -> Players:
+    """Make networks and optimisers that have seen nothing; the weights depend on the seed alone."""
+    return assemble(config, images.channels, images.classes, torch.device(config.device))

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
-STOPPING = {signal.SIGINT, signal.SIGTERM}
+STOPPING: set[int] = {signal.SIGINT, signal.SIGTERM}
+SAVING: set[int] = {getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)}  # Windows has none
 
 
 @dataclass
@@ -19,13 +21,13 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM, and SIGUSR1 (save and go on), while inside.
+    """Catch SIGINT and SIGTERM, and SIGUSR1 (save and go on) where the system has it, while inside.
 
     After the first that stops, a second one acts as if nobody listened.
     Outside the main thread Python delivers no signals, so nothing is caught there.
     """
     stop = Stop()
-    previous: dict[int, signal.Handlers] = {}
+    previous: dict[int, Any] = {}
 
     def note(signum: int, frame: FrameType | None) -> None:
         stop.signum = signum
@@ -35,17 +37,15 @@ def listening() -> Iterator[Stop]:
     def remember(signum: int, frame: FrameType | None) -> None:
         stop.save = True
 
-    def restore() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
     try:
         for number in STOPPING:
-            previous[number] = signal.signal(number, note)  # type: ignore[assignment]
-        previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, remember)  # type: ignore[assignment]
+            previous[number] = signal.signal(number, note)
+        for saving in SAVING:
+            previous[saving] = signal.signal(saving, remember)
     except ValueError:
         previous.clear()
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in previous.items():
+            signal.signal(number, handler)

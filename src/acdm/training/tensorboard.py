@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Board:
+class TensorBoard:
     """Scalars below a folder; without the package `tensorboard`, or once the disk refuses, nothing.
 
     metrics.csv is the record, this a view of it: what fails here never ends a training.
@@ -20,7 +20,7 @@ class Board:
 
     @cached_property
     def _open(self) -> Any:
-        """What makes a writer, loaded by the process that writes; None where there is none, or no more."""
+        """The class of writers, loaded by the process that writes; None where there is none, or no more."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except Exception:  # not installed, or with libraries that it does not fit
@@ -28,7 +28,7 @@ class Board:
         return SummaryWriter
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """One point a curve, visible at once; the first one after `close` hides what stood there of later steps."""
+        """Add one point to each curve; the first one after `close` hides what stood there of later steps."""
         if self._open is None:
             return
         try:
@@ -41,6 +41,7 @@ class Board:
             self._say(f"no more curves for TensorBoard ({error}); metrics.csv goes on")
 
     def close(self) -> None:
+        """End the file, until the next point begins another."""
         writer, self._writer = self._writer, None
         if writer is not None:
             with suppress(Exception):

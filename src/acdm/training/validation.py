@@ -1,9 +1,17 @@
-"""Signs that a training has collapsed, as they come; what is done about them is the caller's.
+"""Looks at validation images: signs of collapse, and which step's networks shall draw the maps.
+
+What is done about a sign is the caller's:
 
 branch 1 is dead     |psi_1| has a mean below `SILENT` for `PATIENCE` steps, after the first `PATIENCE`
 discriminator won    its loss stays below `WON` for as long
 quality fell         validation PSNR is `FALL` dB below its best
 outputs identical    reconstructions of different images differ by less than `ALIKE` of what the images do
+
+Networks are chosen without a mask: the latest that convince for hardly more change than it takes.  Trained for long on
+few images, counterfactuals change more and more that has nothing to do with the class, and convince no better
+(docs/results/choices.md).  Each look knows two numbers: how surely the check classifier takes counterfactuals for the
+other class, and by how much they changed.  Their quotient rises while the class is learned, and falls when everything
+else is.
 """
 
 from dataclasses import dataclass, field
@@ -11,22 +19,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from acdm.core.config import Config
 from acdm.core.device import autocast, channels_last
 from acdm.data.images.statistics import psnr
 from acdm.method.compose import compose
 from acdm.method.players import Players
 
-CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
-AS_WELL = 0.9  # of the best conviction so far, below which a look counts no more
-NEAR = 0.95  # of the best quotient so far: the latest look that reaches this is taken
-
-
-SILENT = 1e-4
-WON = 0.01
+SILENT = 1e-4  # mean |psi_1|
+WON = 0.01  # the discriminator's loss
 PATIENCE = 500  # steps
 FALL = 6.0  # dB
-ALIKE = 0.01
+ALIKE = 0.01  # share of the images' own variety
+CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
+CONVINCED_SHARE = 0.9  # looks count no more below this share of the best conviction so far
+NEAR_BEST = 0.95  # the latest look that reaches this share of the best quotient so far is taken
+TOGETHER = 32  # images
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Look:
     Attributes:
         psnr: mean, in dB.
         variety: deviation of reconstructions from image to image, as a share of that of the images.
-        change: mean |x_st - x_hat|, by which the swap changes images.
+        change: mean |x_st - x_hat|, by which counterfactuals differ from reconstructions.
     """
 
     psnr: float
@@ -44,11 +50,38 @@ class Look:
     change: float
 
 
+@torch.no_grad()
+def look(players: Players, x: Tensor, y: Tensor, precision: str) -> tuple[Look, Tensor]:
+    """Decompose images (n, C, S, S) that were never trained on, with the averaged branches.
+
+    Returns:
+        What they say, and their counterfactuals (n, C, S, S).
+    """
+    device = next(players.branches.parameters()).device
+    reconstructions, counterfactuals = [], []
+    for images, labels in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
+        labels = labels.to(device)
+        with autocast(device, precision):
+            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
+        reconstructions.append(compose(psi).cpu())
+        counterfactuals.append(compose(psi_st).cpu())
+    x_hat, x_st = torch.cat(reconstructions), torch.cat(counterfactuals)
+    spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
+    change = float((x_st - x_hat).abs().mean())
+    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
+
+
 @dataclass
 class Health:
-    """What has been seen of a training; each sign is told once, and again only after it has gone."""
+    """What has been seen of a training; each sign is told once, and again only after it has gone.
 
-    silent: int = 0  # steps in a row
+    Attributes:
+        silent, won: steps in a row that branch 1 was silent, or the discriminator's loss next to nothing.
+        best: highest PSNR so far, in dB.
+        told: signs that are there and were told.
+    """
+
+    silent: int = 0
     won: int = 0
     best: float = -float("inf")
     told: set[str] = field(default_factory=set)
@@ -56,13 +89,13 @@ class Health:
     def step(self, step: int, losses: dict[str, float]) -> list[str]:
         """Sentences about signs that a step brings."""
         self.silent = self.silent + 1 if losses["sparse"] < SILENT and step > PATIENCE else 0
-        self.won = self.won + 1 if losses["critic"] < WON else 0
+        self.won = self.won + 1 if losses["discriminator"] < WON else 0
         return self._news(
             {
                 f"branch 1 is silent (mean |psi_1| under {SILENT:g}) for {PATIENCE} steps: maps will be empty; try"
                 " --loss.sparse at half": self.silent >= PATIENCE,
-                f"the discriminator has won (its loss is under {WON:g}) for {PATIENCE} steps: the swap learns no more;"
-                " try --optimiser.critic-lr at half, or more images": self.won >= PATIENCE,
+                f"the discriminator has won (its loss is under {WON:g}) for {PATIENCE} steps: counterfactuals get no"
+                " better; try --optimiser.discriminator-lr at half, or more images": self.won >= PATIENCE,
             }
         )
 
@@ -87,26 +120,9 @@ class Health:
         return news
 
 
-@torch.no_grad()
-def look(players: Players, x: Tensor, y: Tensor, config: Config) -> tuple[Look, Tensor]:
-    """What the averaged branches make of images (n, C, S, S) they never trained on, and the swapped images."""
-    device = next(players.branches.parameters()).device
-    parts, swapped = [], []
-    for images, labels in zip(x.split(32), y.split(32), strict=True):
-        labels = labels.to(device)
-        with autocast(device, config.precision):
-            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
-        parts.append(compose(psi).cpu())
-        swapped.append(compose(psi_st).cpu())
-    x_hat, x_st = torch.cat(parts), torch.cat(swapped)
-    spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
-    change = float((x_st - x_hat).abs().mean())
-    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
-
-
 @dataclass
 class Choice:
-    """What has been seen so far.
+    """Which look's networks draw the maps.
 
     Attributes:
         most: the best conviction.
@@ -118,20 +134,20 @@ class Choice:
     best: float = 0.0
     taken: float = 0.0
 
-    def take(self, convinced: float, change: float) -> bool:
+    def offer(self, convinced: float, change: float) -> bool:
         """Whether this look's networks are to be kept in place of earlier ones.
 
         Args:
-            convinced: mean probability, by the judge, that swapped images are of the other class.
+            convinced: mean probability, by the check classifier, that counterfactuals are of the other class.
             change: mean |x_st - x_hat|.
         """
         self.most = max(self.most, convinced)
-        if self.taken < AS_WELL * self.most:
+        if self.taken < CONVINCED_SHARE * self.most:
             self.best = self.taken = 0.0
-        if convinced < max(CONVINCED, AS_WELL * self.most):
+        if convinced < max(CONVINCED, CONVINCED_SHARE * self.most):
             return False
         quotient = convinced / max(change, 1e-9)
-        if quotient < NEAR * self.best:
+        if quotient < NEAR_BEST * self.best:
             return False
         self.best, self.taken = max(self.best, quotient), convinced
         return True

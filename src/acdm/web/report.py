@@ -11,11 +11,12 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from acdm.core.files import write_bytes, write_text
+from acdm.core.results import GalleryImage, Results
 from acdm.core.run import Run
 from acdm.maps.preview import SCALE, as_text
 from acdm.web.pages import script, template
 
-CURVES = ("rec", "sparse", "adv", "critic")
+CURVES = ("rec", "sparse", "adv", "discriminator")
 
 
 def build_report(run: Run) -> Path:
@@ -24,16 +25,16 @@ def build_report(run: Run) -> Path:
     Raises:
         RunError: when the run has not been evaluated.
     """
-    results = run.read_json("results.json", "first 'acdm evaluate RUN DATA'")
-    gallery = run.read_json("gallery/gallery.json", "first 'acdm evaluate RUN DATA'")["images"]
+    results = run.read_results()
+    gallery = run.read_gallery().images
     for entry in gallery:
-        write_bytes(run.report / entry["picture"], (run.gallery / entry["picture"]).read_bytes())
+        write_bytes(run.report / entry.picture, (run.gallery / entry.picture).read_bytes())
     samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     if samples:
         write_bytes(run.report / "sheet.png", samples[-1].read_bytes())
     write_text(run.report / "plotly.min.js", get_plotlyjs())
     write_bytes(run.report / "explorer.js", script("explorer.js"))
-    shown = {"scale": SCALE, "map": results["default_map"], "images": [_image(run, entry) for entry in gallery]}
+    shown = {"scale": SCALE, "map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
     begin = 'Plotly.newPlot("curves", CURVES.data, CURVES.layout, {displaylogo: false, responsive: true});'
     write_text(
         run.report / "data.js", f"const CURVES = {_curves(run)};\n{begin}\nexplore({dumps(shown, allow_nan=False)});\n"
@@ -44,50 +45,60 @@ def build_report(run: Run) -> Path:
         verdict=verdict(results),
         gallery=gallery,
         has_sheet=bool(samples),
-        env=run.read_json("env.json"),
+        env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
-        data=run.read_json("data.json"),
+        data=run.read_data(),
     )
     write_text(run.report / "index.html", page)
     return run.report / "index.html"
 
 
-def _image(run: Run, entry: dict[str, Any]) -> dict[str, Any]:
+def _image(run: Run, entry: GalleryImage) -> dict[str, Any]:
     """An image of the gallery as the page's script reads it."""
-    with np.load((run.gallery / entry["picture"]).with_suffix(".npz"), allow_pickle=False) as arrays:
-        return {**{key: entry[key] for key in ("why", "file", "label")}, **as_text(arrays)}
+    with np.load((run.gallery / entry.picture).with_suffix(".npz"), allow_pickle=False) as arrays:
+        return {**entry.model_dump(include={"why", "file", "label"}), **as_text(arrays)}
 
 
-def verdict(results: dict[str, Any]) -> list[str]:
+def verdict(results: Results) -> list[str]:
     """Plain sentences, each with the number behind it."""
-    r, c, positive = results["reconstruction"], results["classes"], results["positive"]
-    sentences = [
-        f"Images are rebuilt at {r['psnr_mean']:.1f} dB: "
-        + ("hardly a visible difference." if r["psnr_mean"] >= 30 else "blurred; fine detail is not to be trusted.")
-    ]
-    if c["swap_accuracy"] is not None:
-        share, real = c["swap_accuracy"], c["judge_accuracy"]
-        word = "changes the class" if share >= 0.8 else "changes the class only sometimes" if share >= 0.5 else "fails"
-        sentences.append(
-            f"The swap {word}: a classifier trained apart takes {share:.0%} of the counterfactuals for the other class"
-            f" (it is right about {real:.0%} of the real images)."
-            + ("" if share >= 0.5 else " Branch 1 may have died: a run with --loss.keep 1 may bring it to life.")
-        )
-    best = max(results["maps"], key=lambda name: results["maps"][name]["auprc"] or 0)
-    found = results["maps"][best]["auprc"]
+    sentences = [_on_reconstruction(results), _on_counterfactuals(results), _on_maps(results)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _on_reconstruction(results: Results) -> str:
+    psnr = results.reconstruction.psnr_mean
+    if psnr is None:
+        return ""
+    word = "hardly a visible difference." if psnr >= 30 else "blurred; fine detail is not to be trusted."
+    return f"Images are rebuilt at {psnr:.1f} dB: {word}"
+
+
+def _on_counterfactuals(results: Results) -> str:
+    share, real = results.classes.swap_accuracy, results.classes.judge_accuracy
+    if share is None or real is None:
+        return ""
+    word = "change the class" if share >= 0.8 else "change the class only sometimes" if share >= 0.5 else "fail"
+    return (
+        f"Counterfactuals {word}: a check classifier, trained apart, takes {share:.0%} of them for the other class"
+        f" (it is right about {real:.0%} of the real images)."
+        + ("" if share >= 0.5 else " Branch 1 may have died: a run with --loss.keep 1 may bring it to life.")
+    )
+
+
+def _on_maps(results: Results) -> str:
+    best = max(results.maps, key=lambda name: results.maps[name].auprc or 0)
+    found = results.maps[best].auprc
     if found is None:
-        sentences.append("No masks or boxes were given, so how well the maps find the object was not measured.")
-    else:
-        trivial, value = max(results["trivial"].items(), key=lambda pair: pair[1] or 0)
-        sentences.append(
-            f"The best map, {best}, finds the pixels of '{positive}' with AUPRC {found:.2f};"
-            f" {trivial.replace('_', ' ')} alone, without learning, has {value:.2f}."
-        )
-    return sentences
+        return "No masks or boxes were given, so how well the maps find the object was not measured."
+    trivial, value = max(results.trivial.items(), key=lambda pair: pair[1] or 0)
+    return (
+        f"The best map, {best}, finds the pixels of '{results.positive}' with AUPRC {found:.2f};"
+        f" {trivial.replace('_', ' ')} alone, without learning, has {value or 0:.2f}."
+    )
 
 
 def _curves(run: Run) -> str:
-    """What Plotly draws, as JSON."""
+    """The curves of the training as Plotly reads them, in JSON."""
     rows = run.metric_rows()
     steps = [int(row["step"]) for row in rows]
     figure = make_subplots(rows=1, cols=2, subplot_titles=("losses, unweighted", "validation PSNR, dB"))

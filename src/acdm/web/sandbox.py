@@ -21,10 +21,10 @@ MAX_PIXELS = 4_000_000  # a page shows 128 pixels a side; more belongs to `acdm 
 
 
 def decode(content: bytes, reading: Reading) -> Array:
-    """The image that a file of that content holds, (C, H, W) in [-1, 1].
+    """Decode the image that a file of that content holds: (C, H, W) in [-1, 1].
 
     Raises:
-        DataError: when it is none, too large, or takes too much time or memory.
+        DataError: when it holds none, or one too large, or decoding takes too much time or memory.
     """
     command = [sys.executable, "-m", "acdm.web.sandbox", reading.model_dump_json()]
     try:
@@ -39,7 +39,7 @@ def decode(content: bytes, reading: Reading) -> Array:
 
 
 def main(options: str) -> None:
-    """In the process: limits first, then the file."""
+    """Decode standard input; runs in a process of its own, which sets its limits first."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))

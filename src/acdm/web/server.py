@@ -1,8 +1,8 @@
-"""A local page on which one image is taken apart: standard library, loopback only, nothing written.
+"""A local page on which one image is decomposed: standard library, loopback only, nothing written.
 
 Who may ask: the browser that opened the address with this start's token, under the name of this machine (Host and
 Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: four fixed
-paths; no name from outside ever becomes one.  How much: `MOST` bytes with a declared length, one image at a time, and
+paths; no name from outside ever becomes one.  How much: `MAX_BYTES` with a declared length, one image at a time, and
 `QUEUE` that wait; whoever comes then hears "busy" (503).
 """
 
@@ -15,19 +15,18 @@ from typing import Any
 from urllib.parse import unquote
 
 from acdm.core.config import DEFAULT_MAP
-from acdm.data.images.read import Picture
 from acdm.data.images.write import png
 from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.pictures import strip
-from acdm.maps.preview import SCALE, as_text, explored
+from acdm.maps.preview import SCALE, as_text, preview
 from acdm.maps.segmentation import segment
 from acdm.web.pages import script, template
 from acdm.web.sandbox import decode
 
-MOST = 25 << 20  # bytes of an image file
+MAX_BYTES = 25 << 20  # of an image file
 QUEUE = 16  # requests that wait for the network
-CONNECTIONS = 256  # open at once; more are closed
+MAX_CONNECTIONS = 256  # open at once; more are closed
 PATIENCE = 10  # seconds that a connection may stay silent
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -39,12 +38,12 @@ HEADERS = {
 }
 
 
-class Page(ThreadingHTTPServer):
+class LocalServer(ThreadingHTTPServer):
     """The server of one run.
 
     Attributes:
-        token: that every request for work has to carry.
-        address: to be opened in a browser.
+        token: what every request for work has to carry.
+        address: what is opened in a browser.
     """
 
     daemon_threads = True
@@ -58,7 +57,7 @@ class Page(ThreadingHTTPServer):
         self.address = f"http://127.0.0.1:{self.port}/#{self.token}"
         self.waiting = threading.BoundedSemaphore(QUEUE + 1)
         self.working = threading.Lock()
-        self.open = threading.BoundedSemaphore(CONNECTIONS)
+        self.open = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.files = {
             "/": ("text/html; charset=utf-8", _html(decomposer, name)),
             "/explorer.js": ("text/javascript; charset=utf-8", script("explorer.js")),
@@ -82,22 +81,22 @@ class Page(ThreadingHTTPServer):
         """A connection that broke off is nobody's business."""
 
     def names(self) -> tuple[str, str]:
-        """What this server may be called."""
+        """Host names with the port that this server answers to."""
         return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
 
-    def take_apart(self, content: bytes, label: str | None) -> dict[str, Any]:
-        """An image file as the page shows it.
+    def decompose(self, content: bytes, label: str | None) -> dict[str, Any]:
+        """Decompose an image file, for the page to show it.
 
         Raises:
             DataError: when it is no image of this run's kind, or there is no such class.
         """
         with self.working:
             pixels = decode(content, self.decomposer.reading)
-            d = self.decomposer.take_apart(Picture(pixels, None, None), label, "the image")
+            d = self.decomposer.decompose(pixels, label, "the image")
             found = segment(d.maps()[DEFAULT_MAP])
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
         regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
-        shown = {"scale": SCALE, "map": DEFAULT_MAP, "images": [{**image, **as_text(explored(d))}]}
+        shown = {"scale": SCALE, "map": DEFAULT_MAP, "images": [{**image, **as_text(preview(d))}]}
         row = b64encode(png(strip(d))).decode("ascii")
         return {"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "strip": row}
 
@@ -105,7 +104,7 @@ class Page(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: Page
+    server: LocalServer
     protocol_version = "HTTP/1.0"  # a request a connection
     server_version = "acdm"
     sys_version = ""
@@ -123,17 +122,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(404, "nothing here")
 
     def do_POST(self) -> None:
-        """`/take-apart`, the image as the body, its class, quoted as in addresses, in the header Label."""
+        """`/decompose`, the image as the body, its class, quoted as in addresses, in the header Label."""
         length = self.headers.get("Content-Length", "")
         token = self.headers.get("Token", "")
         if not self._from_here() or not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._say(403, "not for you")
-        elif self.path != "/take-apart":
+        elif self.path != "/decompose":
             self._say(404, "nothing here")
         elif not length.isascii() or not length.isdigit() or "Transfer-Encoding" in self.headers:
             self._say(411, "say how long it is")
-        elif int(length) > MOST:
-            self._say(413, f"more than {MOST >> 20} MB: use 'acdm map'")
+        elif int(length) > MAX_BYTES:
+            self._say(413, f"more than {MAX_BYTES >> 20} MB: use 'acdm map'")
         elif not self.server.waiting.acquire(blocking=False):
             self._say(503, "busy; try again")
         else:
@@ -144,11 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, content: bytes, label: str | None) -> None:
         try:
-            told = json.dumps(self.server.take_apart(content, label), allow_nan=False).encode()
+            told = json.dumps(self.server.decompose(content, label), allow_nan=False).encode()
         except AcdmError as error:
             self._say(422, str(error))
         except Exception:  # a weakness of ours: the page says so, and the server stays up
-            self._say(500, "this image could not be taken apart; please report it")
+            self._say(500, "this image could not be decomposed; please report it")
         else:
             self._send(200, "application/json", told)
 
@@ -173,12 +172,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _html(decomposer: Decomposer, name: str) -> bytes:
-    page: str = template("page.html").render(name=name, classes=decomposer.classes, most=MOST)
+    page: str = template("page.html").render(name=name, classes=decomposer.classes, most=MAX_BYTES)
     return page.encode()
 
 
-def serve(page: Page) -> None:
-    """Until it is interrupted."""
+def serve(page: LocalServer) -> None:
+    """Answer requests until the process is interrupted."""
     try:
         page.serve_forever()
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from extras import installed
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.evaluation.baselines.classifier import fit_classifier
 from acdm.evaluation.baselines.interface import Images
 from acdm.evaluation.metrics import pointing_game
@@ -20,7 +20,7 @@ def test_a_classifier_that_is_right_points_at_the_only_thing_there_is(monkeypatc
         row, column = torch.randint(0, 24, (2,), generator=g).tolist()
         truth[i, row : row + 8, column : column + 8] = True
     x[:, 0][truth] += 1
-    fitted = fit_classifier(Images((x[:64], y[:64]), (x[64:80], y[64:80]), build("tiny")), 1, 0)
+    fitted = fit_classifier(Images((x[:64], y[:64]), (x[64:80], y[64:80]), Config.of()), 1, 0)
     assert fitted.facts["validation_accuracy"] == 1
     masks = list(truth[81::2].numpy())
     del fitted.maps["Grad-CAM"]  # of the last layer, which has 2 x 2 places here

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.evaluation.baselines import translation
 from acdm.evaluation.baselines.interface import Images
 from acdm.evaluation.baselines.translation import additive, cycle, fit_translation, fixed_point
 from acdm.evaluation.metrics import auprc
 
-SMALL = {"width": 6, "max_width": 6, "critic_width": 8, "critic_max_width": 16}
+SMALL = {"width": 6, "max_width": 6, "discriminator_width": 8, "discriminator_max_width": 16}
 STILL = {"degrees": 0, "translate": 0, "scale": 0}
 X, Y = torch.full((4, 1, 8, 8), 0.5), torch.tensor([0, 1, 0, 1])
 
@@ -54,7 +54,7 @@ def test_a_short_training_turns_its_map_towards_the_object(game, monkeypatch):
     truth[1::2, :, 5:10, 5:10] = True
     x[truth] += 0.8
     fitted = fit_translation(
-        Images((x, y), (x, y), build("tiny", {"size": 16, "network": SMALL, "augment": STILL})), 5, 0, game
+        Images((x, y), (x, y), Config.of({"size": 16, "network": SMALL, "augment": STILL})), 5, 0, game
     )
     (draw,) = fitted.maps.values()
     assert fitted.facts["steps"] == 120

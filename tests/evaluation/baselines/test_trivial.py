@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from acdm.core.config import build
+from acdm.core.config import Config
 from acdm.evaluation.baselines.interface import Images
 from acdm.evaluation.baselines.trivial import fit_trivial
 
@@ -9,7 +9,7 @@ from acdm.evaluation.baselines.trivial import fit_trivial
 def test_trivial_maps_by_hand():
     x, y = torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1])
     x[0], x[1], x[3, :, 8:, 8:] = -0.5, 0.5, 1.0  # the negative class's mean is 0
-    maps = fit_trivial(Images((x, y), (x, y), build("tiny")), 1, 0).maps
+    maps = fit_trivial(Images((x, y), (x, y), Config.of()), 1, 0).maps
     shown = {name: draw(x)[3, 0] for name, draw in maps.items()}
     assert (shown["brightness"][0, 0], shown["brightness"][15, 15]) == (0.5, 1)
     assert (shown["darkness"][0, 0], shown["darkness"][15, 15]) == (0.5, 0)

@@ -23,7 +23,8 @@ def mask(rng):
 
 @pytest.fixture
 def found(mask):
-    return Detections("a/b.png", *mask.shape, regions_of([(0, mask, np.random.default_rng(1).random(mask.shape))]))
+    regions = regions_of([(0, mask, np.random.default_rng(1).random(mask.shape))])
+    return Detections(file="a/b.png", height=mask.shape[0], width=mask.shape[1], regions=regions)
 
 
 def test_pycocotools_reads_back_every_mask(found, mask, tmp_path):
@@ -92,7 +93,7 @@ def test_the_outline_of_a_rectangle_is_its_corners():
 
 
 def test_an_image_without_regions_is_listed_all_the_same():
-    nothing = Detections("c.png", 10, 10, [])
+    nothing = Detections(file="c.png", height=10, width=10, regions=[])
     assert coco([nothing], "x")["annotations"] == []
     assert yolo(nothing) == ""
     assert label_studio([nothing], "x")[0]["predictions"][0]["result"] == []

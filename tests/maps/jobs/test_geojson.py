@@ -18,7 +18,13 @@ def grid(epsg, *transform):
 
 
 def detections(mask, place):
-    return Detections("a.tif", *mask.shape, regions_of([(0, mask, mask.astype(float))]), place)
+    return Detections(
+        file="a.tif",
+        height=mask.shape[0],
+        width=mask.shape[1],
+        regions=regions_of([(0, mask, mask.astype(float))]),
+        grid=place,
+    )
 
 
 @pytest.fixture

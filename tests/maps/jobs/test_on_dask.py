@@ -14,15 +14,16 @@ from extras import installed
 
 import acdm
 from acdm.cli.app import main
-from acdm.maps.jobs import on_dask as scale
+from acdm.maps.jobs import on_dask
 from acdm.maps.jobs.folders import map_folder
 from acdm.maps.jobs.shards import map_shards
+from acdm.maps.jobs.worklist import MapOptions, find_images
 
 pytestmark = pytest.mark.skipif(installed("distributed") is None, reason="needs the scale extra")
 
 
 def test_a_killed_worker_costs_nothing(forty, tmp_path, monkeypatch):
-    monkeypatch.setattr(scale, "PART", 4)
+    monkeypatch.setattr(on_dask, "PART", 4)
     out = tmp_path / "maps"
 
     def kill_one():
@@ -36,11 +37,17 @@ def test_a_killed_worker_costs_nothing(forty, tmp_path, monkeypatch):
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    outcomes = list(scale.map_on_dask(forty / "run", forty / "images", out, "with", workers=2))
+    outcomes = list(
+        on_dask.map_on_dask(forty / "run", find_images(forty / "images"), out, MapOptions(label="with"), workers=2)
+    )
     killer.join()
     assert sorted(o.file for o in outcomes) == [f"{number:02d}.png" for number in range(40)]
     assert sorted(o.file for o in outcomes if o.reason) == ["03.png", "30.png"]
-    list(map_folder(acdm.load(forty / "run"), forty / "images", tmp_path / "alone", "with"))
+    list(
+        map_folder(
+            acdm.load(forty / "run"), find_images(forty / "images"), tmp_path / "alone", MapOptions(label="with")
+        )
+    )
     for number in set(range(40)) - {3, 30}:
         one, two = (np.load(folder / f"{number:02d}.png/psi.npy") for folder in (out, tmp_path / "alone"))
         np.testing.assert_allclose(one, two, atol=1e-5)
@@ -54,8 +61,8 @@ def test_a_killed_worker_costs_nothing(forty, tmp_path, monkeypatch):
 
 def test_shards_are_the_same_whoever_writes_them(forty, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    local = list(map_shards(acdm.load(forty / "run"), forty / "images", here, "with", 16))
-    spread = list(scale.shards_on_dask(forty / "run", forty / "images", there, "with", 16, workers=2))
+    local = list(map_shards(acdm.load(forty / "run"), find_images(forty / "images"), here, "with", 16))
+    spread = list(on_dask.shards_on_dask(forty / "run", find_images(forty / "images"), there, "with", 16, workers=2))
     assert sorted(spread, key=lambda outcome: outcome.file) == local
     for number in range(3):
         one, two = (members(folder / f"shard-{number:05d}.tar") for folder in (here, there))
@@ -64,6 +71,6 @@ def test_shards_are_the_same_whoever_writes_them(forty, tmp_path):
             if name.endswith(".npy"):
                 a, b = (np.load(io.BytesIO(held[name])).astype(float) for held in (one, two))
                 np.testing.assert_allclose(a, b, atol=2e-3)
-    assert list(scale.shards_on_dask(forty / "run", forty / "images", here, "with", 16)) == local, (
+    assert list(on_dask.shards_on_dask(forty / "run", find_images(forty / "images"), here, "with", 16)) == local, (
         "nothing is left to do"
     )

@@ -14,6 +14,7 @@ import acdm
 from acdm.cli.app import main
 from acdm.errors import DataError
 from acdm.maps.jobs.shards import map_shards
+from acdm.maps.jobs.worklist import find_images
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def again(forty, tmp_path):
 
     def run(label="with", size=10, images=forty / "images"):
         before = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
-        list(map_shards(decomposer, images, out, label, size))
+        list(map_shards(decomposer, find_images(images), out, label, size))
         written = [path for path in out.glob("*.tar") if before.get(path) != path.stat().st_mtime_ns]
         return sorted(int(path.stem.split("-")[1]) for path in written)
 
@@ -72,10 +73,10 @@ def test_an_image_that_has_become_usable_is_mapped(forty, tmp_path):
     shutil.copytree(forty / "images", images)
     os.rename(images / "05.png", images / b"\xff.png".decode("utf-8", "surrogateescape"))
     (images / "gone.png").symlink_to(images / "06.png")
-    first = list(map_shards(decomposer, images, out, "with", 10))
+    first = list(map_shards(decomposer, find_images(images), out, "with", 10))
     assert sum(bool(outcome.reason) for outcome in first) == 2
     shutil.copy(images / "04.png", images / "03.png")
-    assert sum(bool(outcome.reason) for outcome in map_shards(decomposer, images, out, "with", 10)) == 1
+    assert sum(bool(outcome.reason) for outcome in map_shards(decomposer, find_images(images), out, "with", 10)) == 1
     assert b"\xff.png" in (out / "maps.csv").read_bytes()
 
 
@@ -90,12 +91,12 @@ def test_what_cannot_be_used_is_told_of_and_nothing_usable_is_an_error(forty, tm
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_text("no image")
     with pytest.raises(DataError, match="none of 1 images can be used"):
-        list(map_shards(acdm.load(forty / "run"), tmp_path / "bad", tmp_path / "none", None, 5))
+        list(map_shards(acdm.load(forty / "run"), find_images(tmp_path / "bad"), tmp_path / "none", None, 5))
     with pytest.raises(DataError, match="lies within"):
-        list(map_shards(acdm.load(forty / "run"), forty / "images", forty / "images" / "out", None, 5))
+        list(map_shards(acdm.load(forty / "run"), find_images(forty / "images"), forty / "images" / "out", None, 5))
     assert main([*command, "--tile", "16"]) == 2
     assert "leave --axis and --tile out" in capsys.readouterr().err
     (tmp_path / "large").mkdir()
     tifffile.imwrite(tmp_path / "large" / "scene.tif", np.zeros((64, 64), np.uint8))
     with pytest.raises(DataError, match="so large that it is mapped in windows"):
-        list(map_shards(acdm.load(forty / "run"), tmp_path / "large", tmp_path / "none", None, 5))
+        list(map_shards(acdm.load(forty / "run"), find_images(tmp_path / "large"), tmp_path / "none", None, 5))

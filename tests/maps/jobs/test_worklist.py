@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from acdm.errors import DataError
-from acdm.maps.jobs.worklist import sweep
+from acdm.maps.jobs.worklist import find_images, work_through
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def do(images, tmp_path):
-    """Sweep with a job that writes one file; what was done, until the job dies after `limit` images."""
+    """Worklist with a job that writes one file; what was done, until the job dies after `limit` images."""
 
     def run(request, limit=99, bad=()):
         done = []
@@ -33,7 +33,7 @@ def do(images, tmp_path):
             return request["label"]
 
         try:
-            list(sweep(images, tmp_path / "out", "maps.csv", job, request))
+            list(work_through(find_images(images), tmp_path / "out", "maps.csv", job, request))
         except KeyboardInterrupt:
             done.append("…")
         return done

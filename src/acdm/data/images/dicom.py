@@ -15,7 +15,7 @@ import numpy as np
 
 from acdm.core.extras import extra
 from acdm.data.images.arrays import Mask
-from acdm.data.images.raw import Raw, insist_size, undecodable
+from acdm.data.images.raw import Raw, require_size, undecodable
 from acdm.errors import DataError
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")
@@ -41,7 +41,7 @@ def read_dicom(path: Path) -> Raw:
         frames = int(data.get("NumberOfFrames") or 1)
         if frames > 1:
             raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
-        insist_size(path, int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
+        require_size(path, int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
         pixels = np.asarray(data.pixel_array)
         if data.PhotometricInterpretation == "MONOCHROME1":
             highest = -1 if int(data.PixelRepresentation) else 2 ** int(data.BitsStored) - 1

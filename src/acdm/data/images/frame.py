@@ -16,7 +16,7 @@ from acdm.data.images.arrays import Array
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an image of `height` x `width` pixels lies in a square of `size`: rows top..top+rows, and so on."""
+    """The place of an image of `height` x `width` pixels in a square of `size`: rows top to top + rows, and so on."""
 
     height: int
     width: int
@@ -28,20 +28,25 @@ class Frame:
 
     @classmethod
     def of(cls, shape: Sequence[int], size: int) -> "Frame":
-        """Of an array (..., H, W)."""
+        """Place an array of the shape (..., H, W) in a square of `size`."""
         height, width = shape[-2:]
         scale = size / max(height, width)
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)
 
     def enter(self, image: Tensor) -> Tensor:
-        """(..., C, height, width) -> (..., C, size, size), antialiased."""
+        """Bring an image into the square, antialiased: (..., C, height, width) -> (..., C, size, size).
+
+        >>> frame = Frame.of((1, 10, 20), size=10)
+        >>> (frame.top, frame.rows, frame.columns), frame.enter(torch.zeros(1, 10, 20)).shape
+        ((2, 5, 10), torch.Size([1, 10, 10]))
+        """
         small = _resize(image, self.rows, self.columns)
         right, bottom = self.size - self.columns - self.left, self.size - self.rows - self.top
         return _pad_edge(small, self.left, right, self.top, bottom)
 
     def leave(self, square: Tensor) -> Tensor:
-        """(..., C, size, size) -> (..., C, height, width); signed values stay as they are."""
+        """Bring a square back to the image's size: (..., C, size, size) -> (..., C, height, width), signed."""
         inside = square[..., self.top : self.top + self.rows, self.left : self.left + self.columns]
         return _resize(inside, self.height, self.width)
 

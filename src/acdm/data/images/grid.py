@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class GeoGrid:
-    """Of a georeferenced raster.
+    """The place of a georeferenced raster on the earth.
 
     Attributes:
         transform: (a, b, c, d, e, f); x = a * column + b * row + c, y = d * column + e * row + f, of pixel corners.
@@ -24,14 +24,14 @@ class GeoGrid:
 
     @classmethod
     def of(cls, raster: Any) -> "GeoGrid":
-        """Of an open rasterio dataset."""
+        """Read the place of an open rasterio dataset."""
         a, b, c, d, e, f = tuple(raster.transform)[:6]
         return cls((a, b, c, d, e, f), raster.crs.to_wkt() if raster.crs else "")
 
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """Of a NIfTI image.
+    """The place of a NIfTI volume in the patient.
 
     Attributes:
         affine: 4 x 4, from voxel indices to millimetres.

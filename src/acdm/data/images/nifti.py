@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from acdm.core.extras import extra
 from acdm.data.images.grid import VoxelGrid
-from acdm.data.images.raw import DEPTHS, MAX_VALUES, Raw, insist_size, undecodable
+from acdm.data.images.raw import DEPTHS, MAX_VALUES, Raw, require_size, undecodable
 from acdm.errors import DataError
 
 MAX_VOXELS = 4 * MAX_VALUES  # of a volume, which is read slice by slice
@@ -56,7 +56,7 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
     if np.prod(whole, dtype=float) > MAX_VOXELS:
         raise DataError(f"{path}: has more than {MAX_VOXELS // 10**6} million voxels")
     height, width = (whole[k] for k in (2, 1, 0) if k != axis)
-    insist_size(path, height, width, channels)
+    require_size(path, height, width, channels)
     grid = VoxelGrid(tuple(map(tuple, affine.tolist())), axis, whole[:3])
     return grid, _slices(path, stored, whole, grid, depth)
 

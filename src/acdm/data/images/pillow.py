@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from acdm.data.images.raw import MAX_PIXELS, Raw, insist_size, undecodable
+from acdm.data.images.raw import MAX_PIXELS, Raw, require_size, undecodable
 from acdm.errors import DataError
 
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
@@ -25,7 +25,7 @@ def read_png_or_jpeg(path: Path) -> Raw:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as image:
-                insist_size(path, image.height, image.width, len(image.getbands()))
+                require_size(path, image.height, image.width, len(image.getbands()))
                 if getattr(image, "n_frames", 1) > 1:
                     raise DataError(f"{path}: holds {image.n_frames} frames; save the one that is meant")  # type: ignore[attr-defined]
                 words = f"{image.format}, {_WORDS.get(image.mode, f'{image.mode}, 8 bits')}"

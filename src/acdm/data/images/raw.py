@@ -114,7 +114,7 @@ def _counting(raw: Raw, channel: int) -> NDArray[np.float32]:
     return values[:: max(1, len(values) // SAMPLE)].copy()
 
 
-def insist_size(name: object, height: int, width: int, channels: int) -> None:
+def require_size(name: object, height: int, width: int, channels: int) -> None:
     """Raises DataError for what is too large to be decoded whole, too small, or no image."""
     if height * width > MAX_PIXELS or height * width * channels > MAX_VALUES:
         raise DataError(

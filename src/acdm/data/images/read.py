@@ -12,7 +12,7 @@ from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
 from acdm.data.images.pillow import read_png_or_jpeg
-from acdm.data.images.raw import DEPTHS, Raw, insist_size, undecodable
+from acdm.data.images.raw import DEPTHS, Raw, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
 
@@ -102,7 +102,7 @@ def _read_npy(path: Path) -> Raw:
         if stored.ndim not in (2, 3) or stored.dtype.kind not in "biuf":
             raise ValueError(f"{stored.dtype} of {stored.ndim} dimensions, expected numbers (H, W) or (C, H, W)")
         height, width = stored.shape[-2:]
-        insist_size(path, height, width, len(stored) if stored.ndim == 3 else 1)
+        require_size(path, height, width, len(stored) if stored.ndim == 3 else 1)
         values = np.array(stored, np.float32)
     except DataError:
         raise

@@ -1,4 +1,6 @@
-"""How alike two images are, and how restless one is."""
+"""How alike two images are, and what can be said of one without learning."""
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -7,7 +9,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from acdm.data.images.arrays import Floats
 
-WINDOW = 9  # pixels, of the local deviation that maps are compared with
+WINDOW = 9  # px; squares in which the local deviation that maps are compared with is taken
 
 
 def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -19,7 +21,7 @@ def psnr(x: Tensor, x_hat: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, x_hat: Tensor) -> float:
-    """Mean structural similarity, range 2, x_hat clamped."""
+    """Structural similarity of (B, C, H, W) twice, the mean over images; range 2, x_hat clamped."""
     value = structural_similarity_index_measure(x_hat.clamp(-1, 1), x, data_range=2.0)
     return float(value)  # type: ignore[arg-type]
 
@@ -28,3 +30,11 @@ def local_deviation(grey: Floats, window: int) -> Floats:
     """Standard deviation around each pixel of (..., H, W), in squares of `window` pixels."""
     first, second = (uniform_filter(values, window, axes=(-2, -1)) for values in (grey, grey**2))
     return np.asarray(np.sqrt(np.maximum(second - first**2, 0)))
+
+
+TRIVIAL: dict[str, Callable[[Floats], Floats]] = {
+    "brightness": lambda grey: (grey + 1) / 2,
+    "darkness": lambda grey: (1 - grey) / 2,
+    "local_deviation": lambda grey: local_deviation(grey, WINDOW),
+}
+"""Scores of a grey image (..., H, W) in [-1, 1] that need no learning, by name."""

@@ -12,7 +12,7 @@ from tifffile import PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from acdm.core.extras import extra
 from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import GeoGrid
-from acdm.data.images.raw import Raw, insist_size, undecodable
+from acdm.data.images.raw import Raw, require_size, undecodable
 from acdm.errors import DataError
 
 _NODATA, _SCALE, _MATRIX = 42113, 33550, 34264  # GDAL_NODATA, ModelPixelScale, ModelTransformation
@@ -44,7 +44,7 @@ def read_tiff(path: Path, bands: tuple[int, ...] | None, pages_are_channels: boo
                     f"{path}: holds {len(pages)} pages; save the one that is meant, or declare --images.pages channels"
                 )
             first = pages[0].aspage()
-            insist_size(path, first.imagelength, first.imagewidth, first.samplesperpixel * len(pages))
+            require_size(path, first.imagelength, first.imagewidth, first.samplesperpixel * len(pages))
             values = np.concatenate([_channels(page.asarray(), page.aspage()) for page in pages])
             return _raw(path, first, values, bands)
     except DataError:

@@ -3,7 +3,7 @@
 Names of all years are known: <case>_flair.nii.gz (2012-2021), <case>-t2f.nii.gz (from 2023 on), and so on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acdm.core.progress import QUIET, Progress
 from acdm.data.images.nifti import open_nifti
 from acdm.data.images.read import stem
 from acdm.data.images.write import tiff
@@ -51,7 +52,7 @@ class _Case:
 
 
 def write_brats(
-    source: Path, out: Path, modalities: Sequence[str], every: int, seed: int, tick: Callable[[], None] = lambda: None
+    source: Path, out: Path, modalities: Sequence[str], every: int, seed: int, progress: Progress = QUIET
 ) -> DataFolder:
     """Slices with and without tumour as a data folder, split by patient.
 
@@ -65,7 +66,7 @@ def write_brats(
         modalities: keys of `MODALITIES`, which become channels.
         every: take every n-th slice.
         seed: of the split and of what is left out in matching levels.
-        tick: called after each case.
+        progress: told after each case.
 
     Raises:
         DataError: when there is no case, or too few patients.
@@ -79,7 +80,7 @@ def write_brats(
             found += _classify(case, _read(case, modalities), every)
         except DataError as error:
             folder.skip(case.name, str(error))
-        tick()
+        progress.advance()
     kept = _match_levels(found, rng)
     for label in CLASSES:
         if left_out := sum(cut.label == label for cut in found) - sum(cut.label == label for cut in kept):

@@ -3,11 +3,11 @@
 identity_CelebA.txt, where it is there, keeps each person on one side of the split.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from acdm.core.progress import QUIET, Progress
 from acdm.data.sets.layout import DataFolder, empty_folder
 from acdm.errors import DataError
 
@@ -15,7 +15,7 @@ PARTITIONS = ("0", "1", "2")  # training, validation, test
 
 
 def write_celeba(
-    source: Path, out: Path, attribute: str, each: int, seed: int, tick: Callable[[], None] = lambda: None
+    source: Path, out: Path, attribute: str, each: int, seed: int, progress: Progress = QUIET
 ) -> DataFolder:
     """Faces with and without an attribute as a data folder, on the sides of CelebA's own partition.
 
@@ -28,7 +28,7 @@ def write_celeba(
         attribute: as in list_attr_celeba.txt, such as Male or Eyeglasses.
         each: images of each class in training at the most; a tenth of that in test.
         seed: of the images chosen and of the dev half.
-        tick: called after each image.
+        progress: told after each image.
 
     Raises:
         DataError: when a file is missing or not of the known form, or there is no such attribute.
@@ -55,7 +55,7 @@ def write_celeba(
                 if not training:
                     part = "dev" if in_dev.setdefault(person, len(in_dev) % 2 == 1) else "final"
                 folder.add(part, label, name, content, person)
-                tick()
+                progress.advance()
     if len(folder.counts()) < 4:
         raise DataError(f"{source}: no images of both classes in training and test; is img_align_celeba/ there?")
     folder.finish()

@@ -4,7 +4,7 @@ A line of a label file: x1 y1 x2 y2 x3 y3 x4 y4 category difficult; before them 
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.draw import polygon2mask
 
+from acdm.core.progress import QUIET, Progress
 from acdm.data.images.arrays import Box
 from acdm.data.images.write import png
 from acdm.data.sets.layout import DataFolder, empty_folder, parts_of
@@ -29,7 +30,7 @@ class _Object:
 
 
 def write_dota(
-    source: Path, out: Path, category: str, size: int, each: int, seed: int, tick: Callable[[], None] = lambda: None
+    source: Path, out: Path, category: str, size: int, each: int, seed: int, progress: Progress = QUIET
 ) -> DataFolder:
     """Windows with and without objects of a category as a data folder, split by source image.
 
@@ -40,7 +41,7 @@ def write_dota(
         size: side of the windows in pixels.
         each: windows of each class that one source image gives at the most.
         seed: of the split and of the windows chosen.
-        tick: called after each source image.
+        progress: told after each source image.
 
     Raises:
         DataError: when there is no labelled image, no such category, or too few images that show it.
@@ -64,7 +65,7 @@ def write_dota(
             )
         except DataError as error:
             folder.skip(image.name, str(error))
-        tick()
+        progress.advance()
     if {"train/" + category, "train/without"} - set(folder.counts()):
         raise DataError(f"{source}: too few windows with and without '{category}' to train on")
     folder.finish()

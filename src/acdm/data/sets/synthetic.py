@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdm.core.files import write_bytes, write_json
+from acdm.core.progress import QUIET, Progress
+from acdm.data.images.arrays import Array
 from acdm.data.images.write import png
 from acdm.data.sets import toy, vagan
 from acdm.data.sets.layout import empty_folder
@@ -51,7 +53,7 @@ def write_synthetic(
     train: int,
     test: int,
     seed: int,
-    tick: Callable[[], None] = lambda: None,
+    progress: Progress = QUIET,
 ) -> None:
     """Write a data folder: train/<class>, test/<class>, test/masks, and toy.json with the dark shapes' boxes.
 
@@ -61,7 +63,7 @@ def write_synthetic(
         size: side in pixels, at least 16.
         train, test: images, both classes together; they alternate.
         seed: of everything; the same seed gives the same files.
-        tick: called after every image.
+        progress: told after every image.
 
     Raises:
         DataError: when the folder holds something already, or a number makes no sense.
@@ -83,9 +85,9 @@ def write_synthetic(
                 boxes[file] = image.box
                 if image.mask.any():
                     write_bytes(folder / "test" / "masks" / file, png(image.mask.astype(np.uint8) * 255))
-            tick()
+            progress.advance()
     write_json(folder / "toy.json", {"set": which, "size": size, "seed": seed, "test_boxes": boxes})
 
 
-def _bytes(pixels: toy.Image) -> NDArray[np.uint8]:
+def _bytes(pixels: Array) -> NDArray[np.uint8]:
     return np.round((pixels + 1) * 127.5).astype(np.uint8)

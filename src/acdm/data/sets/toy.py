@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from acdm.data.images.arrays import Array, Mask
+
 Set = Literal["1", "2", "tint"]
 
 BACKGROUND_MEAN, BACKGROUND_STD = 0.1, 0.15
@@ -31,7 +31,7 @@ class ToyImage:
         box: first and last row, first and last column of the dark shape, where there is one.
     """
 
-    pixels: Image
+    pixels: Array
     mask: Mask
     box: tuple[int, int, int, int] | None = None
 

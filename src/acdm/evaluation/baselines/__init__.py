@@ -1,1 +1,1 @@
-"""What a user would do instead of acdm, behind one interface; `acdm.evaluation.baselines.interface` says which."""
+"""What a user would do instead of acdm, behind one interface; `interface` says which."""

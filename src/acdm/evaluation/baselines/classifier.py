@@ -20,7 +20,7 @@ PATCH, STRIDE = 1 / 8, 1 / 32  # shares of the side, of what occlusion covers
 
 
 def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
-    """Raises DataError where Captum is not installed."""
+    """Fit the classifier and give the maps that explain it; raises DataError where Captum is not installed."""
     attr = extra("captum.attr", "xai", "explaining a classifier")
     until = time.perf_counter() + 60 * minutes
     augment = images.config.augment

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from acdm.core.config import Config, Network, build
+from acdm.core.config import Config, Network
 from acdm.core.device import autocast, automatic_device, channels_last
 from acdm.data.batches import Batches
 from acdm.evaluation.baselines.interface import Fitted, Images
@@ -24,39 +24,42 @@ from acdm.method import losses
 from acdm.method.branches import Branches
 from acdm.method.compose import compose
 from acdm.method.players import Players, assemble
-from acdm.training.loop import MEASURED, set_rate, steps_for
+from acdm.training.loop import MEASURED_STEPS, set_rate, steps_for
 
 OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}
-WIDER = 1.5  # than one of acdm's branches
-BACK, SAME, SPARSE = 10.0, 10.0, 10.0  # weights of the cycle, the fixed point and the L1 map; the first two as printed
+WIDTH_FACTOR = 1.5  # the one branch is so much wider than one of acdm's
+CYCLE_WEIGHT, FIXED_POINT_WEIGHT, L1_WEIGHT = 10.0, 10.0, 10.0  # the first two as printed
 
-Generator = Callable[[Tensor, Tensor], Tensor]  # images (B, C, S, S) and classes (B,) to what the branch says
+Generator = Callable[[Tensor, Tensor], Tensor]  # images (B, C, S, S) and classes (B,) to what the branch json_equals
 Game = Callable[[Generator, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """Generator, images and their classes to images to be believed, the classes they pretend to be, and a price."""
 
 
 def cycle(g: Generator, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Swap there and back: the image again."""
     fake = g(x, 1 - y)
-    return fake, 1 - y, BACK * (x - g(fake, y)).abs().mean()
+    return fake, 1 - y, CYCLE_WEIGHT * (x - g(fake, y)).abs().mean()
 
 
 def additive(g: Generator, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Add a map, from the positive class to the negative alone."""
     x, negative = x[y == 1], 1 - y[y == 1]
     change = g(x, negative)
-    return x + change, negative, SPARSE * change.abs().mean()
+    return x + change, negative, L1_WEIGHT * change.abs().mean()
 
 
 def fixed_point(g: Generator, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Add a map there and back, and nothing under the own class."""
     fake = x + g(x, 1 - y)
     back = fake + g(fake, y)
-    return fake, 1 - y, BACK * (x - back).abs().mean() + SAME * g(x, y).abs().mean()
+    return fake, 1 - y, CYCLE_WEIGHT * (x - back).abs().mean() + FIXED_POINT_WEIGHT * g(x, y).abs().mean()
 
 
 def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fitted:
     """Train within the minutes; the map is what must go from an image to make it negative."""
     x, y = images.train
     network = wider(images.config.network).model_dump()
-    config = build("tiny", {**OPTIONS, "size": x.shape[-1], "seed": seed, "network": network})
+    config = Config.of({**OPTIONS, "size": x.shape[-1], "seed": seed, "network": network})
     players = assemble(config, x.shape[1], int(y.max()) + 1, torch.device(automatic_device()))
     batches = Batches(x, y, config.batch, images.config.augment, seed)
     facts = _train(players, game, batches, config, minutes)
@@ -79,9 +82,9 @@ def fit_translation(images: Images, minutes: float, seed: int, game: Game) -> Fi
 
 
 def wider(network: Network) -> Network:
-    """One branch in place of several, `WIDER` than one of them."""
-    widths = {name: round(WIDER * getattr(network, name)) for name in ("width", "max_width")}
-    return network.model_copy(update={"branches": 1, **widths})
+    """One branch in place of several, `WIDTH_FACTOR` as wide as one of them."""
+    widths = {name: round(WIDTH_FACTOR * getattr(network, name)) for name in ("width", "max_width")}
+    return Network(**{**network.model_dump(), "branches": 1, **widths})
 
 
 def _generator(branches: Branches, precision: str) -> Generator:
@@ -96,7 +99,7 @@ def _generator(branches: Branches, precision: str) -> Generator:
 
 
 def _train(players: Players, game: Game, batches: Batches, config: Config, minutes: float) -> dict[str, float]:
-    """Train until the minutes are over; steps done and seconds a step."""
+    """Train until the minutes are over; returns steps done and seconds a step."""
     began, seconds, step = time.perf_counter(), 0.0, 0
     g = _generator(players.branches, config.precision)
     steps = 100_000_000  # until the speed is known
@@ -106,11 +109,13 @@ def _train(players: Players, game: Game, batches: Batches, config: Config, minut
         set_rate(players, step, steps, config.optimiser)
         _step(players, game(g, x, y), (x, y), config, step % config.optimiser.r1_every == 0)
         step += 1
-        if step > MEASURED[0]:
+        if step > MEASURED_STEPS[0]:
             seconds += time.perf_counter() - started
-        if step == MEASURED[1]:
-            steps = steps_for(minutes, time.perf_counter() - began, step, seconds / (MEASURED[1] - MEASURED[0]))
-    return {"steps": step, "seconds_a_step": seconds / max(1, step - MEASURED[0])}
+        if step == MEASURED_STEPS[1]:
+            steps = steps_for(
+                minutes, time.perf_counter() - began, step, seconds / (MEASURED_STEPS[1] - MEASURED_STEPS[0])
+            )
+    return {"steps": step, "seconds_a_step": seconds / max(1, step - MEASURED_STEPS[0])}
 
 
 def _step(
@@ -125,13 +130,13 @@ def _step(
         with autocast(device, config.precision):
             return d(images).gather(1, classes[:, None])[:, 0]
 
-    critic = losses.l_critic(logit(x, y), logit(fake.detach(), pretended))
+    loss = losses.l_discriminator(logit(x, y), logit(fake.detach(), pretended))
     if with_r1:
         genuine = x.detach().requires_grad_(True)
-        critic = critic + config.loss.r1 * config.optimiser.r1_every * losses.r1(logit(genuine, y), genuine)
-    players.critic_optimiser.zero_grad(set_to_none=True)
-    critic.backward()
-    players.critic_optimiser.step()
+        loss = loss + config.loss.r1 * config.optimiser.r1_every * losses.r1(logit(genuine, y), genuine)
+    players.discriminator_optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    players.discriminator_optimiser.step()
     total = losses.l_adv(logit(fake, pretended)) + price
     players.generator_optimiser.zero_grad(set_to_none=True)
     total.backward(inputs=list(players.branches.parameters()))

@@ -14,23 +14,24 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from skimage.measure import approximate_polygon, find_contours
 
+from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import GeoGrid, Grid
-from acdm.maps.regions import Mask, Region
+from acdm.maps.regions import Region
 
 FORMATS = ("coco", "yolo", "label-studio", "cvat", "geojson", "dicom-seg")
 TOLERANCE = 0.5  # pixels that a polygon may leave the mask's outline
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Detections:
     """What was found in one image.
 
     Attributes:
         file: name relative to the images' folder, with forward slashes.
         height, width: of the image in pixels.
-        regions: from `acdm.maps.regions`.
+        regions: connected parts of the mask.
         grid: where the image lies in the world, if its file says.
-        slice: of a volume; None for flat images.
+        slice: number of the slice in a volume; None for flat images.
     """
 
     file: str
@@ -70,7 +71,7 @@ def coco(found: Sequence[Detections], category: str) -> dict[str, Any]:
 
 
 def yolo(d: Detections) -> str:
-    """A line a box: class 0, then centre and size as shares of the image's width and height."""
+    """Labels of one image, a line a box: class 0, then centre and size as shares of the image's width and height."""
     lines = []
     for top, left, bottom, right in (region.box for region in d.regions):
         x, y = (left + right) / 2 / d.width, (top + bottom) / 2 / d.height
@@ -82,9 +83,9 @@ def label_studio(found: Sequence[Detections], category: str, prefix: str = "/dat
     """Tasks with boxes and polygons as predictions; `label_config` is the interface they belong to.
 
     Args:
-        found: detections.
+        found: what was found in each image.
         category: name of the label.
-        prefix: before a file's name, where Label Studio serves the images from.
+        prefix: stands before a file's name: where Label Studio serves the images from.
     """
     tasks = []
     for d in found:
@@ -136,7 +137,7 @@ def _rle(region: Region, height: int, width: int) -> dict[str, Any]:
 
 
 def _runs(flat: NDArray[np.bool_]) -> list[int]:
-    """Lengths of runs, the first one of false pixels, possibly none."""
+    """Lengths of runs in a mask; the first run is of false pixels, possibly of none."""
     edges = np.flatnonzero(np.diff(flat)) + 1
     lengths = np.diff(np.r_[0, edges, len(flat)]).tolist()
     return [0, *lengths] if flat[0] else lengths

@@ -1,19 +1,20 @@
 """Masks and boxes of many images as files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from statistics import mode
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
 from acdm.core.config import DEFAULT_MAP, MapName
 from acdm.core.files import write_bytes, write_json, write_text
+from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import csv_text
+from acdm.data.images.arrays import Floats
 from acdm.data.images.dicom import dicom_seg, is_dicom
+from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import nifti
 from acdm.data.images.read import suffix
 from acdm.data.images.write import png
@@ -22,144 +23,147 @@ from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.annotations import Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.maps.jobs.geojson import geojson, square_metres
-from acdm.maps.jobs.volumes import decomposed, is_volume
-from acdm.maps.jobs.windows import claimed, large_geotiff, opened, side_of_windows
-from acdm.maps.jobs.worklist import Outcome, find_images, sweep
+from acdm.maps.jobs.volumes import decompose_volume, is_volume
+from acdm.maps.jobs.windows import claimed_maps, large_geotiff, opened, side_of_windows
+from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, work_through
 from acdm.maps.pictures import outlined
-from acdm.maps.regions import cut, painted, regions_of, tidied
+from acdm.maps.regions import above, mask_of, regions_of, without_specks
 from acdm.maps.segmentation import Refine, Segmentation, segment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How masks are made.
+    """How masks are made of maps.
 
     Attributes:
         map: psi1, contrast, residual or evidence.
         rule: default, negatives, otsu, two-means, or a number.
-        min_area: in pixels; None takes what the run takes for a speck.
-        refine: by edges of the image, and how.
-        axis: that volumes are cut along.
-        tile: side of the windows that large TIFFs are taken in; None takes the training images' side.
+        min_area: pixels that a part has at least; None takes what the run takes for a speck.
+        refine: whether borders are moved to edges of the image, and how.
+        formats: names in `acdm.maps.jobs.annotations.FORMATS`.
     """
 
     map: MapName = DEFAULT_MAP
     rule: str = "default"
     min_area: int | None = None
     refine: Refine = "none"
-    axis: int = 2
-    tile: int | None = None
+    formats: tuple[str, ...] = ("coco",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Segmenter:
+    """What every image of one command is segmented with."""
+
+    decomposer: Decomposer
+    out: Path
+    options: MapOptions
+    recipe: Recipe
+    mask_names: dict[str, str]
+    progress: Progress
+
+    def segment(self, path: Path, name: str) -> tuple[list[Detections], str]:
+        """Write an image's mask; returns its regions and class."""
+        if is_volume(path):
+            return self._segment_volume(path, name)
+        if side := side_of_windows(self.decomposer, path, self.options.tile):
+            return self._segment_raster(path, name, side)
+        d = self.decomposer.decompose(path, self.options.label)
+        segmented = self._cut(d)
+        if "dicom-seg" in self.recipe.formats and is_dicom(path):
+            content = dicom_seg(path, segmented.mask, self.decomposer.classes[1])
+            write_bytes((self.out / "dicom-seg" / self.mask_names[name]).with_suffix(".dcm"), content)
+        write_bytes(self.out / "masks" / self.mask_names[name], png(segmented.mask.astype(np.uint8) * 255))
+        outlines = outlined(d.image, segmented.mask, segmented.boxes)
+        write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
+        return [_detections(name, segmented, d.grid)], d.label
+
+    def _cut(self, d: Decomposition) -> Segmentation:
+        r = self.recipe
+        return segment(d.maps()[r.map], r.rule, min_area=r.min_area, refine=r.refine, image=d.image)
+
+    def _segment_volume(self, path: Path, name: str) -> tuple[list[Detections], str]:
+        """The mask on the volume's grid; regions slice by slice, and the class most slices are of."""
+        grid, slices = decompose_volume(self.decomposer, path, self.options)
+        masks, found, labels = [], [], []
+        for number, d in enumerate(slices):
+            segmented = self._cut(d)
+            masks.append(segmented.mask[None].astype(np.uint8))
+            labels.append(d.label)
+            found.append(_detections(name, segmented, grid, number))
+        write_bytes(self.out / "masks" / f"{name.removesuffix(suffix(path))}.nii.gz", nifti(np.stack(masks), grid))
+        return found, mode(labels)
+
+    def _segment_raster(self, path: Path, name: str, side: int) -> tuple[list[Detections], str]:
+        """The mask on the raster's grid; parts that lie in several bands of windows are one region."""
+        recipe = self.recipe
+        if recipe.refine != "none":
+            raise DataError(f"{path}: is taken in windows, which cannot be refined; leave --refine out for it")
+        known = self.decomposer.calibration[recipe.map]
+        threshold = known.threshold_for(recipe.rule)
+
+        def draw(d: Decomposition) -> dict[str, Floats]:
+            return {"scores": known.scores(claimed_maps(d)[recipe.map])[None]}
+
+        with opened(self.decomposer, path, draw, self.options.label, side) as raster:
+            scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(self.progress))
+            regions = regions_of((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
+            least = known.min_area(side, side) if recipe.min_area is None else recipe.min_area
+            regions = without_specks(regions, least)
+            with large_geotiff(self.out / "masks" / name, raster, 1, "uint8", None) as write:
+                for top in range(0, raster.height, side):
+                    rows = min(raster.height, top + side)
+                    write(top, mask_of(regions, top, rows, raster.width)[None] * np.uint8(255))
+        found = Detections(file=name, height=raster.height, width=raster.width, regions=regions, grid=raster.grid)
+        return [found], raster.label
 
 
 def segment_folder(
     decomposer: Decomposer,
-    images: Path,
+    files: ImageFiles,
     out: Path,
-    label: str | None,
+    options: MapOptions,
     recipe: Recipe,
-    formats: Sequence[str],
-    tell: Callable[[str], None] = lambda facts: None,
-) -> Iterator[Outcome]:
-    """Segment every image below `images` (or one file) into `out`; tells of each as it is done.
+    progress: Progress = QUIET,
+) -> Iterator[ImageOutcome]:
+    """Segment every image into `out`; tells of each as it is done.
 
     `masks/` holds a mask an image (PNG; NIfTI for volumes, GeoTIFF for rasters taken in windows), `outlines/` a picture
     of each flat image taken whole, `regions.csv` a line a region, `segment.csv` what became of each image; further
-    files by `formats` (`acdm.maps.jobs.annotations.FORMATS`), without volumes, for which they have no room.
+    files by `recipe.formats`, without volumes, for which they have no room.
 
     Raises:
-        DataError: as `sweep`, and when there is no such class.
+        DataError: as `work_through`, and when there is no such class.
         ConfigError: when there is no such rule, or a format is asked for that no image allows.
     """
-    decomposer.insist_ready(label)
-    decomposer.calibration[recipe.map].at(recipe.rule)
-    root, paths = find_images(images)
-    if "dicom-seg" in formats and not any(map(is_dicom, paths)):
+    decomposer.require_ready(options.label)
+    decomposer.calibration[recipe.map].threshold_for(recipe.rule)
+    if "dicom-seg" in recipe.formats and not any(map(is_dicom, files.paths.values())):
         raise ConfigError("--to dicom-seg: no image is a DICOM file, which a segmentation could refer to")
-    names = _mask_names([path.relative_to(root).as_posix() for path in paths])
-    found: list[Detections] = []
+    names, found = _mask_names(files.paths), list[Detections]()
+    segmenter = _Segmenter(
+        decomposer=decomposer, out=out, options=options, recipe=recipe, mask_names=names, progress=progress
+    )
 
     def job(path: Path, name: str) -> str:
-        if is_volume(path):
-            detections, decided = _segment_volume(decomposer, path, name, out, label, recipe)
-        elif side := side_of_windows(decomposer, path, recipe.tile):
-            detections, decided = _segment_raster(decomposer, path, name, out, label, recipe, side, tell)
-        else:
-            d = decomposer.decompose(path, label)
-            segmented = _segment(d, recipe)
-            if "dicom-seg" in formats and is_dicom(path):
-                content = dicom_seg(path, segmented.mask, decomposer.classes[1])
-                write_bytes((out / "dicom-seg" / names[name]).with_suffix(".dcm"), content)
-            _write_pictures(out, names[name], d.image, segmented)
-            height, width = segmented.mask.shape
-            detections, decided = [Detections(name, height, width, segmented.regions, d.grid)], d.label
+        detections, decided = segmenter.segment(path, name)
         found.extend(detections)
         return decided
 
-    yield from sweep(images, out, "segment.csv", job)
+    yield from work_through(files, out, "segment.csv", job)
     _write_regions(out, found)
-    _write_formats(out, [d for d in found if d.slice is None], decomposer.classes[1], formats, names)
+    _write_formats(out, [d for d in found if d.slice is None], decomposer.classes[1], recipe.formats, names)
 
 
-def _segment(d: Decomposition, recipe: Recipe) -> Segmentation:
-    return segment(d.maps()[recipe.map], recipe.rule, min_area=recipe.min_area, refine=recipe.refine, image=d.image)
+def _detections(name: str, segmented: Segmentation, grid: Grid | None, number: int | None = None) -> Detections:
+    height, width = segmented.mask.shape
+    return Detections(file=name, height=height, width=width, regions=segmented.regions, grid=grid, slice=number)
 
 
-def _segment_volume(
-    decomposer: Decomposer, path: Path, name: str, out: Path, label: str | None, recipe: Recipe
-) -> tuple[list[Detections], str]:
-    """The mask on the volume's grid; regions slice by slice, and the class most slices are of."""
-    grid, slices = decomposed(decomposer, path, label, recipe.axis)
-    masks, found, labels = [], [], []
-    for number, d in enumerate(slices):
-        segmented = _segment(d, recipe)
-        masks.append(segmented.mask[None].astype(np.uint8))
-        labels.append(d.label)
-        height, width = segmented.mask.shape
-        found.append(Detections(name, height, width, segmented.regions, grid, number))
-    write_bytes(out / "masks" / f"{name.removesuffix(suffix(path))}.nii.gz", nifti(np.stack(masks), grid))
-    return found, mode(labels)
-
-
-def _segment_raster(
-    decomposer: Decomposer,
-    path: Path,
-    name: str,
-    out: Path,
-    label: str | None,
-    recipe: Recipe,
-    side: int,
-    tell: Callable[[str], None],
-) -> tuple[list[Detections], str]:
-    """The mask on the raster's grid; parts that lie in several bands of windows are one region."""
-    if recipe.refine != "none":
-        raise DataError(f"{path}: is taken in windows, which cannot be refined; leave --refine out for it")
-    known = decomposer.calibration[recipe.map]
-    threshold = known.at(recipe.rule)
-
-    def draw(d: Decomposition) -> dict[str, NDArray[np.floating]]:
-        return {"scores": known.scores(claimed(d)[recipe.map])[None]}
-
-    with opened(decomposer, path, draw, label, side) as raster:
-        scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(tell))
-        regions = regions_of((top, cut(scores, threshold) & valid, scores) for top, scores, valid in scored)
-        regions = tidied(regions, known.least(side, side) if recipe.min_area is None else recipe.min_area)
-        with large_geotiff(out / "masks" / name, raster, 1, "uint8", None) as write:
-            for top in range(0, raster.height, side):
-                rows = min(raster.height, top + side)
-                write(top, painted(regions, top, rows, raster.width)[None] * np.uint8(255))
-    return [Detections(name, raster.height, raster.width, regions, raster.grid)], raster.label
-
-
-def _mask_names(names: list[str]) -> dict[str, str]:
+def _mask_names(names: Iterable[str]) -> dict[str, str]:
     """a/b.jpg becomes a/b.png, where no other image would become the same, else a/b.jpg.png."""
     short = {name: PurePosixPath(name).with_suffix(".png").as_posix() for name in names}
     taken = Counter(short.values())
     return {name: mask if taken[mask] == 1 else f"{name}.png" for name, mask in short.items()}
-
-
-def _write_pictures(out: Path, name: str, image: Tensor, segmented: Segmentation) -> None:
-    write_bytes(out / "masks" / name, png(segmented.mask.astype(np.uint8) * 255))
-    write_bytes(out / "outlines" / name, png(outlined(image, segmented.mask, segmented.boxes)))
 
 
 def _write_regions(out: Path, found: list[Detections]) -> None:

@@ -20,12 +20,12 @@ from acdm.data.images.write import npy
 from acdm.errors import DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
-from acdm.maps.jobs.folders import request_of
+from acdm.maps.jobs.folders import mapping_request
 from acdm.maps.jobs.volumes import is_volume
 from acdm.maps.jobs.windows import side_of_windows
-from acdm.maps.jobs.worklist import Outcome, find_images, identity, insist_apart, write_table
+from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, identity, write_table
 
-TOGETHER = 32 * 256**2  # values of images that are taken apart at once; at least one image
+TOGETHER = 32 * 256**2  # values of images that are decomposed at once; at least one image
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,22 @@ class Plan:
 
     out: Path
     request: Mapping[str, object]
-    done: list[Outcome]
+    done: list[ImageOutcome]
     todo: list[Shard]
 
     @classmethod
-    def of(cls, images: Path, out: Path, label: str | None, size: int, decomposer: Decomposer) -> "Plan":
+    def of(cls, files: ImageFiles, out: Path, label: str | None, size: int, decomposer: Decomposer) -> "Plan":
         """Look at what there is.
 
         Raises:
-            DataError: when there is no image, no such class, or `out` lies within `images`.
+            DataError: when there is no such class, or `out` lies among the images.
         """
-        decomposer.insist_ready(label)
-        root, paths = find_images(images)
-        insist_apart(images, out)
+        decomposer.require_ready(label)
+        files.require_apart(out)
         drop_parts(out)
-        named = [(path.relative_to(root).as_posix(), path) for path in paths]
+        named = list(files.paths.items())
         shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
-        plan = cls(out, {**request_of(decomposer, label, 0, None), "shard": size}, [], [])
+        plan = cls(out, {**mapping_request(decomposer, MapOptions(label=label, axis=0)), "shard": size}, [], [])
         stale = {path for path in out.glob("shard-*") if path.suffix in (".tar", ".json")}
         for shard in shards:
             known = _told(shard, plan, decomposer)
@@ -80,7 +79,7 @@ class Plan:
             path.unlink()
         return plan
 
-    def follow(self, written: Iterable[list[Outcome]]) -> Iterator[Outcome]:
+    def follow(self, written: Iterable[list[ImageOutcome]]) -> Iterator[ImageOutcome]:
         """Outcomes of what is done and of what gets written, shard by shard; then maps.csv.
 
         Raises:
@@ -94,21 +93,23 @@ class Plan:
         write_table(self.out / "maps.csv", sorted(outcomes, key=lambda outcome: outcome.file))
 
 
-def map_shards(decomposer: Decomposer, images: Path, out: Path, label: str | None, size: int) -> Iterator[Outcome]:
-    """Decompose every flat image below `images` into archives of `size` images each; tells of each.
+def map_shards(
+    decomposer: Decomposer, files: ImageFiles, out: Path, label: str | None, size: int
+) -> Iterator[ImageOutcome]:
+    """Decompose every flat image into archives of `size` images each; tells of each.
 
     A shard that is there is not done again, unless the run, the class or one of its files is another one.
 
     Raises:
         DataError: as `Plan.of`, and when every image failed.
     """
-    plan = Plan.of(images, out, label, size, decomposer)
+    plan = Plan.of(files, out, label, size, decomposer)
     return plan.follow(write_shard(shard, decomposer, out, label, plan.request) for shard in plan.todo)
 
 
 def write_shard(
     shard: Shard, decomposer: Decomposer, out: Path, label: str | None, request: Mapping[str, object]
-) -> list[Outcome]:
+) -> list[ImageOutcome]:
     """Map a shard's images and write its two files; what cannot be used is told of and left out."""
     which: dict[str, str] = {}
     labels: dict[str, str] = {}
@@ -117,9 +118,9 @@ def write_shard(
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
 
-        def take_apart() -> None:
+        def decompose_waiting() -> None:
             if waiting:
-                for name, d in zip(waiting, decomposer.take_all_apart(list(waiting.values()), label), strict=True):
+                for name, d in zip(waiting, decomposer.decompose_all(list(waiting.values()), label), strict=True):
                     _add(archive, f"{len(labels):06d}", name, d)
                     labels[name] = d.label
                 waiting.clear()
@@ -132,10 +133,10 @@ def write_shard(
                 reasons[name] = str(error)
                 continue
             if sum(held.pixels.size for held in waiting.values()) + picture.pixels.size > TOGETHER:
-                take_apart()
+                decompose_waiting()
             waiting[name] = picture
-        take_apart()
-    outcomes = [Outcome(name, labels.get(name, ""), reasons.get(name, "")) for name, _ in shard.files]
+        decompose_waiting()
+    outcomes = [ImageOutcome(name, labels.get(name, ""), reasons.get(name, "")) for name, _ in shard.files]
     write_bytes(shard.place(out, "tar"), buffer.getvalue())
     told = [[*vars(outcome).values(), which.get(outcome.file, "")] for outcome in outcomes]
     write_text(shard.place(out, "json"), json.dumps({"request": request, "files": told}))
@@ -150,12 +151,12 @@ def _flat(path: Path, decomposer: Decomposer) -> Picture:
             f"{path}: so large that it is mapped in windows, which has no place in a shard; map it without --shard"
         )
     picture = read_picture(path, decomposer.reading)
-    decomposer.insist_channels(picture.pixels, path)
+    decomposer.require_channels(picture.pixels, path)
     return picture
 
 
 def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> None:
-    """Maps in float16: half the size, a thousandth of their value off."""
+    """Add the maps in float16: half the size, a thousandth of their value off."""
     members = {f"{map_name}.npy": npy(signed.numpy().astype(np.float16)) for map_name, signed in d.maps().items()}
     members["json"] = json.dumps({"file": name, "label": d.label}).encode()
     for ending, content in members.items():
@@ -164,11 +165,11 @@ def _add(archive: tarfile.TarFile, key: str, name: str, d: Decomposition) -> Non
         archive.addfile(member, io.BytesIO(content))
 
 
-def _told(shard: Shard, plan: Plan, decomposer: Decomposer) -> list[Outcome] | None:
+def _told(shard: Shard, plan: Plan, decomposer: Decomposer) -> list[ImageOutcome] | None:
     """What a shard that is there says became of its images; None where it is to be done."""
     try:
         said = parse_json(shard.place(plan.out, "json").read_text(encoding="utf-8"))
-        told = [Outcome(*about[:3]) for about in said["files"]]
+        told = [ImageOutcome(*about[:3]) for about in said["files"]]
         which = [about[3] for about in said["files"]]
         same = said["request"] == plan.request and which == [identity(path) for _, path in shard.files]
     except (OSError, ValueError, TypeError, KeyError, IndexError):

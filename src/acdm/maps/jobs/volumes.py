@@ -8,22 +8,23 @@ from acdm.data.images.nifti import open_nifti
 from acdm.data.images.read import Picture, choose_bands, suffix
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.jobs.worklist import MapOptions
 
 
 def is_volume(path: Path) -> bool:
-    """Told by its name: NIfTI files may hold many slices, all others hold one image."""
+    """Whether a file holds slices, by its name: NIfTI files may hold many, all others hold one image."""
     return suffix(path) in (".nii", ".nii.gz")
 
 
-def decomposed(
-    decomposer: Decomposer, path: Path, label: str | None, axis: int
+def decompose_volume(
+    decomposer: Decomposer, path: Path, options: MapOptions
 ) -> tuple[VoxelGrid, Iterator[Decomposition]]:
-    """A volume's geometry, and its slices along an axis (0, 1 or 2) taken apart one by one.
+    """A volume's geometry, and its slices decomposed one by one.
 
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
     """
-    grid, slices = open_nifti(path, axis)
+    grid, slices = open_nifti(path, options.axis)
     reading = decomposer.reading
     pixels = (choose_bands(path, raw, reading.bands).scaled(path, reading.range) for raw in slices)
-    return grid, (decomposer.take_apart(Picture(values, None, grid), label, path) for values in pixels)
+    return grid, (decomposer.decompose(Picture(values, None, grid), options.label, path) for values in pixels)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acdm.core.config import MAPS
+from acdm.core.config import MAPS, MapName
 from acdm.core.extras import extra
-from acdm.data.images.arrays import Mask
+from acdm.core.progress import Progress
+from acdm.data.images.arrays import Floats, Mask
 from acdm.data.images.grid import GeoGrid
 from acdm.data.images.raw import DEPTHS, Raw, undecodable
 from acdm.data.images.read import Picture, suffix
@@ -24,25 +25,26 @@ from acdm.data.images.tiff import tiff_size
 from acdm.errors import DataError, WriteError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.kinds import KINDS
 
-Floats = NDArray[np.floating]
 Draw = Callable[[Decomposition], dict[str, Floats]]
 
-TOGETHER = 32  # windows that are taken apart at once
+TOGETHER = 32  # windows that are decomposed at once
 
 
 def blended(
-    height: int, width: int, side: int, apart: Callable[[int, list[int], int, int], list[dict[str, Floats]]]
+    height: int, width: int, side: int, draw: Callable[[int, list[int], int, int], list[dict[str, Floats]]]
 ) -> Iterator[tuple[int, dict[str, Floats]]]:
-    """Windows of a large image put together again, band by band from the top.
+    """Blend windows of a large image, band by band from the top.
 
-    A window weighs sin² of the way across it, most in its middle and next to nothing at its border, so that what a
-    network says differently at borders makes no seam.
+    MONAI's sliding window holds the whole image; this holds one row of windows.  A window weighs sin² of the
+    way across it, most in its middle and next to nothing at its border, so that what a network says differently at
+    borders makes no seam.
 
     Args:
         height, width: of the image.
         side: of the windows, in pixels; images smaller than that are one window.
-        apart: from top, lefts, height and width of up to `TOGETHER` windows to arrays (C, height, width) by name.
+        draw: from top, lefts, height and width of up to `TOGETHER` windows to arrays (C, height, width) by name.
 
     Yields:
         Row of the band's top, and its arrays (C, rows, width).
@@ -54,7 +56,7 @@ def blended(
     total = np.zeros((h, width))
     for top, following in zip(tops, [*tops[1:], tops[-1] + h], strict=True):
         for some in (lefts[i : i + TOGETHER] for i in range(0, len(lefts), TOGETHER)):
-            for left, drawn in zip(some, apart(top, some, h, w), strict=True):
+            for left, drawn in zip(some, draw(top, some, h, w), strict=True):
                 for name, values in drawn.items():
                     band = sums.setdefault(name, np.zeros((len(values), h, width)))
                     band[:, :, left : left + w] += values * weight
@@ -86,23 +88,23 @@ class Raster:
         """The class most windows are of; empty where no window had data."""
         return mode(self._labels) if self._labels else ""
 
-    def bands(self, tell: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
+    def bands(self, progress: Progress) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
         """First row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top."""
         path = Path(self._source.name)
         try:
-            for top, drawn in blended(self.height, self.width, self._side, self._apart):
+            for top, drawn in blended(self.height, self.width, self._side, self._draw_windows):
                 rows = next(iter(drawn.values())).shape[1]
                 yield top, drawn, self._source.dataset_mask(window=((top, top + rows), (0, self.width))) > 0
-                tell(f"{path.name} {(top + rows) / self.height:.0%}")
+                progress.note(f"{path.name} {(top + rows) / self.height:.0%}")
         except OSError as error:  # rasterio's errors among them
             raise undecodable(path, error) from None
 
-    def _apart(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
+    def _draw_windows(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
         windows = [self._window(top, left, height, width) for left in lefts]
         path, scale = self._source.name, self._decomposer.reading.range
         pictures = [Picture(w.scaled(path, scale), w.valid, None) for w in windows if not _empty(w)]
-        apart = iter(self._decomposer.take_all_apart(pictures, self._given, path) if pictures else [])
-        return [self._silent(w) if _empty(w) else self._drawn(next(apart)) for w in windows]
+        decomposed = iter(self._decomposer.decompose_all(pictures, self._given, path) if pictures else [])
+        return [self._silent(w) if _empty(w) else self._drawn(next(decomposed)) for w in windows]
 
     def _drawn(self, d: Decomposition) -> dict[str, Floats]:
         self._labels.append(d.label)
@@ -111,7 +113,7 @@ class Raster:
     def _silent(self, window: Raw) -> dict[str, Floats]:
         if self._silence is None:  # windows are all of one size
             blank = Picture(np.zeros_like(window.values), window.valid, None)
-            self._silence = self._draw(self._decomposer.take_apart(blank, self._decomposer.classes[1]))
+            self._silence = self._draw(self._decomposer.decompose(blank, self._decomposer.classes[1]))
         return self._silence
 
     def _window(self, top: int, left: int, height: int, width: int) -> Raw:
@@ -126,7 +128,7 @@ class Raster:
 
 
 def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
-    """Side of the windows that a file is to be mapped in, in pixels; None where it is mapped whole.
+    """Side in pixels of the windows that a file is mapped in; None where it is mapped whole.
 
     TIFFs more than twice as wide or high as a window go in windows, by default of the training images' side.
     """
@@ -136,14 +138,14 @@ def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None)
 
 @contextmanager
 def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, side: int) -> Iterator[Raster]:
-    """A raster of any size.
+    """Open a raster of any size.
 
     Args:
-        decomposer: of the run.
+        decomposer: draws the windows.
         path: a TIFF.
-        draw: what becomes of a window, (C, h, w) by name; 0 where there is no data.
-        label: class of every window, or None for the judge's word on each.
-        side: of the windows in pixels.
+        draw: what is made of a window, (C, h, w) by name; 0 where there is no data.
+        label: class of every window; None lets the check classifier decide for each.
+        side: of the windows, in pixels.
 
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
@@ -158,14 +160,16 @@ def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, si
         yield Raster(source, decomposer, draw, label, side)
 
 
-def claimed(d: Decomposition) -> dict[str, Tensor]:
-    """Its maps; contrast is 0 in a window of the negative class, where it would show the object that the swap adds."""
-    maps = d.maps()
-    return maps if d.positive else {**maps, "contrast": maps["contrast"] * 0}
+def claimed_maps(d: Decomposition) -> dict[MapName, Tensor]:
+    """The maps of a window; one that claims nothing on the negative class is 0 in a window of that class."""
+    return {
+        name: signed if d.positive or KINDS[name].claims_on_negatives else signed * 0
+        for name, signed in d.maps().items()
+    }
 
 
 def map_raster(
-    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, tell: Callable[[str], None]
+    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, progress: Progress
 ) -> str:
     """Write psi1.tif and so on for every map, float on the raster's grid; the class most windows are of.
 
@@ -176,14 +180,14 @@ def map_raster(
     channels = decomposer.branches.channels
 
     def draw(d: Decomposition) -> dict[str, Floats]:
-        return {name: signed.numpy() for name, signed in claimed(d).items()}
+        return {name: signed.numpy() for name, signed in claimed_maps(d).items()}
 
     with opened(decomposer, path, draw, label, side) as raster, ExitStack() as stack:
-        targets = {
+        targets: dict[str, Callable[[int, NDArray[Any]], None]] = {
             name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
             for name in MAPS
         }
-        for top, maps, valid in raster.bands(tell):
+        for top, maps, valid in raster.bands(progress):
             for name, band in maps.items():
                 band[:, ~valid] = np.nan
                 targets[name](top, band)
@@ -194,10 +198,10 @@ def map_raster(
 def large_geotiff(
     path: Path, raster: Raster, channels: int, kind: str, nodata: float | None
 ) -> Iterator[Callable[[int, NDArray[Any]], None]]:
-    """A GeoTIFF on a raster's grid that is written band by band and has its name only when it is whole.
+    """Write a GeoTIFF on a raster's grid band by band; it has its name only when it is whole.
 
     Yields:
-        What writes (C, rows, W) from a first row on.
+        A function that writes (C, rows, W) from a first row on.
 
     Raises:
         WriteError: when the disk refuses.

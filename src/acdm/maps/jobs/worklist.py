@@ -1,4 +1,4 @@
-"""One job over many images: which files there are, and what became of each."""
+"""One job over many images: which files there are, what is done of them already, and what becomes of each."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +11,66 @@ from acdm.data.images.read import SUFFIXES, suffix
 from acdm.errors import DataError
 
 
+@dataclass(frozen=True, kw_only=True)
+class MapOptions:
+    """How images are decomposed.
+
+    Attributes:
+        label: name of the images' class; None lets the check classifier decide.
+        axis: 0, 1 or 2, along which volumes are cut into slices.
+        tile: side in pixels of the windows that large TIFFs are taken in; None takes the training images' side.
+    """
+
+    label: str | None = None
+    axis: int = 2
+    tile: int | None = None
+
+
 @dataclass(frozen=True)
-class Outcome:
+class ImageFiles:
+    """The images that a command is given, found once.
+
+    Attributes:
+        source: the folder or the one file, as given.
+        paths: by name, relative to the images' folder, with forward slashes.
+    """
+
+    source: Path
+    paths: Mapping[str, Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def root(self) -> Path:
+        """The folder that names are relative to."""
+        return self.source if self.source.is_dir() else self.source.parent
+
+    def require_apart(self, out: Path) -> None:
+        """Raise DataError when results would lie among the images that are read."""
+        root, target = self.root.resolve(), out.resolve()
+        if target.is_relative_to(root) if self.source.is_dir() else target == root:
+            raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
+
+
+def find_images(source: Path) -> ImageFiles:
+    """Find every image below a folder, or take one file.
+
+    Raises:
+        DataError: when there is none.
+    """
+    if source.is_file():
+        return ImageFiles(source, {source.name: source})
+    if not source.is_dir():
+        raise DataError(f"{source}: no such file or folder")
+    paths = sorted(p for p in source.rglob("*") if suffix(p) in SUFFIXES and p.is_file())
+    if not paths:
+        raise DataError(f"{source}: holds no image of a known format")
+    return ImageFiles(source, {path.relative_to(source).as_posix(): path for path in paths})
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
     """What became of one image.
 
     Attributes:
@@ -35,14 +93,20 @@ class Journal:
     """What is done already, image by image, so that a job that was cut off goes on; `out/.<table>.done`.
 
     The first line says what was asked for: under another request everything is done anew.
+
+    Attributes:
+        path: of the journal.
+        request: what was asked for, as JSON.
+        done: by name, which file it was, and its class.
     """
 
     path: Path
     request: str
-    done: dict[str, tuple[str, str]] = field(default_factory=dict)  # by name: which file it was, and its class
+    done: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, request: Mapping[str, object]) -> "Journal":
+        """Read a journal, or begin one where there is none of this request."""
         journal = cls(path, json.dumps(request, sort_keys=True))
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         if not lines or lines[0] != journal.request:
@@ -57,55 +121,54 @@ class Journal:
         return journal
 
     def label_of(self, name: str, path: Path) -> str | None:
-        """The class of an image that is done and has not changed since."""
+        """The class of an image that is done and has not changed since; None for all others."""
         what, label = self.done.get(name, ("", ""))
         return label if what and what == identity(path) else None
 
     def add(self, name: str, path: Path, label: str) -> None:
+        """Note that an image is done."""
         if not self.path.exists():
             write_text(self.path, f"{self.request}\n")
         append_line(self.path, json.dumps([name, identity(path), label]))
 
 
-class Sweep:
-    """Every image below a folder, what is done of them already, and what becomes of the others.
+class Worklist:
+    """Every image of a command, what is done of them already, and what becomes of the others.
 
     Attributes:
-        root: the folder that names are relative to.
         todo: paths of images that are not done, by name.
     """
 
-    def __init__(self, images: Path, out: Path, table: str, request: Mapping[str, object] | None) -> None:
+    def __init__(self, files: ImageFiles, out: Path, table: str, request: Mapping[str, object] | None) -> None:
         """Look at what there is.
 
         Args:
-            images: a folder, searched through, or one file.
+            files: the images.
             out: where results go.
             table: name of the CSV in it.
             request: what is asked of all images; where it is given, images whose `out/<name>` was made by the same
                 request are not to be done again.
 
         Raises:
-            DataError: when there is no image, or `out` lies within `images`.
+            DataError: when `out` lies among the images.
         """
-        self.root, paths = find_images(images)
-        insist_apart(images, out)
+        files.require_apart(out)
         self._journal = Journal.open(out / f".{table}.done", request) if request else None
         self._out, self._table = out, table
-        self._outcomes: dict[str, Outcome | None] = {}
+        self._outcomes: dict[str, ImageOutcome | None] = {}
         self.todo: dict[str, Path] = {}
-        for path in paths:
-            name = path.relative_to(self.root).as_posix()
+        for name, path in files.paths.items():
             known = self._journal.label_of(name, path) if self._journal and (out / name).exists() else None
-            self._outcomes[name] = None if known is None else Outcome(name, known, "")
+            self._outcomes[name] = None if known is None else ImageOutcome(name, known, "")
             if known is None:
                 self.todo[name] = path
 
     @property
-    def done(self) -> list[Outcome]:
+    def done(self) -> list[ImageOutcome]:
+        """What is known of images so far."""
         return [outcome for outcome in self._outcomes.values() if outcome]
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: ImageOutcome) -> None:
         """Note what became of an image."""
         self._outcomes[outcome.file] = outcome
         if self._journal and not outcome.reason:
@@ -116,64 +179,41 @@ class Sweep:
         write_table(self._out / self._table, self.done)
 
 
-def sweep(
-    images: Path, out: Path, table: str, job: Job, request: Mapping[str, object] | None = None
-) -> Iterator[Outcome]:
-    """Do `job` on every image that is not done (`Sweep`), telling of each; `out/<table>` lists all at the end.
+def work_through(
+    files: ImageFiles, out: Path, table: str, job: Job, request: Mapping[str, object] | None = None
+) -> Iterator[ImageOutcome]:
+    """Do `job` on every image that is not done (`Worklist`), telling of each; `out/<table>` lists all at the end.
 
     Raises:
-        DataError: as `Sweep`, and when every image failed.
+        DataError: as `Worklist`, and when every image failed.
     """
-    swept = Sweep(images, out, table, request)
-    yield from swept.done
-    for name, path in swept.todo.items():
+    worklist = Worklist(files, out, table, request)
+    yield from worklist.done
+    for name, path in worklist.todo.items():
         outcome = attempt(job, path, name, out)
-        swept.add(outcome)
+        worklist.add(outcome)
         yield outcome
-    swept.finish()
+    worklist.finish()
 
 
-def attempt(job: Job, path: Path, name: str, out: Path) -> Outcome:
+def attempt(job: Job, path: Path, name: str, out: Path) -> ImageOutcome:
     """Do a job on one image; a DataError fails that image alone."""
     drop_parts(out / name)
     try:
-        return Outcome(name, job(path, name), "")
+        return ImageOutcome(name, job(path, name), "")
     except DataError as error:
-        return Outcome(name, "", str(error))
+        return ImageOutcome(name, "", str(error))
 
 
-def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """A line an image; raises DataError when every image failed."""
+def write_table(path: Path, outcomes: Sequence[ImageOutcome]) -> None:
+    """Write a line an image; raises DataError when every image failed."""
     if all(outcome.reason for outcome in outcomes):
         raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
     table = csv_text([vars(outcome) for outcome in outcomes])
     write_bytes(path, table.encode("utf-8", "surrogateescape"))  # file names need not be UTF-8
 
 
-def insist_apart(images: Path, out: Path) -> None:
-    """Raises DataError when results would lie among the images that are read."""
-    root, target = (images if images.is_dir() else images.parent).resolve(), out.resolve()
-    if target.is_relative_to(root) if images.is_dir() else target == root:
-        raise DataError(f"{out}: lies within {root}, whose images are read; choose another folder with -o")
-
-
 def identity(path: Path) -> str:
-    """Another one as soon as the file is written anew."""
+    """A file's size and time, which differ as soon as the file is written anew."""
     about = path.stat()
     return f"{about.st_size} {about.st_mtime_ns}"
-
-
-def find_images(images: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and every image in it.
-
-    Raises:
-        DataError: when there is none.
-    """
-    if images.is_file():
-        return images.parent, [images]
-    if not images.is_dir():
-        raise DataError(f"{images}: no such file or folder")
-    paths = sorted(p for p in images.rglob("*") if suffix(p) in SUFFIXES and p.is_file())
-    if not paths:
-        raise DataError(f"{images}: holds no image of a known format")
-    return images, paths

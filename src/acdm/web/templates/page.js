@@ -11,18 +11,18 @@
     element("said").className = wrong ? "wrong" : "";
   }
 
-  async function takeApart(file) {
+  async function decompose(file) {
     if (!file) return;
     if (file.size > MOST) {
       say(`${file.name}: more than ${MOST >> 20} MB: use 'acdm map'`, true);
       return;
     }
     asked = file;
-    say(`taking ${file.name} apart …`);
+    say(`decomposing ${file.name} …`);
     const headers = { Token: token, Label: encodeURIComponent(element("label").value) };
     let answer;
     try {
-      answer = await fetch("/take-apart", { method: "POST", headers, body: file });
+      answer = await fetch("/decompose", { method: "POST", headers, body: file });
     } catch {
       say("the page's server does not answer; is 'acdm ui' still running?", true);
       return;
@@ -53,13 +53,13 @@
     });
   }
 
-  element("file").addEventListener("change", () => takeApart(element("file").files[0]));
-  element("label").addEventListener("change", () => takeApart(asked));
+  element("file").addEventListener("change", () => decompose(element("file").files[0]));
+  element("label").addEventListener("change", () => decompose(asked));
   element("save").addEventListener("click", save);
   ["dragover", "dragleave", "drop"].forEach((kind) => element("drop").addEventListener(kind, (event) => {
     event.preventDefault();
     element("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop") takeApart(event.dataTransfer.files[0]);
+    if (kind === "drop") decompose(event.dataTransfer.files[0]);
   }));
   if (!token) say("open the address that 'acdm ui' printed, with what follows the #", true);
 })();

@@ -1,0 +1,126 @@
+"""results.json and gallery.json as types.  Definitions of every figure: docs/reference/results.md."""
+
+from pydantic import Field
+
+from acdm.core.config import MapName, Split
+from acdm.core.records import Figure, Record
+
+SCHEMA = 1
+
+
+class Intervals(Record):
+    """95 % bootstrap intervals over groups, lower and upper end."""
+
+    auprc: tuple[Figure, Figure]
+    dice: tuple[Figure, Figure]
+
+
+class MapFigures(Record):
+    """Every figure of one map over the positive class's test images.
+
+    `best_iou` and `best_dice` use one threshold chosen with the masks, an oracle; `iou`, `dice` and `negative_area` use
+    the mask-free one.
+    """
+
+    auprc: Figure
+    auprc_unsmoothed: Figure = None
+    auroc: Figure
+    best_iou: Figure
+    best_dice: Figure
+    iou: Figure
+    dice: Figure
+    dice_by_group: Figure = None
+    threshold: Figure
+    rule: str
+    ncc_mean: Figure
+    ncc_std: Figure
+    pxap: Figure
+    pointing_game: Figure
+    relevance_mass: Figure
+    maxboxacc: Figure
+    box_recall: Figure
+    negative_area: Figure
+    image_auroc: Figure = None
+    polarity: str
+    scale: Figure = None
+    ci: Intervals
+
+
+class Reconstruction(Record):
+    """How well images are rebuilt: at network size; `psnr_own_size` and the ceiling of resizing at the images' own."""
+
+    psnr_mean: Figure
+    psnr_std: Figure
+    ssim_mean: Figure
+    psnr_own_size: Figure = None
+    psnr_resize_ceiling: Figure = None
+
+
+class BranchFigures(Record):
+    """How the branches share an image's energy, and how much 2 to N differ between the classes."""
+
+    common_gap: Figure
+    energy_share: tuple[Figure, ...]
+    dominance: Figure
+
+
+class ClassFigures(Record):
+    """How the check classifier sees real images, reconstructions and counterfactuals, and how close these are."""
+
+    swap_accuracy: Figure
+    judge_accuracy: Figure
+    label_accuracy: Figure = None
+    image_auroc: Figure = None
+    reconstruction_accuracy: Figure = None
+    swap_distance: Figure = None
+    reconstruction_distance: Figure = None
+
+
+class Timing(Record):
+    """How fast maps were drawn."""
+
+    map_images_per_second: Figure = None
+
+
+class Results(Record):
+    """results.json: every figure of a run on test images.
+
+    Attributes:
+        schema_: version of the file's keys; "schema" in the file.
+        steps, step: how many steps the run had planned, and the one whose networks draw the maps.
+        n: test images of each class.
+        trivial: AUPRC of scores that need no learning.
+    """
+
+    schema_: int = Field(SCHEMA, alias="schema")
+    run: str
+    data: str
+    split: Split
+    seed: int
+    steps: int | None = None
+    step: int | None = None
+    n: dict[str, int]
+    positive: str
+    reconstruction: Reconstruction
+    branches: BranchFigures
+    maps: dict[str, MapFigures]
+    default_map: MapName
+    trivial: dict[str, Figure]
+    classes: ClassFigures
+    timing: Timing = Timing()
+
+
+class GalleryImage(Record):
+    """An image of the report: its picture in gallery/, why it was chosen, its class, file and AUPRC."""
+
+    picture: str
+    why: str
+    label: str
+    file: str
+    auprc: Figure = None
+
+
+class Gallery(Record):
+    """gallery.json: the images that the report shows, in their order."""
+
+    images: tuple[GalleryImage, ...]
