@@ -56,7 +56,7 @@ def _words(error: CycloptsError) -> str:
     """A sentence about what was typed; errors in options are pydantic's, which need words of their own."""
     if isinstance(error.__cause__, ValidationError):
         section = error.argument.name if error.argument else ""
-        return sentence(error.__cause__, section.lstrip("-"))
+        return sentence(error.__cause__, section.lstrip("-*"))
     return str(error)
 
 

@@ -90,7 +90,7 @@ def map_metrics(
 def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int]) -> float:
     """Dice of the mask-free masks of each group's images together, averaged over groups that have truth."""
     dices = []
-    for group in {truth.items[i].group for i in images}:
+    for group in sorted({truth.items[i].group for i in images}):
         own = [i for i in images if truth.items[i].group == group]
         true = truth.pooled([truth.masks[i] for i in own], own)
         if true.any():
