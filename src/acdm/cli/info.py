@@ -20,7 +20,7 @@ def about(run: Run) -> dict[str, Any]:
     """
     config, data, env = run.config(), run.read_data(), run.read_environment()
     try:
-        checkpoint = newest_checkpoint(run.checkpoints)
+        checkpoint = newest_checkpoint(run.checkpoints, run.id)
         complaints = list(checkpoint.complaints)
     except CheckpointError as error:
         checkpoint, complaints = None, [str(error)]
@@ -54,7 +54,7 @@ def _parameters(checkpoint: Checkpoint | None, prefix: str) -> int:
 def _maps_of_step(run: Run, newest_step: int) -> int:
     """The step whose networks draw the maps."""
     try:
-        return load_choice(run.chosen)[0] or newest_step
+        return load_choice(run.chosen, run.id)[0] or newest_step
     except CheckpointError:
         return newest_step
 

@@ -3,7 +3,8 @@
 import json
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,36 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WriteError: naming the path, when the disk refuses or what was read back differs.
     """
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+        if temporary.read_bytes() != content:
+            raise OSError("what was read back differs from what was written")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` to write to, which takes its name once all went well.
+
+    What writes a file bit by bit checks it before the block ends, by reading it back.
+
+    Raises:
+        WriteError: naming the path, for every OSError inside; nothing is left behind then.
+    """
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if temporary.read_bytes() != content:
-            raise OSError("what was read back differs from what was written")
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder with -o"
         ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def drop_parts(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import secrets
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Self
@@ -112,8 +113,13 @@ class DataRecord(Record):
 
 
 class Environment(Record):
-    """env.json: the machine, the versions, and the command as it was typed."""
+    """env.json: the run's own name, the machine, the versions, and the command as it was typed.
 
+    Attributes:
+        id: drawn by chance once a run; its files carry it, so that those of another run are known. "" in early runs.
+    """
+
+    id: str = ""
     command: str
     python: str
     machine: str
@@ -129,6 +135,7 @@ class Environment(Record):
         import torch
 
         return cls(
+            id=secrets.token_hex(8),
             command=command,
             python=platform.python_version(),
             machine=platform.machine(),

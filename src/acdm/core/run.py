@@ -109,6 +109,11 @@ class Run:
         Environment.here(command).write(path / "env.json")
         return run
 
+    @property
+    def id(self) -> str:
+        """The run's own name, which its files carry; "" where env.json says none."""
+        return self.read_environment().id if self.begun else ""
+
     def config(self) -> Config:
         """The configuration that the run was begun with, or goes on with."""
         return Config.of(read_yaml(self.path / "config.yaml"))

@@ -53,8 +53,8 @@ class Checkpoint:
         return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint:
-    """Read the newest training checkpoint of a folder that verifies.
+def newest_checkpoint(folder: Path, run: str = "") -> Checkpoint:
+    """Read the newest training checkpoint of a folder that verifies and is of the run with this id (`Run.id`).
 
     Raises:
         CheckpointError: when none does.
@@ -62,7 +62,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
     complaints: list[str] = []
     for path in reversed(checkpoints(folder)):
         try:
-            tensors, about = read_tensors(path, "training")
+            tensors, about = read_tensors(path, "training", run)
         except CheckpointError as error:
             complaints.append(str(error))
         else:
@@ -78,8 +78,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     write_bytes(path, save(plain, metadata={"acdm": text}))
 
 
-def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of a file that `write_tensors` wrote.
+def read_tensors(path: Path, kind: str, run: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and metadata of a file that `write_tensors` wrote.
+
+    Args:
+        path: of the file.
+        kind: what the file says it is: "training", "chosen" or "judge".
+        run: id of the run that it belongs to; "" takes any.
 
     Raises:
         CheckpointError: for anything else.
@@ -94,6 +99,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise CheckpointError(f"{path}: not an acdm checkpoint, or damaged ({error})") from None
     if not sound:
         raise CheckpointError(f"{path}: checksum or kind does not match; the file is damaged")
+    if run and about.get("run", run) != run:
+        raise CheckpointError(f"{path}: is of another run")
     return tensors, about
 
 

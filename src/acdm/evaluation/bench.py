@@ -26,7 +26,7 @@ from acdm.data.sets.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.evaluation.grid import Cell, Drawn, Study, cells
 from acdm.evaluation.results import evaluate
-from acdm.training.request import Request
+from acdm.training.request import Request, is_finished
 from acdm.training.train import train
 
 MAP_FIGURES = ("auprc", "best_iou", "best_dice", "dice")
@@ -155,7 +155,8 @@ def _run_cell(cell: Cell, folder: Path, study: Study, command: str, progress: Pr
         resume=cell.run.begun,
         command=command,
     )
-    evaluate(train(request, progress), [folder], study.split)
+    run = cell.run if is_finished(cell.run) else train(request, progress)
+    evaluate(run, [folder], study.split)
 
 
 def _require_same(cell: Cell, split: Split) -> None:

@@ -33,7 +33,7 @@ from acdm.evaluation.truth import Truth, read_truth
 from acdm.maps.calibration import Calibration, calibrate_like_residual, calibration_images
 from acdm.maps.decomposer import Decomposer, load
 from acdm.training.defaults import choose, settle
-from acdm.training.request import Request
+from acdm.training.request import Request, is_finished
 from acdm.training.train import train
 
 BASELINES: dict[str, Fit] = {
@@ -164,7 +164,7 @@ def train_method(name: str, setting: Setting, run: Path, command: str, progress:
         resume=Run(run).begun,
         command=command,
     )
-    return load(train(request, progress).path)
+    return load(run if is_finished(Run(run)) else train(request, progress).path)
 
 
 def measure_run(run: Run, decomposer: Decomposer, setting: Setting) -> MethodResult:

@@ -109,7 +109,7 @@ def measure(run: Run, dataset: Dataset, split: Split, evaluated: Evaluated) -> R
         split=split,
         seed=config.seed,
         steps=config.steps,
-        step=load_choice(run.chosen)[0] or config.steps,
+        step=load_choice(run.chosen, run.id)[0] or config.steps,
         n={label: len(truth.only(label)) for label in decomposer.classes},
         positive=dataset.positive,
         reconstruction=reconstruction_figures(x, drawn.own, truth, decomposer.size),

@@ -14,6 +14,7 @@ Thresholds, all over the pooled training maps; `acdm.maps.kinds` says which is t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -36,6 +37,7 @@ AUROC_TIE = 0.002  # scales this close to the best AUROC count as equal; the sma
 SPECK_SHARE = 1 / 8  # of the usual part's area
 ONE_SIDED = 0.75  # share of the maps' energy on one sign, from which on that sign alone is scored
 KMEANS_PIXELS = 100_000
+POLARITIES = ("positive", "negative", "both")
 IMAGES = 150  # of each class, the first of the training images
 
 
@@ -192,31 +194,39 @@ def _polarity(positives: Floats) -> str:
 
 
 def save_calibration(run: Run, calibration: Mapping[MapName, Calibration]) -> None:
-    """Write calibration.json."""
-    write_json(run.calibration, {name: vars(c) for name, c in calibration.items()})
+    """Write calibration.json, with the id of its run."""
+    owner = {"run": run.id} if run.id else {}
+    write_json(run.calibration, {**owner, **{name: vars(c) for name, c in calibration.items()}})
 
 
 def load_calibration(run: Run) -> dict[MapName, Calibration]:
     """Calibration of every map; empty if the run has none, or one from a version with fewer maps.
 
     Raises:
-        RunError: when calibration.json is not one.
+        RunError: when calibration.json is not one, or is of another run.
     """
     if not run.calibration.is_file():
         return {}
     try:
         content = parse_json(run.calibration.read_text(encoding="utf-8"))
-        known = {
-            name: Calibration(
-                str(c["polarity"]),
-                float(c["scale"]),
-                float(c["speck"]),
-                float(c["threshold"]),
-                str(c["rule"]),
-                {str(rule): float(value) for rule, value in c["thresholds"].items()},
-            )
-            for name, c in content.items()
-        }
-        return {name: known[name] for name in MAPS} if known.keys() >= set(MAPS) else {}
-    except (OSError, KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(f"{run.calibration}: not a calibration; make it again with --resume") from None
+        owner, own = content.pop("run", ""), run.id
+        known = {name: _checked(entry) for name, entry in content.items()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{run.calibration}: not a calibration ({error}); make it again with --resume") from None
+    if owner and own and owner != own:
+        raise RunError(f"{run.calibration}: is of another run; make it again with --resume")
+    return {name: known[name] for name in MAPS} if known.keys() >= set(MAPS) else {}
+
+
+def _checked(entry: dict[str, Any]) -> Calibration:
+    """One map's calibration out of a file, which may be a stranger's; raises ValueError for what makes no sense."""
+    polarity, thresholds = str(entry["polarity"]), dict(entry["thresholds"])
+    numbers = {name: float(entry[name]) for name in ("scale", "speck", "threshold")}
+    named = {str(rule): float(value) for rule, value in thresholds.items()}
+    if polarity not in POLARITIES:
+        raise ValueError(f"polarity '{polarity}', expected one of {', '.join(POLARITIES)}")
+    if not (0 <= numbers["scale"] <= 1 and 0 <= numbers["speck"] <= 1):
+        raise ValueError("scale and speck must lie between 0 and 1")
+    if not all(value >= 0 and np.isfinite(value) for value in (numbers["threshold"], *named.values())):
+        raise ValueError("a threshold is no number of at least 0")
+    return Calibration(polarity=polarity, rule=str(entry["rule"]), thresholds=named, **numbers)

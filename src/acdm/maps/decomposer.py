@@ -56,7 +56,7 @@ class Decomposer:
         classes: names; class 1 is positive.
         size: side of the square that the network sees.
         mirrors: axes of the mirror images that an image is decomposed together with; first (), the image itself.
-        precision: what convolutions compute in: bf16, fp32, or auto for what this machine is fast at.
+        precision: what convolutions compute in, as in training: bf16 or fp32; auto takes what this machine is fast at.
         calibration: of each map; empty where the run has none yet.
         reading: how files become arrays, as in training.
         side: median longer side of the training images in pixels; 0 where unknown.
@@ -212,7 +212,7 @@ def load(path: Path | str) -> Decomposer:
     checkpoint = _drawing(run)
     load_module(branches, checkpoint.tensors, checkpoint.path)
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    judge = load_judge(run.judge, branches.channels, len(data.classes), device) if run.judge.exists() else None
+    judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
     calibration = load_calibration(run)
     return Decomposer(
         branches=branches,
@@ -220,7 +220,7 @@ def load(path: Path | str) -> Decomposer:
         classes=data.classes,
         size=config.size,
         mirrors=mirrors(config),
-        precision="fp32" if config.precision == "fp32" else "auto",  # where it was trained says nothing of this machine
+        precision=config.precision,  # as in training, or boxes would differ from machine to machine
         calibration=calibration,
         reading=config.images,
         side=data.side,
@@ -238,10 +238,10 @@ def _drawing(run: Run) -> Checkpoint:
     complaints: tuple[str, ...] = ()
     if run.chosen.is_file():
         try:
-            return Checkpoint(run.chosen, *read_tensors(run.chosen, "chosen"))
+            return Checkpoint(run.chosen, *read_tensors(run.chosen, "chosen", run.id))
         except CheckpointError as error:
             complaints = (str(error),)
-    checkpoint = newest_checkpoint(run.checkpoints)
+    checkpoint = newest_checkpoint(run.checkpoints, run.id)
     for complaint in (*complaints, *checkpoint.complaints):
         warnings.warn(f"passed over: {complaint}", stacklevel=3)
     return Checkpoint(checkpoint.path, checkpoint.below(AVERAGE), checkpoint.about)

@@ -19,6 +19,7 @@ from torch import Tensor
 from acdm.core.config import Augment
 from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.data.batches import Batches
+from acdm.errors import CheckpointError
 
 BATCH = 32
 ROUND_STEPS = 40  # between two looks at the validation images
@@ -115,21 +116,32 @@ def _roughen(x: Tensor) -> Tensor:
     return blurred + strength * torch.randn_like(x)
 
 
-def save_judge(path: Path, judge: Judge) -> None:
-    """Write judge.safetensors."""
+def save_judge(path: Path, judge: Judge, run: str = "") -> None:
+    """Write judge.safetensors of the run with this id."""
     write_tensors(
         path,
         dict(judge.network.state_dict()),
-        {"kind": "judge", "auroc": judge.auroc, "stride": judge.network.conv1.stride[0]},
+        {
+            "kind": "judge",
+            "auroc": judge.auroc,
+            "stride": judge.network.conv1.stride[0],
+            **({"run": run} if run else {}),
+        },
     )
 
 
-def load_judge(path: Path, channels: int, classes: int, device: str = "cpu") -> Judge:
+def load_judge(path: Path, channels: int, classes: int, device: str = "cpu", run: str = "") -> Judge:
     """Read a check classifier; raises CheckpointError when the file is not one of such images."""
-    tensors, about = read_tensors(path, "judge")
-    network = small_resnet(channels, classes, int(about.get("stride", 1)))
+    tensors, about = read_tensors(path, "judge", run)
+    try:
+        stride, auroc = int(about.get("stride", 1)), float(about["auroc"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
+    if stride not in (1, 2):
+        raise CheckpointError(f"{path}: has a stride of {stride}, expected 1 or 2")
+    network = small_resnet(channels, classes, stride)
     load_module(network, tensors, path)
-    return Judge(network.eval().to(device), float(about["auroc"]))
+    return Judge(network.eval().to(device), auroc)
 
 
 def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -18,22 +18,26 @@ KEEP = 2  # checkpoints of a run
 RENAMED_PREFIXES = {"discriminator_optimiser.": "critic_optimiser."}  # names in checkpoints of earlier versions
 
 
-def save_players(folder: Path, players: Players, step: int) -> Path:
-    """Write `step-<n>.safetensors` and drop all but the newest two."""
+def save_players(folder: Path, players: Players, step: int, run: str = "") -> Path:
+    """Write `step-<n>.safetensors` of the run with this id, and drop all but the newest two."""
     path = folder / f"step-{step}.safetensors"
-    write_tensors(path, _tensors(players), {"kind": "training", "step": step})
+    write_tensors(path, _tensors(players), _about("training", step, run))
     for old in checkpoints(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
 
 
-def save_chosen(path: Path, players: Players, step: int, choice: Choice) -> None:
+def save_chosen(path: Path, players: Players, step: int, choice: Choice, run: str = "") -> None:
     """Write the averaged branches alone, which draw the maps, and what they were chosen by."""
     tensors = {name.removeprefix(MODULE): t for name, t in players.average.state_dict().items() if MODULE in name}
-    write_tensors(path, tensors, {"kind": "chosen", "step": step, "choice": vars(choice)})
+    write_tensors(path, tensors, {**_about("chosen", step, run), "choice": vars(choice)})
 
 
-def load_choice(path: Path) -> tuple[int, Choice]:
+def _about(kind: str, step: int, run: str) -> dict[str, str | int]:
+    return {"kind": kind, "step": step, **({"run": run} if run else {})}
+
+
+def load_choice(path: Path, run: str = "") -> tuple[int, Choice]:
     """Read the step that `save_chosen` wrote and what had been seen until then; 0 and nothing without such a file.
 
     Raises:
@@ -41,8 +45,11 @@ def load_choice(path: Path) -> tuple[int, Choice]:
     """
     if not path.is_file():
         return 0, Choice()
-    about = read_tensors(path, "chosen")[1]
-    return int(about["step"]), Choice(**about["choice"])
+    about = read_tensors(path, "chosen", run)[1]
+    try:
+        return int(about["step"]), Choice(**about["choice"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{path}: says nothing of how its networks were chosen; the file is damaged") from None
 
 
 def require_finite(players: Players, step: int) -> None:

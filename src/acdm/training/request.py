@@ -1,21 +1,30 @@
 """From what a user asked for to a training: which data, which configuration, which folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 
 from acdm.core.config import PRESETS, Config
-from acdm.core.options import Layer
+from acdm.core.options import Layer, overlay, with_new_names
 from acdm.core.processes import is_first_process
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, next_folder, require_free
+from acdm.core.tensors import checkpoints
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
-from acdm.errors import ConfigError
+from acdm.errors import ConfigError, RunError
+from acdm.maps.calibration import load_calibration
 from acdm.training.defaults import choose, resolve
 from acdm.training.launch import launched, require_named
 
-KEPT_ON_RESUME = ("size", "batch", "seed", "network", "images")  # what the weights hang on
+CHANGEABLE = {
+    "steps",
+    "minutes",
+    "device",
+    "precision",
+    "accumulate",
+}  # with --resume; all else must agree with the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +52,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request, resolved: the data set with its splits, a configuration with everything decided, the run folder."""
+    """A request, resolved.
+
+    Attributes:
+        dataset: with its splits.
+        config: everything decided.
+        path: of the run folder.
+        trains_on: whether steps or minutes were asked for, so that even a finished run is trained on.
+    """
 
     dataset: Dataset
     config: Config
     path: Path
+    trains_on: bool
 
 
 def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
@@ -62,6 +79,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     positive, begun = request.positive, _begun(request)
     if begun is not None:
         seed, positive = begun.config().seed, begun.read_data().positive
+        if request.positive not in (None, positive):
+            raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
     dataset = load_dataset(request.folders, positive, seed)
     path = request.out or next_folder(dataset.root.resolve().name)
     counts = " · ".join(f"{name} {number}" for name, number in dataset.counts()["train"].items())
@@ -69,7 +88,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     if dataset.ignored:
         progress.say(f"ignored under test/: {', '.join(dataset.ignored)}")
     if begun is not None:
-        config = _continued(begun.config(), request.options)
+        config = _continued(begun.config(), request, path)
         dataset = replace(dataset, reading=config.images)
     else:
         dataset, config = choose(dataset, request.preset, request.options)
@@ -77,7 +96,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
             values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
             progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
     progress.say(f"results → {path}")
-    return Prepared(dataset, config, path)
+    return Prepared(dataset, config, path, bool({"steps", "minutes"} & request.options.keys()))
 
 
 def _begun(request: Request) -> Run | None:
@@ -93,10 +112,33 @@ def _begun(request: Request) -> Run | None:
     return None
 
 
-def _continued(begun: Config, options: Layer) -> Config:
-    """The configuration a run began with, under the options given now; what the weights hang on must stay."""
-    config = Config.of(begun.model_dump(), options)
-    for key in KEPT_ON_RESUME:
-        if getattr(config, key) != getattr(begun, key):
-            raise ConfigError(f"{key}: cannot change with --resume; begin a new run")
+def _continued(begun: Config, request: Request, path: Path) -> Config:
+    """The configuration a run began with, under the options given now; what its weights hang on must stay."""
+    preset = next((layer for name, layer in PRESETS.items() if name == request.preset), {})
+    given, kept = with_new_names(overlay(preset, request.options)), begun.model_dump()
+    if "minutes" in given and "steps" not in given and is_finished(Run(path)):
+        kept["steps"] = None  # as many more as fit into the minutes
+    config = Config.of(kept, given)
+    for name, value in _leaves(given):
+        was, now = (reduce(dict.__getitem__, name, options) for options in (kept, config.model_dump()))
+        if name[0] not in CHANGEABLE and was != now:
+            key = ".".join(name)
+            raise ConfigError(f"{key}: cannot change with --resume (this run has {was}, not {value}); begin a new run")
     return resolve(config)
+
+
+def _leaves(layer: Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every option of nested ones that is given, with its place."""
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, key))
+        elif value is not None:
+            yield (*above, key), value
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run has all that a training leaves: networks, check classifier, and calibration of every map."""
+    try:
+        return run.judge.is_file() and bool(load_calibration(run)) and bool(checkpoints(run.checkpoints))
+    except RunError:
+        return False

@@ -14,7 +14,7 @@ from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, newest_checkpoint
 from acdm.data.images.write import png
 from acdm.data.loading import TrainingImages
-from acdm.errors import DivergedError
+from acdm.errors import CheckpointError, DivergedError
 from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
 from acdm.method.players import Players, assemble
@@ -83,24 +83,31 @@ class Session:
         if not checkpoints(self.run.checkpoints):
             start, words = 0, "no checkpoint was saved yet: from the first step on"
         else:
-            checkpoint = newest_checkpoint(self.run.checkpoints)
+            checkpoint = newest_checkpoint(self.run.checkpoints, self.run.id)
             for complaint in checkpoint.complaints:
                 self.tell(f"passed over: {complaint}")
             start = load_players(checkpoint, self.players)
             words = f"gone on from {checkpoint.path.name} after step {start}"
-        chosen, self.choice = load_choice(self.run.chosen)
-        if chosen > start:
-            self.choice = Choice()
+        chosen, self.choice = self._choice_until(start)
         self.group.barrier()  # all have read before anything changes
         if self.group.is_first:
-            if chosen > start:
-                self.run.chosen.unlink()
+            if not chosen:
+                self.run.chosen.unlink(missing_ok=True)
             for folder in (self.run.path, self.run.checkpoints, self.run.samples):
                 drop_parts(folder)
             self.run.save_config(self.config)
             self.run.forget_after(start)
         self.tell(words)
         return start
+
+    def _choice_until(self, start: int) -> tuple[int, Choice]:
+        """The chosen step and what was known then; nothing where that is later, damaged or of another run."""
+        try:
+            chosen, choice = load_choice(self.run.chosen, self.run.id)
+        except CheckpointError as error:
+            self.tell(f"passed over: {error}; the networks are chosen anew")
+            return 0, Choice()
+        return (chosen, choice) if chosen <= start else (0, Choice())
 
     def roll_back(self, error: DivergedError, files: list[str]) -> int:
         """Go back to the last checkpoint with smaller learning rates; returns the step it was saved after.
@@ -148,7 +155,7 @@ class Session:
             self._psnr = found.psnr
             signs += self.health.look(step, found)
             if config.ablation.choose and self.choice.offer(convinced, found.change):
-                save_chosen(self.run.chosen, self.players, step, self.choice)
+                save_chosen(self.run.chosen, self.players, step, self.choice, self.run.id)
             seen = {"psnr": f"{found.psnr:.4f}", "convinced": f"{convinced:.4f}", "change": f"{found.change:.6f}"}
         for sign in signs:
             self.tell(f"⚠ step {step}: {sign}")
@@ -184,7 +191,7 @@ class Session:
         """Save a checkpoint; raises DivergedError, in every process, where a weight is not finite."""
         require_finite(self.players, step)
         if self.group.is_first:
-            save_players(self.run.checkpoints, self.players, step)
+            save_players(self.run.checkpoints, self.players, step, self.run.id)
 
     def draw(self, step: int) -> None:
         """Draw a sheet in the layout of the paper's fig. 4, of the first validation images of each class."""

@@ -14,7 +14,7 @@ from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, lock, require_free
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
-from acdm.data.loading import load_images
+from acdm.data.loading import TrainingImages, load_images
 from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
@@ -24,7 +24,7 @@ from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import STEPS
-from acdm.training.request import Prepared, Request, prepare
+from acdm.training.request import Prepared, Request, is_finished, prepare
 from acdm.training.session import Session, fresh_players
 from acdm.training.signals import Stop, listening
 
@@ -36,7 +36,11 @@ def train(request: Request, progress: Progress = QUIET) -> Run:
         AcdmError: ConfigError, RunError, DataError, DivergedError, WriteError, or InterruptedTrainingError after
             saving.
     """
-    return fit(prepare(request, progress), request.command, request.resume, progress)
+    prepared = prepare(request, progress)
+    if request.resume and not prepared.trains_on and is_finished(Run.open(prepared.path)):
+        progress.say(f"{prepared.path}: is finished; give --steps or --minutes to train on")
+        return Run.open(prepared.path)
+    return fit(prepared, request.command, request.resume, progress)
 
 
 def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progress = QUIET) -> Run:
@@ -58,10 +62,12 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
         config = config.with_(precision="bf16" if fast else "fp32")
         _require_equal_shares(config, group)
         if resume:
-            _require_same_images(Run.open(path), dataset)
+            _require_same_files(Run.open(path), dataset)
         elif group.is_first:
             require_free(path)
         images = load_images(dataset, config.size)
+        if resume:
+            _require_same_pixels(Run.open(path), images)
         config = settle(config, images, progress.say if group.is_first else QUIET.say)
         with lock(path) if group.is_first else nullcontext():
             if group.is_first and not resume:
@@ -96,9 +102,19 @@ def _require_equal_shares(config: Config, group: ProcessGroup) -> None:
         )
 
 
-def _require_same_images(run: Run, dataset: Dataset) -> None:
+def _require_same_files(run: Run, dataset: Dataset) -> None:
     if dataset.files() != run.read_data().files:
         raise DataError(f"{run.path}: the images or their split are not those this run began with; begin a new run")
+
+
+def _require_same_pixels(run: Run, images: TrainingImages) -> None:
+    known = run.read_data().digests
+    if known and tuple(images.digests) != known:
+        changed = sum(one != other for one, other in zip(images.digests, known, strict=False))
+        raise DataError(
+            f"{run.path}: {changed} images have the names but not the pixels that this run began with; put back the"
+            " images, or begin a new run"
+        )
 
 
 def _lacks_calibration_alone(run: Run) -> bool:
@@ -149,7 +165,7 @@ def _train(session: Session, start: int, files: list[str]) -> None:
 def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
 
-    These steps lie within the warm-up, where the learning rate does not depend on the count.
+    In a new training these steps lie within the warm-up, where the learning rate does not depend on the count.
     """
     first, last = MEASURED_STEPS
     horizon = max(10_000, 4 * session.config.optimiser.warmup)
@@ -157,11 +173,11 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     for record in train_steps(session.players, batches, session.config, horizon, start, session.group):
         done = record.step
         session.observe(record, None)
-        if done > first:
+        if done - start > first:
             seconds.append(record.seconds)
         if session.group.any(stop.signum is not None):
             return done
-        if done >= last:
+        if done - start >= last:
             break
     minutes = session.config.minutes
     assert minutes is not None
@@ -197,14 +213,14 @@ def _fit_judge(session: Session) -> None:
     config, images, run = session.config, session.images, session.run
     if run.judge.is_file():
         try:
-            session.judge = load_judge(run.judge, images.channels, images.classes, config.device)
+            session.judge = load_judge(run.judge, images.channels, images.classes, config.device, run.id)
         except CheckpointError as error:
             session.tell(f"passed over: {error}")
         else:
             return
     session.tell("fitting the check classifier")
     judge = train_judge(images.train, images.validation, config.augment, config.seed, device=config.device)
-    save_judge(run.judge, judge)
+    save_judge(run.judge, judge, run.id)
     session.tell(f"check classifier: AUROC {judge.auroc:.3f} on validation images")
     session.judge = judge
 
@@ -212,7 +228,7 @@ def _fit_judge(session: Session) -> None:
 def _finish(session: Session) -> None:
     if session.judge is None:
         _fit_judge(session)
-    chosen, choice = load_choice(session.run.chosen)
+    chosen, choice = load_choice(session.run.chosen, session.run.id)
     if chosen:
         session.tell(
             f"maps use the networks of step {chosen} ({choice.taken:.0%} of counterfactuals fool the check classifier)"

@@ -42,7 +42,7 @@ def map_folder(
 
 def mapping_request(decomposer: Decomposer, options: MapOptions) -> dict[str, object]:
     """What makes maps the same."""
-    return {"run": decomposer.origin, **vars(options)}
+    return {"run": decomposer.origin, "precision": decomposer.precision, **vars(options)}
 
 
 def mapping_job(decomposer: Decomposer, out: Path, options: MapOptions, progress: Progress) -> Job:

@@ -23,7 +23,7 @@ from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.folders import mapping_request
 from acdm.maps.jobs.volumes import is_volume
 from acdm.maps.jobs.windows import side_of_windows
-from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, identity, write_table
+from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, failures, identity, write_table
 
 TOGETHER = 32 * 256**2  # values of images that are decomposed at once; at least one image
 
@@ -120,17 +120,18 @@ def write_shard(
 
         def decompose_waiting() -> None:
             if waiting:
-                for name, d in zip(waiting, decomposer.decompose_all(list(waiting.values()), label), strict=True):
+                for name, d in _decomposed(decomposer, waiting, label, reasons):
                     _add(archive, f"{len(labels):06d}", name, d)
                     labels[name] = d.label
                 waiting.clear()
 
         for name, path in shard.files:
-            try:
+            picture = None
+            with failures(path) as found:
                 which[name] = identity(path)
                 picture = _flat(path, decomposer)
-            except (DataError, OSError) as error:
-                reasons[name] = str(error)
+            if picture is None:
+                reasons[name] = found[0]
                 continue
             if sum(held.pixels.size for held in waiting.values()) + picture.pixels.size > TOGETHER:
                 decompose_waiting()
@@ -141,6 +142,18 @@ def write_shard(
     told = [[*vars(outcome).values(), which.get(outcome.file, "")] for outcome in outcomes]
     write_text(shard.place(out, "json"), json.dumps({"request": request, "files": told}))
     return outcomes
+
+
+def _decomposed(
+    decomposer: Decomposer, pictures: Mapping[str, Picture], label: str | None, reasons: dict[str, str]
+) -> Iterator[tuple[str, Decomposition]]:
+    """Images decomposed together; where that fails, one by one, so that one image's trouble is its own."""
+    with failures(Path("images")) as found:
+        yield from zip(pictures, decomposer.decompose_all(list(pictures.values()), label), strict=True)
+    for name, picture in pictures.items() if found else ():
+        with failures(Path(name)) as alone:
+            yield name, decomposer.decompose(picture, label, name)
+        reasons |= {name: alone[0]} if alone else {}
 
 
 def _flat(path: Path, decomposer: Decomposer) -> Picture:

@@ -4,6 +4,7 @@ Memory grows with the width of the image times the height of one window, never w
 """
 
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,13 +17,14 @@ from torch import Tensor
 
 from acdm.core.config import MAPS, MapName
 from acdm.core.extras import extra
+from acdm.core.files import whole_file
 from acdm.core.progress import Progress
 from acdm.data.images.arrays import Floats, Mask
 from acdm.data.images.grid import GeoGrid
 from acdm.data.images.raw import DEPTHS, Raw, undecodable
 from acdm.data.images.read import Picture, suffix
 from acdm.data.images.tiff import tiff_size
-from acdm.errors import DataError, WriteError
+from acdm.errors import DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.kinds import KINDS
@@ -198,7 +200,7 @@ def map_raster(
 def large_geotiff(
     path: Path, raster: Raster, channels: int, kind: str, nodata: float | None
 ) -> Iterator[Callable[[int, NDArray[Any]], None]]:
-    """Write a GeoTIFF on a raster's grid band by band; it has its name only when it is whole.
+    """Write a GeoTIFF on a raster's grid band by band; it is read back, and has its name only when it is whole.
 
     Yields:
         A function that writes (C, rows, W) from a first row on.
@@ -207,26 +209,25 @@ def large_geotiff(
         WriteError: when the disk refuses.
     """
     rasterio = extra("rasterio", "geo", "writing GeoTIFF")
-    part = path.with_name(f"{path.stem}.part.tif")
     grid = raster.grid
     place = {"transform": rasterio.Affine(*grid.transform), "crs": grid.crs or None} if grid else {}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    written: list[tuple[Any, int]] = []  # windows, and checksums of what was put there
+
+    with whole_file(path) as temporary:
         with rasterio.open(
-            part, "w", driver="GTiff", dtype=kind, count=channels, height=raster.height, width=raster.width,
+            temporary, "w", driver="GTiff", dtype=kind, count=channels, height=raster.height, width=raster.width,
             nodata=nodata, compress="deflate", tiled=True, bigtiff="IF_SAFER", **place,
         ) as target:  # fmt: skip
 
             def write(top: int, band: NDArray[Any]) -> None:
-                window = rasterio.windows.Window(0, top, raster.width, band.shape[1])
-                target.write(band.astype(kind), window=window)
+                window, values = rasterio.windows.Window(0, top, raster.width, band.shape[1]), band.astype(kind)
+                target.write(values, window=window)
+                written.append((window, zlib.crc32(values.tobytes())))
 
             yield write
-        part.replace(path)
-    except OSError as error:  # rasterio's errors among them
-        raise WriteError(f"{path}: cannot be written ({error.strerror or error}); free space") from None
-    finally:
-        part.unlink(missing_ok=True)
+        with rasterio.open(temporary) as again:  # GDAL may lose what a full disk refused, and say nothing
+            if any(zlib.crc32(again.read(window=window).tobytes()) != known for window, known in written):
+                raise OSError("what was read back differs from what was written")
 
 
 def _empty(window: Raw) -> bool:

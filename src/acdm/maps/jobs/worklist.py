@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import torch
 
 from acdm.core.files import append_line, drop_parts, parse_json, write_bytes, write_text
 from acdm.core.tables import csv_text
 from acdm.data.images.read import SUFFIXES, suffix
-from acdm.errors import DataError
+from acdm.errors import AcdmError, DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,12 +200,34 @@ def work_through(
 
 
 def attempt(job: Job, path: Path, name: str, out: Path) -> ImageOutcome:
-    """Do a job on one image; a DataError fails that image alone."""
+    """Do a job on one image; what goes wrong with it fails that image alone.
+
+    Raises:
+        AcdmError: for what would go wrong with every image, such as a full disk.
+    """
     drop_parts(out / name)
-    try:
+    with failures(path) as reasons:
         return ImageOutcome(name, job(path, name), "")
+    return ImageOutcome(name, "", reasons[0])
+
+
+@contextmanager
+def failures(path: Path) -> Iterator[list[str]]:
+    """Collect why the work on one image failed, whatever it raised; see `attempt`."""
+    reasons: list[str] = []
+    try:
+        yield reasons
     except DataError as error:
-        return ImageOutcome(name, "", str(error))
+        reasons.append(str(error))
+    except AcdmError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError):
+        reasons.append(f"{path}: does not fit into memory; cut it into tiles")
+    except Exception as error:
+        if "can't allocate memory" in str(error):
+            reasons.append(f"{path}: does not fit into memory; cut it into tiles")
+        else:
+            reasons.append(f"{path}: cannot be mapped ({type(error).__name__}: {error}); please report it")
 
 
 def write_table(path: Path, outcomes: Sequence[ImageOutcome]) -> None:

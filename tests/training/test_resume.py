@@ -1,0 +1,147 @@
+"""What may change when a run is gone on with, and which files belong to it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import OPTIONS
+
+import acdm
+from acdm.core.progress import Progress
+from acdm.core.run import Run
+from acdm.core.tensors import newest_checkpoint, read_tensors
+from acdm.data.sets.synthetic import write_synthetic
+from acdm.errors import AcdmError, CheckpointError, ConfigError, DataError, RunError
+from acdm.training.request import Request
+from acdm.training.train import train
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Toy images, and two finished runs of them with the same options."""
+    folder = tmp_path_factory.mktemp("resumed")
+    write_synthetic(folder / "toy", "1", 16, train=40, test=8, seed=0)
+    for name in ("one", "two"):
+        train(Request(folders=[folder / "toy"], out=folder / name, options={**OPTIONS, "steps": 4}))
+    return folder
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    shutil.copytree(made / "one", tmp_path / "one")
+    shutil.copytree(made / "toy", tmp_path / "toy")
+    return tmp_path / "one"
+
+
+class Heard(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def resume(run, progress=None, **request):
+    asked = Request(folders=[run.parent / "toy"], out=run, resume=True, **request)
+    return train(asked, progress or Progress())
+
+
+def test_other_pixels_under_the_same_names_are_refused(run):
+    rng = np.random.default_rng(0)
+    for path in sorted((run.parent / "toy/train/with").iterdir())[:3]:
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(path)
+    with pytest.raises(DataError, match="3 images have the names but not the pixels"):
+        resume(run, options={"steps": 6})
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"positive": "without"}, "--positive without: cannot change"),
+        ({"preset": "paper"}, "size: cannot change with --resume"),
+        ({"options": {"loss": {"sparse": 3}}}, "loss.sparse: cannot change with --resume .this run has 10.0, not 3"),
+        ({"options": {"blend": False}}, "ablation.blend: cannot change"),
+        ({"options": {"lessons": 2}}, "lessons: cannot change"),
+    ],
+)
+def test_what_does_not_agree_with_the_run_is_refused(run, request_, words):
+    with pytest.raises(ConfigError, match=words):
+        resume(run, **request_)
+
+
+def test_what_agrees_may_be_typed_again_and_steps_may_grow(run):
+    resume(run, positive="with", options={**OPTIONS, "loss": {"sparse": 10}, "steps": 6})
+    assert newest_checkpoint(run / "checkpoints").step == 6
+
+
+def test_a_finished_run_trains_on_only_where_steps_or_minutes_are_given(run):
+    before, heard = newest_checkpoint(run / "checkpoints").step, Heard()
+    resume(run, heard)
+    assert newest_checkpoint(run / "checkpoints").step == before
+    assert "is finished; give --steps or --minutes" in heard.lines[-1]
+    resume(run, options={"minutes": 0.02})
+    assert newest_checkpoint(run / "checkpoints").step > before + 30
+
+
+@pytest.mark.parametrize("name", ["checkpoints/step-4.safetensors", "judge.safetensors", "calibration.json"])
+def test_a_file_of_another_run_is_known(run, made, name):
+    shutil.copy(made / "two" / name, run / name)
+    (run / "chosen.safetensors").unlink(missing_ok=True)
+    with pytest.raises((CheckpointError, RunError), match="is of another run"):
+        acdm.load(run)
+
+
+def test_a_damaged_choice_is_drawn_anew(run):
+    (run / "chosen.safetensors").write_bytes(b"damaged")
+    heard = Heard()
+    resume(run, heard, options={"steps": 6})
+    assert any("chosen anew" in line for line in heard.lines)
+    acdm.load(run).require_ready(None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": 3e5}, {"threshold": float("nan")}, {"polarity": "sideways"}, {"speck": -1}]
+)
+def test_a_calibration_that_makes_no_sense_is_a_sentence(run, change):
+    path = run / "calibration.json"
+    content = json.loads(path.read_text())
+    content["evidence"] |= change
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="not a calibration"):
+        acdm.load(run)
+
+
+def test_runs_of_before_have_no_name_and_take_their_files(run):
+    env = json.loads((run / "env.json").read_text())
+    del env["id"]
+    (run / "env.json").write_text(json.dumps(env))
+    acdm.load(run).require_ready(None)
+    assert Run(run).id == ""
+
+
+def complaint(run):
+    """What is said against a run; None where it can be used."""
+    try:
+        acdm.load(run).require_ready(None)
+    except AcdmError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "data.json", "env.json", "calibration.json"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"a": ', b"[]", b"\xff\xfe"])
+def test_a_damaged_file_is_a_sentence(run, file, content):
+    path = run / file
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(content)
+    said = complaint(run)
+    assert said is None or ("\n" not in said and any(words in said for words in (str(run), "this run", "options")))
+
+
+def test_maps_are_drawn_in_the_precision_of_the_training(run):
+    assert acdm.load(run).precision == "fp32"
+    assert read_tensors(run / "checkpoints/step-4.safetensors", "training")[1]["run"] == Run(run).id
