@@ -3,7 +3,6 @@
 Memory grows with the width of the image times the height of one window, never with its area.
 """
 
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,10 +19,9 @@ from acdm.core.extras import extra
 from acdm.core.files import whole_file
 from acdm.core.progress import Progress
 from acdm.data.images.arrays import Floats, Mask
-from acdm.data.images.grid import GeoGrid
-from acdm.data.images.raw import DEPTHS, Raw, undecodable
+from acdm.data.images.raw import Raw
 from acdm.data.images.read import Picture, suffix
-from acdm.data.images.tiff import tiff_size
+from acdm.data.images.tiff import MAX_BAND, TiffSource, open_tiff, tiff_size
 from acdm.errors import DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
@@ -78,9 +76,8 @@ class Raster:
         grid: where it lies on the earth; None where the file does not say.
     """
 
-    def __init__(self, source: Any, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
-        self.height, self.width = source.height, source.width
-        self.grid = GeoGrid.of(source) if source.crs or not source.transform.is_identity else None
+    def __init__(self, source: TiffSource, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
+        self.height, self.width, self.grid = source.height, source.width, source.grid
         self._source, self._decomposer, self._draw, self._given, self._side = source, decomposer, draw, label, side
         self._labels: list[str] = []  # of the windows so far
         self._silence: dict[str, Floats] | None = None  # what is drawn where there is no data: nothing
@@ -92,17 +89,14 @@ class Raster:
 
     def bands(self, progress: Progress) -> Iterator[tuple[int, dict[str, Floats], Mask]]:
         """First row, what was drawn (C, rows, W) by name, and which pixels have data (rows, W), from the top."""
-        path = Path(self._source.name)
-        try:
-            for top, drawn in blended(self.height, self.width, self._side, self._draw_windows):
-                rows = next(iter(drawn.values())).shape[1]
-                yield top, drawn, self._source.dataset_mask(window=((top, top + rows), (0, self.width))) > 0
-                progress.note(f"{path.name} {(top + rows) / self.height:.0%}")
-        except OSError as error:  # rasterio's errors among them
-            raise undecodable(path, error) from None
+        path = self._source.name
+        for top, drawn in blended(self.height, self.width, self._side, self._draw_windows):
+            rows = next(iter(drawn.values())).shape[1]
+            yield top, drawn, self._source.valid(top, rows)
+            progress.note(f"{path.name} {(top + rows) / self.height:.0%}")
 
     def _draw_windows(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
-        windows = [self._window(top, left, height, width) for left in lefts]
+        windows = [self._source.window(top, left, height, width) for left in lefts]
         path, scale = self._source.name, self._decomposer.reading.range
         pictures = [Picture(w.scaled(path, scale), w.valid, None) for w in windows if not _empty(w)]
         decomposed = iter(self._decomposer.decompose_all(pictures, self._given, path) if pictures else [])
@@ -117,16 +111,6 @@ class Raster:
             blank = Picture(np.zeros_like(window.values), window.valid, None)
             self._silence = self._draw(self._decomposer.decompose(blank, self._decomposer.classes[1]))
         return self._silence
-
-    def _window(self, top: int, left: int, height: int, width: int) -> Raw:
-        source, channels = self._source, self._decomposer.branches.channels
-        bands = list(self._decomposer.reading.bands or range(1, channels + 1))
-        if max(bands) > source.count:
-            raise DataError(f"{source.name}: has {source.count} bands, this run was trained on {len(bands)}")
-        place = ((top, top + height), (left, left + width))
-        stored = source.read(bands, window=place)
-        valid: Mask = source.dataset_mask(window=place) > 0
-        return Raw(stored.astype(np.float32), "GeoTIFF", DEPTHS.get(stored.dtype.name), None if valid.all() else valid)
 
 
 def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
@@ -152,13 +136,14 @@ def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, si
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
     """
-    rasterio = extra("rasterio", "geo", f"{path}: an image of this size")
-    with warnings.catch_warnings(), ExitStack() as stack:
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        try:
-            source = stack.enter_context(rasterio.open(path))
-        except rasterio.errors.RasterioIOError as error:
-            raise undecodable(path, error) from None
+    extra("rasterio", "geo", f"{path}: an image of this size")
+    reading, channels = decomposer.reading, decomposer.branches.channels
+    with open_tiff(path, reading.bands, reading.pages == "channels", on_disk=True) as source:
+        if side * source.width * channels > MAX_BAND:
+            raise DataError(f"{path}: is {source.width} pixels wide, too wide for windows of {side}; cut it into tiles")
+        found = len(reading.bands) if reading.bands else source.count
+        if found != channels or (reading.bands and max(reading.bands) > source.count):
+            raise DataError(f"{path}: has {source.count} bands, this run was trained on {channels}")
         yield Raster(source, decomposer, draw, label, side)
 
 
