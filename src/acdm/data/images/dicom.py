@@ -10,11 +10,13 @@ from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from acdm.core.extras import extra
-from acdm.data.images.arrays import Mask
+from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.raw import Raw, require_size, undecodable
 from acdm.errors import DataError
 
@@ -42,20 +44,70 @@ def read_dicom(path: Path) -> Raw:
         if frames > 1:
             raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
         require_size(path, int(data.Rows), int(data.Columns), int(data.SamplesPerPixel))
-        pixels = np.asarray(data.pixel_array)
-        if data.PhotometricInterpretation == "MONOCHROME1":
-            highest = -1 if int(data.PixelRepresentation) else 2 ** int(data.BitsStored) - 1
-            pixels = highest - pixels.astype(np.int64)
         if data.PhotometricInterpretation == "PALETTE COLOR":
             raise DataError(f"{path}: a palette image; save it as grey or RGB")
-        slope, intercept = float(data.get("RescaleSlope") or 1), float(data.get("RescaleIntercept") or 0)
+        if "PixelData" not in data and "FloatPixelData" not in data and "DoubleFloatPixelData" not in data:
+            raise DataError(f"{path}: holds no pixels; remove it")
+        values, valid, depth = _units(import_module("pydicom.pixels"), data)
     except DataError:
         raise
     except Exception as error:  # pydicom raises whatever its many decoders raise
+        if "missing" in str(error) and ("dependencies" in str(error) or "plugin" in str(error)):
+            raise DataError(
+                f"{path}: its compression ({data.file_meta.TransferSyntaxUID.name}) needs a decoder:"
+                " pip install python-gdcm"
+            ) from None
         raise undecodable(path, error) from None
-    values = pixels.astype(np.float32) * slope + intercept
+    return Raw(values, f"DICOM, {len(values)} channels, {data.get('BitsStored', 32)} bits", depth, valid)
+
+
+def _units(pixels: ModuleType, data: Any) -> tuple[Array, Mask | None, float | None]:
+    """Values (C, H, W) in the modality's units, which pixels are no padding, and the depth of plain 8-bit pictures.
+
+    A modality LUT or a rescale is applied, that of an enhanced image from its functional groups (PS3.3 C.11.1,
+    C.7.6.16.2.9).
+    """
+    stored = pixels.pixel_array(data)
+    if stored.ndim == 3 and str(data.PhotometricInterpretation).startswith("YBR"):
+        stored = pixels.convert_color_space(stored, data.PhotometricInterpretation, "RGB")
+    valid = _no_padding(data, stored)
+    dark_first = data.PhotometricInterpretation == "MONOCHROME1"
+    if dark_first and not data.get("ModalityLUTSequence"):
+        stored = _sum_of_ends(data) - stored.astype(np.int64)
+    values, plain = pixels.apply_modality_lut(stored, data), not _has_modality(data)
+    for group in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        if plain and (found := data.get(group)) and (rescale := found[0].get("PixelValueTransformationSequence")):
+            values = np.asarray(values, np.float64) * float(rescale[0].RescaleSlope) + float(
+                rescale[0].RescaleIntercept
+            )
+            plain = False
+    if dark_first and (table := data.get("ModalityLUTSequence")):
+        values = 2 ** int(table[0].LUTDescriptor[2]) - 1 - np.asarray(values, np.float64)
+    values = np.asarray(values, np.float32)
     values = np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
-    return Raw(np.ascontiguousarray(values), f"DICOM, {len(values)} channels, {data.BitsStored} bits")
+    bits, signed = int(data.get("BitsStored", 32)), int(data.get("PixelRepresentation", 0))
+    depth = 255.0 if plain and bits == 8 and not signed else None
+    return np.ascontiguousarray(values), valid, depth
+
+
+def _has_modality(data: Any) -> bool:
+    slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
+    return bool(data.get("ModalityLUTSequence")) or (slope, intercept) != (1, 0)
+
+
+def _sum_of_ends(data: Any) -> int:
+    """Lowest plus highest value that a stored pixel can have, between which MONOCHROME1 is turned round."""
+    return -1 if int(data.PixelRepresentation) else 2 ** int(data.BitsStored) - 1
+
+
+def _no_padding(data: Any, stored: Any) -> Mask | None:
+    """False where pixels are padding (PS3.3 C.7.5.1.1.2); None where all count or the image has several channels."""
+    padding = data.get("PixelPaddingValue")
+    if padding is None or stored.ndim != 2:
+        return None
+    ends = sorted((int(padding), int(data.get("PixelPaddingRangeLimit", padding))))
+    valid = (stored < ends[0]) | (stored > ends[1])
+    return None if valid.all() or not valid.any() else np.asarray(valid)
 
 
 def says_dicom(head: bytes) -> bool:

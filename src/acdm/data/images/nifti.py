@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdm.core.extras import extra
+from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import VoxelGrid
 from acdm.data.images.raw import DEPTHS, MAX_VALUES, Raw, require_size, undecodable
 from acdm.errors import DataError
@@ -42,15 +43,17 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
     nibabel = extra("nibabel", "medical", f"{path}: reading NIfTI")
     try:
         image = nibabel.load(path)
-        shape = tuple(int(n) for n in image.shape)
+        shape = _without_trailing_ones(tuple(int(n) for n in image.shape))
         affine = np.asarray(image.affine, float)
         stored = image.dataobj
-        plain = image.header.get_slope_inter()[0] in (None, 1)
-        depth = DEPTHS.get(image.get_data_dtype().name) if plain else None
+        scaled = (stored.slope, stored.inter) != (1, 0)  # of the array: nibabel resets what the header says
+        depth = None if scaled else DEPTHS.get(image.get_data_dtype().name)
     except Exception as error:  # nibabel raises whatever its many readers raise
         raise undecodable(path, error) from None
-    if not 2 <= len(shape) <= 4 or 0 in shape:
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
         raise DataError(f"{path}: has the shape {shape}, expected 2 to 4 dimensions")
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise DataError(f"{path}: its affine places its voxels nowhere; mend the header")
     whole = (*shape, 1, 1)[: max(3, len(shape))]
     channels = whole[3] if len(whole) == 4 else 1
     if np.prod(whole, dtype=float) > MAX_VOXELS:
@@ -66,9 +69,35 @@ def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid, de
         stored = _decoded(path, stored, ...)  # or every slice decompresses the file anew
     for number in range(shape[grid.axis]):
         place = tuple(number if k == grid.axis else slice(None) for k in range(3))
-        cut = _decoded(path, stored, place[: len(stored.shape)])
+        cut = _decoded(path, stored, (*place, slice(None), *(0 for _ in stored.shape[4:]))[: len(stored.shape)])
         cut = cut.reshape(*(n for k, n in enumerate(shape[:3]) if k != grid.axis), -1)  # (earlier, later, C)
-        yield Raw(np.ascontiguousarray(cut.transpose(2, 1, 0)), "NIfTI", depth, None, grid)
+        values = np.ascontiguousarray(cut.transpose(2, 1, 0))
+        yield Raw(values, "NIfTI", depth, _where_data_is(values), grid)
+
+
+def _without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the fifth dimension and those behind it, where they are 1.
+
+    >>> _without_trailing_ones((64, 64, 4, 1, 1))
+    (64, 64, 4, 1)
+    """
+    while len(shape) > 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _where_data_is(values: NDArray[np.float32]) -> Mask | None:
+    """False where a slice (C, H, W) is NaN, as some programs mark what lies outside the head; None where all count.
+
+    A slice without any data counts whole, as zeros: there is nothing that its pixels could be filled with.
+    """
+    missing = np.isnan(values)
+    if not missing.any():
+        return None
+    if missing.all():
+        values[:] = 0
+        return None
+    return np.asarray(~missing.any(axis=0))
 
 
 def _decoded(path: Path, stored: Any, place: Any) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""PNG and JPEG through Pillow."""
+"""PNG, JPEG, BMP and WebP through Pillow."""
 
 import warnings
 from pathlib import Path
@@ -6,28 +6,37 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from acdm.core.extras import extra
+from acdm.data.images.arrays import Array
 from acdm.data.images.raw import MAX_PIXELS, Raw, require_size, undecodable
 from acdm.errors import DataError
 
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP")  # MPO: a JPEG with previews behind it, as drones and telephones write
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
 _WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": "palette"}
+_DEEP_PNG = {2: 3, 4: 2, 6: 4}  # channels by colour type (PNG, 11.2.2): RGB, grey and alpha, RGB and alpha
 
 
-def read_png_or_jpeg(path: Path) -> Raw:
-    """Decode a PNG or JPEG whole, upright, at its declared bit depth.
+def read_with_pillow(path: Path) -> Raw:
+    """Decode an image whole, upright, at its declared bit depth.
 
-    Palettes become colour; transparent pixels are laid on black.
+    Palettes become colour; transparent pixels are laid on black.  Of a JPEG with previews the first picture is taken.
 
     Raises:
         DataError: a sentence that begins with the path.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
                 require_size(path, image.height, image.width, len(image.getbands()))
-                if getattr(image, "n_frames", 1) > 1:
-                    raise DataError(f"{path}: holds {image.n_frames} frames; save the one that is meant")  # type: ignore[attr-defined]
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1 and image.format != "MPO":
+                    raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
+                if channels := _deep_channels(path):
+                    return Raw(
+                        _read_deep(path, channels), f"PNG, {'RGB' if channels > 2 else 'grey'}, 16 bits", 65535.0
+                    )
                 words = f"{image.format}, {_WORDS.get(image.mode, f'{image.mode}, 8 bits')}"
                 image.load()
                 upright = _plain(ImageOps.exif_transpose(image))
@@ -35,7 +44,9 @@ def read_png_or_jpeg(path: Path) -> Raw:
         raise DataError(f"{path}: not a PNG or JPEG image, nor of another known format; convert or remove it") from None
     except Image.DecompressionBombError:  # Pillow's own limit, met before ours can be looked at
         raise DataError(f"{path}: has more than {MAX_PIXELS // 10**6} million pixels; cut it into tiles") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises whatever its many decoders raise
         raise undecodable(path, error) from None
     pixels = np.asarray(upright, dtype=np.float32)
     values = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -49,3 +60,21 @@ def _plain(image: Image.Image) -> Image.Image:
         flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
         return flat.convert("L" if image.mode in ("L", "LA") else "RGB")
     return image if image.mode in _DEPTH else image.convert("RGB")
+
+
+def _deep_channels(path: Path) -> int:
+    """Channels of a PNG of 16 bits in colour or with alpha, of which Pillow keeps 8 bits; 0 for all other files."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    deep = head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10"
+    return _DEEP_PNG.get(head[25], 0) if deep else 0
+
+
+def _read_deep(path: Path, channels: int) -> Array:
+    """A PNG of 16 bits and several channels, alpha laid on black: (C, H, W), values of 0 to 65535."""
+    codecs = extra("imagecodecs", "geo", f"{path}: reading a PNG of 16 bits in colour or with alpha")
+    pixels = np.asarray(codecs.png_decode(path.read_bytes()), np.float32)
+    values: Array = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[None]
+    if channels in (2, 4) and len(values) == channels:
+        values = values[:-1] * (values[-1:] / np.float32(65535))
+    return np.ascontiguousarray(values)

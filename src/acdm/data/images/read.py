@@ -11,12 +11,14 @@ from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
-from acdm.data.images.pillow import read_png_or_jpeg
+from acdm.data.images.pillow import read_with_pillow
 from acdm.data.images.raw import DEPTHS, Raw, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".nii", ".nii.gz", ".dcm")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".npy", ".nii", ".nii.gz", ".dcm", ".dicom", ".ima",
+)  # fmt: skip
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 AS_IS = Reading()
 
@@ -76,7 +78,7 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
     elif head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2") or head[:2] == b"\x1f\x8b":
         raw = read_nifti(path)
     else:
-        raw = read_png_or_jpeg(path)
+        raw = read_with_pillow(path)
     return choose_bands(path, raw, reading.bands)
 
 
@@ -106,7 +108,7 @@ def _read_npy(path: Path) -> Raw:
         values = np.array(stored, np.float32)
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, TypeError, MemoryError, SyntaxError) as error:
+    except Exception as error:  # a damaged header raises whatever evaluating it raises
         raise undecodable(path, error) from None
     depth = DEPTHS.get(stored.dtype.name)
     values = values if values.ndim == 3 else values[None]

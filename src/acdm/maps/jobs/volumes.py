@@ -26,5 +26,6 @@ def decompose_volume(
     """
     grid, slices = open_nifti(path, options.axis)
     reading = decomposer.reading
-    pixels = (choose_bands(path, raw, reading.bands).scaled(path, reading.range) for raw in slices)
-    return grid, (decomposer.decompose(Picture(values, None, grid), options.label, path) for values in pixels)
+    chosen = (choose_bands(path, raw, reading.bands) for raw in slices)
+    pictures = (Picture(raw.scaled(path, reading.range), raw.valid, grid) for raw in chosen)
+    return grid, (decomposer.decompose(picture, options.label, path) for picture in pictures)
