@@ -25,7 +25,7 @@ from acdm.core.config import Reading
 from acdm.data.images.read import read_image
 from acdm.errors import DataError
 
-DECLARED = Reading(range=((0.0, 60000.0),))
+DECLARED = Reading(range=((0.0, 255.0),))
 Make = Callable[[np.random.Generator], bytes]
 
 

@@ -43,6 +43,8 @@ def train(
     Raises:
         AcdmError: a sentence that says what is wrong, where, and what to do.
     """
+    from torch.random import fork_rng
+
     from acdm.training.request import Request
     from acdm.training.train import train as run_training
 
@@ -54,7 +56,8 @@ def train(
         positive=positive,
         resume=resume,
     )
-    return run_training(request)
+    with fork_rng(devices=[]):  # what the caller draws stays as it would have been
+        return run_training(request)
 
 
 def load(run: str | Path) -> "Decomposer":

@@ -67,4 +67,4 @@ class InterruptedTrainingError(AcdmError):
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signum  # 130 for SIGINT, 143 for SIGTERM
+        self.exit_code = 128 + signum  # 129 for SIGHUP, 130 for SIGINT, 143 for SIGTERM

@@ -230,7 +230,12 @@ def test_python_users_get_the_same(run, toy, two_folders, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "length"), [(signal.SIGINT, 130, "--steps=100000"), (signal.SIGTERM, 143, "--minutes=5")]
+    ("number", "code", "length"),
+    [
+        (signal.SIGINT, 130, "--steps=100000"),
+        (signal.SIGTERM, 143, "--minutes=5"),
+        (signal.SIGHUP, 129, "--steps=100000"),
+    ],
 )
 def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     folder = tmp_path / "stopped"
@@ -376,7 +381,7 @@ def test_images_that_were_trained_on_are_never_test_images(two_folders, tmp_path
 def test_what_a_run_hangs_on_cannot_change_on_resume(toy, run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "copy")
     code, text = fails(capsys, "train", toy, "-o", tmp_path / "copy", "--resume", "--branches", "4")
-    assert (code, "network: cannot change" in text) == (2, True)
+    assert (code, "network.branches: cannot change" in text) == (2, True)
 
 
 def test_a_misspelled_command_is_guessed(capsys):

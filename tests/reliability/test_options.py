@@ -40,7 +40,9 @@ def test_a_file_of_anything_is_options_or_a_sentence(tmp_path, content):
         ("loss: !!python/object/apply:os.system ['touch {canary}']", "not valid YAML"),
         ("_target_: os.system\ncommand: touch {canary}", "_target_: no such option"),
         ("loss: " + "[" * 100_000, "nested too deep"),
-        ("a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]", "no such option"),
+        ("a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]", "aliases are not read"),
+        ("loss: &x {rec: *x}", "aliases are not read"),
+        ("seed: " + "9" * 5000, "not valid YAML"),
     ],
 )
 def test_a_yaml_file_that_means_harm_makes_no_objects(tmp_path, content, words):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
@@ -33,6 +34,9 @@ app.register_install_completion_command(help="Have the shell complete commands a
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     keep_memory()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal in Latin-1 has no arrows
     words = [argument_with_new_name(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
         app(words, exit_on_error=False, print_error=False)
@@ -42,9 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     except AcdmError as error:
         print(f"✗ {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # whoever read the output has gone: nothing is wrong, and nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"✗ {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except (ValueError, UnicodeError) as error:  # a path with a NUL in it, a name that is no text
+        if "null" not in str(error) and not isinstance(error, UnicodeError):
+            raise
+        print(f"✗ a name that is none ({error})", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("✗ interrupted", file=sys.stderr)

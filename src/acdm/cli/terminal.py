@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -58,7 +58,8 @@ class _Lines(Progress):
             self.say(f"step {done}/{total or '?'} · {facts}")
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # nobody reads any more; log.txt has it all the same
+            print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -23,6 +23,9 @@ MAPS: tuple[MapName, ...] = get_args(MapName)
 DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
 
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Weights(Options):
     """The lambdas of eq. (10).  The paper prints none; these are ours, chosen in docs/results/choices.md."""
 
@@ -128,7 +131,7 @@ class Optimiser(Options):
     discriminator_lr: float = Field(
         3e-4, gt=0, le=1, description="Learning rate of the discriminator. Halve it if the discriminator wins."
     )
-    betas: tuple[float, float] = Field((0.0, 0.99), description="Adam's two decay rates.")  # StarGAN v2
+    betas: tuple[Share, Share] = Field((0.0, 0.99), description="Adam's two decay rates.")  # StarGAN v2
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of both players.")  # StarGAN v2
     warmup: int = Field(100, ge=0, description="Steps over which the learning rate rises from zero.")
     decay: float = Field(0.5, ge=0, le=1, description="Last share of the steps, over which the rate falls to zero.")

@@ -11,6 +11,7 @@ from acdm.errors import ConfigError
 Layer = dict[str, Any]
 """Nested options by name, as in config.yaml; `None` means "not given"."""
 
+MAX_BYTES = 1 << 20  # of a YAML file
 RENAMED = {
     "network.critic_width": "network.discriminator_width",
     "network.critic_max_width": "network.discriminator_max_width",
@@ -77,6 +78,15 @@ def _negated(name: str, negation: str) -> str:
     return f"{section}{dot}{negation}{key}"
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values alone: no objects, and no aliases, a few bytes of which can stand for a billion values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read; write each value out")
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: Path) -> Layer:
     """Options from a YAML file; only plain values are read, never objects.
 
@@ -84,12 +94,14 @@ def read_yaml(path: Path) -> Layer:
         ConfigError: when the file cannot be read, or does not hold options.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MB; that is no file of options")
+        values = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deep") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
         raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected options as 'key: value' lines")

@@ -113,7 +113,7 @@ class Results(Record):
 class GalleryImage(Record):
     """An image of the report: its picture in gallery/, why it was chosen, its class, file and AUPRC."""
 
-    picture: str
+    picture: str = Field(pattern=r"^\d+\.png$")
     why: str
     label: str
     file: str

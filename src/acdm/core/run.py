@@ -24,6 +24,7 @@ from acdm.core.tables import csv_text
 from acdm.errors import RunError, RunLockedError, WriteError
 
 LOCK = ".lock"
+FOLDERS = ("checkpoints", "samples", "gallery", "report")
 RESUME = "go on with 'acdm train … --resume'"
 EVALUATE = "first 'acdm evaluate RUN DATA'"
 RENAMED_COLUMNS = {"critic": "discriminator"}  # of metrics.csv, since earlier versions
@@ -81,12 +82,16 @@ class Run:
         """Open a folder that a training made.
 
         Raises:
-            RunError: when it is not one.
+            RunError: when it is not one, or a link in it leads elsewhere.
         """
         if not (path / "config.yaml").is_file():
             raise RunError(
                 f"{path}: not a run folder (no config.yaml in it); give the folder that 'acdm train' printed"
             )
+        for place in (path, *(path / name for name in FOLDERS)):
+            for entry in place.iterdir() if place.is_dir() else ():
+                if entry.is_symlink():
+                    raise RunError(f"{entry}: a link; a run folder holds its files itself. Put the file there")
         return cls(path)
 
     @classmethod
@@ -155,7 +160,10 @@ class Run:
         if not self.metrics.exists():
             return []
         with self.metrics.open(encoding="utf-8", newline="") as file:
-            return [{RENAMED_COLUMNS.get(name, name): v for name, v in row.items()} for row in csv.DictReader(file)]
+            rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]  # torn lines
+        return [
+            {RENAMED_COLUMNS.get(name, name): v for name, v in row.items()} for row in rows if row["step"].isdigit()
+        ]
 
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps that a resumed training will do again."""

@@ -107,7 +107,7 @@ def read_tensors(path: Path, kind: str, run: str = "") -> tuple[dict[str, Tensor
 def load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     """Put tensors of the file `path` into a module; raises CheckpointError where they do not fit."""
     try:
-        module.load_state_dict(tensors)
+        module.load_state_dict(tensors, assign=any(p.is_meta for p in module.parameters()))
     except RuntimeError:
         raise CheckpointError(f"{path}: does not fit the networks of config.yaml beside it") from None
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from acdm.core.progress import QUIET, Progress
 from acdm.core.records import Shortcut
-from acdm.data.dataset import Dataset
+from acdm.data.dataset import Dataset, Item
 from acdm.data.duplicates import Duplicate, find_duplicates
 from acdm.data.images.arrays import Array, Vector
-from acdm.data.images.read import decode, digest
+from acdm.data.images.read import decode, digest, read_mask
 from acdm.data.loading import settle_reading
 from acdm.data.shortcuts import WARN, shortcuts, traits
 from acdm.errors import DataError
@@ -74,6 +74,7 @@ class Checkup:
             "boxes": sum(len(boxes) for boxes in self.dataset.boxes.values()),
             "kinds": dict(self.kinds),
             "min_median_max": spread,
+            "unused": [{"file": str(u.path), "reason": u.reason} for u in self.dataset.unused],
             "unreadable": [{"file": file, "reason": reason} for file, reason in self.unreadable],
             "duplicates": [
                 {"first": str(pair.first.path), "second": str(pair.second.path), "across": pair.kind}
@@ -105,6 +106,7 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
             digests.append(f"unreadable {item.path}")
             measured.append(None)
         else:
+            _check_mask(found, item, image.shape[1:])
             found.kinds[raw.kind] += 1
             found.shapes.append(image.shape)
             digests.append(digest(image))
@@ -118,6 +120,21 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
         found.problems.append(complaint)
     _add_sentences(found)
     return found
+
+
+def _check_mask(found: Checkup, item: Item, shape: tuple[int, ...]) -> None:
+    """Add a problem where an image's mask cannot be used."""
+    if item.mask is None:
+        return
+    try:
+        mask = read_mask(item.mask)
+    except DataError as error:
+        found.problems.append(str(error))
+        return
+    if mask.shape != shape:
+        found.problems.append(
+            f"{item.mask}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {shape[1]} x {shape[0]}"
+        )
 
 
 def _shortcuts(dataset: Dataset, measured: list[dict[str, Vector] | None]) -> list[Shortcut]:
@@ -176,6 +193,8 @@ def summary(found: Checkup) -> str:
         "–".join(str(v) for v in sorted({values[0], values[2]})) for values in about["min_median_max"].values()
     )
     lines.append(f"  height {h}, width {w} pixels; {about['masks']} masks, {about['boxes']} boxes in the test part")
+    if found.dataset.unused:
+        lines.append(f"  not used: {found.dataset.unused_in_words()}")
     if found.shortcuts:
         lines.append("what cheap traits alone tell of the class (AUROC, cross-validated; .5 is chance):")
         lines += [f"  {s.auroc:.2f} {s.trait}" + (f", {s.detail}" if s.detail else "") for s in found.shortcuts]

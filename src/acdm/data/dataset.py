@@ -1,6 +1,7 @@
 """A data set as values: images with class and group, and how they are split."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,14 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Unused:
+    """A file or folder that is not used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A data set as it lies on the disk, split.
 
@@ -38,6 +47,7 @@ class Dataset:
         split_made: whether the test part was cut from the given images.
         dev: names under test/ on which defaults may be chosen.
         reading: how its files become arrays.
+        unused: files and folders among the images that are not used, and why.
     """
 
     root: Path
@@ -50,6 +60,13 @@ class Dataset:
     split_made: bool = False
     dev: frozenset[str] = frozenset()
     reading: Reading = field(default_factory=Reading)
+    unused: tuple[Unused, ...] = ()
+
+    def unused_in_words(self) -> str:
+        """How many files and folders are not used, by reason; empty where all are."""
+        reasons = Counter(u.reason for u in self.unused)
+        first = {u.reason: u.path for u in reversed(self.unused)}
+        return ", ".join(f"{number} {reason} (first {first[reason]})" for reason, number in reasons.items())
 
     @property
     def positive(self) -> str:

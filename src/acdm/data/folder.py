@@ -2,15 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from acdm.data.dataset import Dataset, Item
-from acdm.data.images.read import SUFFIXES, stem, suffix
-from acdm.data.manifest import read_boxes, read_groups, read_list, read_names
+from acdm.data.dataset import Dataset, Item, Unused
+from acdm.data.images.dicom import is_dicom
+from acdm.data.images.read import SUFFIXES, read_mask, stem, suffix
+from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
 from acdm.data.split import refuse_shared_groups, split_all, split_training
 from acdm.errors import DataError
+
+MASK_ENDINGS = ("_mask", "-mask", "_segmentation", "_gt")  # of masks' names, behind the image's
 
 
 def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
@@ -36,10 +39,10 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
         return _from_heap(root, items, sorted({item.label for item in items}), positive, seed)
     if (root / "train").is_dir():
         return _from_train_test(root, positive, seed)
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name not in ("test", "masks") and _has_images(p))
-    groups = read_groups(root)
-    items = [item for name in names for item in _scan(root / name, name, groups, root, root / "masks")]
-    return _from_heap(root, items, names, positive, seed)
+    names = [name for name in _folders(root) if name not in ("test", "masks") and _has_images(root / name)]
+    masks = MaskFiles.below(root / "masks")
+    items, unused = _scan({name: root / name for name in names}, read_groups(root), root, lambda folder: masks)
+    return _from_heap(root, items, names, positive, seed, unused)
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
@@ -54,39 +57,63 @@ def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
     siblings = a.parent == b.parent
     root = a.parent.parent if siblings and a.parent.name == "train" else a.parent  # of DATA/train/A and DATA/train/B
     groups = read_groups(root) if siblings else {}
-    items = [
-        item
-        for folder in (a, b)
-        for item in _scan(folder, folder.name, groups, root if siblings else folder.parent, folder / "masks")
-    ]
-    return _from_heap(root, items, [a.name, b.name], positive, seed)
+    items, unused = _scan(
+        {folder.name: folder for folder in (a, b)},
+        groups,
+        root if siblings else Path(os.path.commonpath([a, b])),
+        lambda folder: MaskFiles.below(folder / "masks"),
+    )
+    return _from_heap(root, items, [a.name, b.name], positive, seed, unused)
 
 
-def _from_heap(root: Path, items: list[Item], names: Sequence[str], positive: str | None, seed: int) -> Dataset:
+def _from_heap(
+    root: Path,
+    items: list[Item],
+    names: Sequence[str],
+    positive: str | None,
+    seed: int,
+    unused: Sequence[Unused] = (),
+) -> Dataset:
     classes = _ordered(names, positive, _marked(items), root)
     train, validation, test = split_all(_unambiguous(items, classes[1]), seed)
-    return Dataset(root, classes, train, validation, test, split_made=True)
+    return Dataset(root, classes, train, validation, test, split_made=True, unused=tuple(unused))
 
 
 def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
     groups = read_groups(root)
-    names = sorted(p.name for p in (root / "train").iterdir() if p.is_dir())
-    train = [item for name in names for item in _scan(root / "train" / name, name, groups, root, None)]
-    folders = sorted(p.name for p in (root / "test").iterdir() if p.is_dir()) if (root / "test").is_dir() else []
-    masks = root / "test" / "masks"
-    test = [
-        item for name in folders if name in names for item in _scan(root / "test" / name, name, groups, root, masks)
-    ]
+    names = _folders(root / "train")
+    train, unused = _scan({name: root / "train" / name for name in names}, groups, root, lambda folder: MaskFiles())
+    folders = _folders(root / "test") if (root / "test").is_dir() else []
+    masks = MaskFiles.below(root / "test" / "masks")
+    tested = {name: root / "test" / name for name in folders if name in names}
+    test, others = _scan(tested, groups, root, lambda folder: masks)
+    unused += others
+    unused += [Unused(root / name, "beside train and test") for name in _folders(root) if name not in ("train", "test")]
     boxes = read_boxes(root / "test" / "boxes.json", test)
     marked = _marked(test) | {name.split("/")[0] for name, found in boxes.items() if found}
     classes = _ordered(names, positive, marked, root)
     if not test:
-        return _from_heap(root, train, names, positive, seed)
+        return _from_heap(root, train, names, positive, seed, unused)
     refuse_shared_groups(train, test, root)
     fit, validation = split_training(train, seed)
     ignored = tuple(name for name in folders if name not in (*names, "masks"))
     dev = read_names(root / "test" / "dev.txt")
-    return Dataset(root, classes, fit, validation, _unambiguous(test, classes[1]), boxes, ignored, dev=dev)
+    return Dataset(
+        root,
+        classes,
+        fit,
+        validation,
+        _unambiguous(test, classes[1]),
+        boxes,
+        ignored,
+        dev=dev,
+        unused=tuple(unused),
+    )
+
+
+def _folders(root: Path) -> list[str]:
+    """Names of the folders that may be classes; hidden ones are none."""
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _ordered(names: Sequence[str], positive: str | None, marked: set[str], root: Path) -> tuple[str, ...]:
@@ -102,12 +129,27 @@ def _ordered(names: Sequence[str], positive: str | None, marked: set[str], root:
 
 
 def _marked(items: Iterable[Item]) -> set[str]:
-    """Classes with masks; a mask that fits images of both by its name tells nothing."""
+    """Classes with masks that mark something, or, where all are blank, with masks.
+
+    A mask that fits images of both classes by its name tells nothing.
+    """
     owners: dict[Path, set[str]] = {}
     for item in items:
         if item.mask:
             owners.setdefault(item.mask, set()).add(item.label)
-    return set().union(*(labels for labels in owners.values() if len(labels) == 1))
+    masks: dict[str, list[Path]] = {}
+    for mask, labels in owners.items():
+        if len(labels) == 1:
+            masks.setdefault(next(iter(labels)), []).append(mask)
+    return {label for label, own in masks.items() if any(map(_marks, own))} or set(masks)
+
+
+def _marks(mask: Path) -> bool:
+    """Whether a mask has any pixel; one that cannot be read is told of where it is used."""
+    try:
+        return bool(read_mask(mask).any())
+    except DataError:
+        return True
 
 
 def _unambiguous(items: list[Item], positive: str) -> list[Item]:
@@ -119,19 +161,84 @@ def _unambiguous(items: list[Item], positive: str) -> list[Item]:
     ]
 
 
-def _scan(folder: Path, label: str, groups: dict[str, str], root: Path, masks: Path | None) -> list[Item]:
-    paths = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    images = [p for p in paths if suffix(p) in SUFFIXES]
-    if not images:
-        other = f" ({len(paths)} files of other kinds, such as {paths[0].name})" if paths else ""
-        raise DataError(f"{folder}: holds no image of a known format{other}; put this class's images there")
-    items = []
-    for path in images:
-        relative = path.relative_to(root).as_posix()
-        mask = masks / f"{stem(path)}.png" if masks else None
-        items.append(Item(path, label, groups.get(relative, relative), mask if mask and mask.is_file() else None))
-    return items
+@dataclass(frozen=True)
+class MaskFiles:
+    """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x."""
+
+    by_stem: dict[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def below(cls, folder: Path) -> "MaskFiles":
+        """Look through a folder of masks; nothing where there is none."""
+        found: dict[str, Path] = {}
+        for path in images_below(folder, masks=True)[0] if folder.is_dir() else ():
+            name = stem(path).casefold()
+            plain = next((name.removesuffix(end) for end in MASK_ENDINGS if name.endswith(end)), name)
+            found.setdefault(plain, path)
+            found[name] = path
+        return cls(found)
+
+    def of(self, image: Path) -> Path | None:
+        """The mask of an image."""
+        return self.by_stem.get(stem(image).casefold())
+
+
+def _scan(
+    folders: Mapping[str, Path], groups: Mapping[str, str], root: Path, masks: Callable[[Path], MaskFiles]
+) -> tuple[list[Item], list[Unused]]:
+    """The images of each class's folder, in folders within it, too, and what else is there.
+
+    Args:
+        folders: by class.
+        groups: by file, from `read_groups`.
+        root: which names are relative to.
+        masks: from a class's folder to the masks of its images.
+    """
+    items: list[Item] = []
+    unused: list[Unused] = []
+    for label, folder in folders.items():
+        images, others = images_below(folder)
+        if not images:
+            some = f" ({len(others)} files of other kinds, such as {others[0].path.name})" if others else ""
+            raise DataError(f"{folder}: holds no image of a known format{some}; put this class's images there")
+        own = masks(folder)
+        for path in images:
+            relative = path.relative_to(root).as_posix()
+            items.append(Item(path, label, groups.get(plain_name(relative).casefold(), relative), own.of(path)))
+        unused += others
+    return items, unused
+
+
+def images_below(folder: Path, masks: bool = False) -> tuple[list[Path], list[Unused]]:
+    """Every image of a folder and of the folders within it, and what else is there, with the reason.
+
+    Hidden files and folders are left out, folders of masks too, unless `masks`; links to folders are not followed.
+    """
+    images: list[Path] = []
+    unused: list[Unused] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            unused.append(Unused(path, "hidden"))
+        elif path.is_dir() and path.is_symlink():
+            unused.append(Unused(path, "a link to a folder"))
+        elif path.is_dir() and path.name == "masks" and not masks:
+            continue
+        elif path.is_dir():
+            within = images_below(path, masks)
+            images += within[0]
+            unused += within[1]
+        elif is_image(path):
+            images.append(path)
+        else:
+            unused.append(Unused(path, "no image of a known format"))
+    return images, unused
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image of a known format, by its name; DICOM without an ending is known by its content."""
+    ending = suffix(path)
+    return ending in SUFFIXES or ((not ending or ending[1:].isdigit()) and is_dicom(path))
 
 
 def _has_images(folder: Path) -> bool:
-    return any(suffix(p) in SUFFIXES for p in folder.iterdir())
+    return any(is_image(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

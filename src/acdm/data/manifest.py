@@ -1,6 +1,7 @@
 """The small text files beside images: manifest.csv, lists of images, boxes.json, dev.txt."""
 
 import csv
+import unicodedata
 from pathlib import Path
 
 from acdm.core.files import parse_json
@@ -9,8 +10,18 @@ from acdm.data.images.arrays import Box
 from acdm.errors import DataError
 
 
+def plain_name(name: str) -> str:
+    """A file's name as people mean it: forward slashes, no ./ and no blanks around, Unicode composed.
+
+    >>> plain_name(" .\\\\with\\\\a.png ")
+    'with/a.png'
+    """
+    name = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
+    return "/".join(part.strip() for part in name.split("/") if part.strip() not in ("", "."))
+
+
 def read_groups(root: Path) -> dict[str, str]:
-    """Group by file (relative to `root`), from `manifest.csv` where there is one.
+    """Read groups by file from `manifest.csv`, where there is one; names are relative to `root`, in lower case.
 
     Raises:
         DataError: when a line has no file or group, or none of the files is there.
@@ -18,19 +29,40 @@ def read_groups(root: Path) -> dict[str, str]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return {}
-    groups = {row["file"].replace("\\", "/"): row["group"] for row in _rows(manifest, ("file", "group"))}
-    if groups and not any((root / name).is_file() for name in groups):
+    groups: dict[str, str] = {}
+    for row in _rows(manifest, ("file", "group")):
+        name, group = plain_name(row["file"]), row["group"].strip()
+        if groups.setdefault(name.casefold(), group) != group:
+            raise DataError(f"{manifest}: '{name}' is in two groups, '{groups[name.casefold()]}' and '{group}'")
+    there = {plain_name(p.relative_to(root).as_posix()).casefold() for p in root.rglob("*") if p.is_file()}
+    if groups and not there & groups.keys():
         raise DataError(f"{manifest}: none of its files, such as '{min(groups)}', is below {root}; correct 'file'")
     return groups
 
 
 def read_list(path: Path) -> list[Item]:
-    """A CSV `path,label[,group][,mask]`; paths are relative to it."""
-    items = []
-    for row in _rows(path, ("path", "label")):
-        mask = path.parent / row["mask"] if row.get("mask") else None
-        items.append(Item(path.parent / row["path"], row["label"], row.get("group") or row["path"], mask))
-    return items
+    """Read a CSV `path,label[,group][,mask]`; paths are relative to it.
+
+    Raises:
+        DataError: when a line lacks a value, or an image is listed twice or a mask is not there.
+    """
+    items: dict[Path, Item] = {}
+    for number, row in enumerate(_rows(path, ("path", "label")), start=2):
+        image = path.parent / plain_path(row["path"])
+        mask = path.parent / plain_path(row["mask"]) if row.get("mask") else None
+        if image in items:
+            raise DataError(f"{path}, line {number}: {row['path']} is listed twice; leave one line")
+        if mask and not mask.is_file():
+            raise DataError(f"{path}, line {number}: no such mask {mask}; correct 'mask'")
+        group = (row.get("group") or "").strip() or plain_name(row["path"])
+        items[image] = Item(image, row["label"].strip(), group, mask)
+    return list(items.values())
+
+
+def plain_path(name: str) -> Path:
+    """A path of a list, whatever system wrote it; an absolute one stays one."""
+    start = "/" if name.strip().startswith("/") else ""
+    return Path(start + plain_name(name))
 
 
 def read_boxes(path: Path, items: list[Item]) -> dict[str, list[Box]]:
@@ -49,7 +81,7 @@ def read_boxes(path: Path, items: list[Item]) -> dict[str, list[Box]]:
             x, y, w, h = (round(v) for v in annotation["bbox"])
             if name := names[annotation["image_id"]]:
                 boxes[name].append((y, x, y + h, x + w))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path}: not COCO boxes ({error!r})") from None
     if items and not boxes:
         raise DataError(f"{path}: none of its file names is a test image; name them <class>/<file>")
@@ -60,7 +92,11 @@ def read_names(path: Path) -> frozenset[str]:
     """One name a line; nothing where there is no such file."""
     if not path.is_file():
         return frozenset()
-    return frozenset(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()) - {""}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a text in UTF-8 ({error}); save it as one") from None
+    return frozenset(plain_name(line) for line in lines) - {""}
 
 
 def _match(file_name: str, items: list[Item]) -> str | None:
@@ -77,6 +113,8 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV in UTF-8 ({error})") from None
+    if any("\0" in str(value) for row in rows for value in row.values()):
+        raise DataError(f"{path}: holds a NUL, which no name can have")
     for number, row in enumerate(rows, start=2):
         if any(not row.get(key) for key in needed):
             raise DataError(f"{path}, line {number}: needs the columns {', '.join(needed)}, each with a value")

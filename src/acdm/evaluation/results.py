@@ -20,9 +20,7 @@ from acdm.core.run import Run
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.data.images.frame import Frame, squares
-from acdm.data.images.read import digest
 from acdm.data.images.statistics import psnr, ssim
-from acdm.data.loading import read_all
 from acdm.evaluation.gallery import write_gallery
 from acdm.evaluation.map_metrics import map_metrics, own_size
 from acdm.evaluation.truth import Truth, read_truth, trivial_scores
@@ -63,7 +61,7 @@ def evaluate(
     decomposer = load(run.path)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
-    truth = read_truth(dataset, split, progress)
+    truth = read_truth(dataset, split, progress, frozenset(run.read_data().digests))
     decomposer.require_channels(truth.pictures[0].pixels, truth.items[0].path)
     evaluated = draw_all(decomposer, truth)
     results = measure(run, dataset, split, evaluated)
@@ -74,19 +72,13 @@ def evaluate(
 
 
 def _test_images(run: Run, data: Sequence[Path]) -> Dataset:
-    """The data set as the run takes it, with test images that the run has not seen."""
+    """The data set as the run takes it; of a heap all images are test images, but those that the run has seen."""
     about, config = run.read_data(), run.config()
     dataset = replace(load_dataset(data, about.positive, config.seed), reading=config.images)
     for name in about.classes:
         dataset.index(name)
-    return _unseen(dataset, set(about.digests)) if dataset.split_made else dataset
-
-
-def _unseen(dataset: Dataset, seen: set[str]) -> Dataset:
-    """All of a heap but the images whose digests the run has written down, whatever they are called by now."""
-    known = read_all(dataset.items, dataset.reading, keep=lambda picture, _: digest(picture.pixels))
-    rest = [item for item, of_it in zip(dataset.items, known, strict=True) if of_it not in seen]
-    return replace(dataset, train=[], validation=[], test=sorted(rest, key=lambda item: item.path))
+    whole = sorted(dataset.items, key=lambda item: item.path)
+    return replace(dataset, train=[], validation=[], test=whole) if dataset.split_made else dataset
 
 
 def draw_all(decomposer: Decomposer, truth: Truth) -> Evaluated:

@@ -1,6 +1,6 @@
 """Test images with what is known of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from acdm.core.config import Split
 from acdm.core.progress import QUIET, Progress
 from acdm.data.dataset import Dataset, Item
 from acdm.data.images.arrays import Array, Box
-from acdm.data.images.read import Picture, read_mask
+from acdm.data.images.read import Picture, digest, read_mask
 from acdm.data.images.statistics import TRIVIAL
 from acdm.data.loading import read_all
 from acdm.errors import DataError
@@ -57,8 +57,8 @@ class Truth:
         return np.concatenate([v[self.valid[i]] for v, i in zip(values, images, strict=True)])
 
 
-def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET) -> Truth:
-    """Read test images with their masks and boxes.
+def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET, seen: Collection[str] = ()) -> Truth:
+    """Read test images with their masks and boxes; images whose digests are in `seen` are left out.
 
     Raises:
         DataError: when a class has no image in this part, or a mask does not fit its image.
@@ -68,6 +68,12 @@ def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET) -> Tr
     if missing:
         raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
     pictures = read_all(items, dataset.reading, keep=lambda picture, _: picture, progress=progress)
+    kept = [k for k, picture in enumerate(pictures) if not seen or digest(picture.pixels) not in seen]
+    if len(kept) < len(items):
+        progress.say(f"{len(items) - len(kept)} test images were trained on and are left out")
+        items, pictures = [items[k] for k in kept], [pictures[k] for k in kept]
+        if missing := set(dataset.classes) - {item.label for item in items}:
+            raise DataError(f"{dataset.root}: all test images of class '{min(missing)}' were trained on")
     valid = [np.ones(p.pixels.shape[1:], bool) if p.valid is None else p.valid for p in pictures]
     masks, boxes, known = [], [], []
     for item, image, counted in zip(items, [p.pixels for p in pictures], valid, strict=True):

@@ -3,9 +3,11 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ from acdm.core.run import Run
 from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
 from acdm.data.images.arrays import Array
 from acdm.data.images.frame import Frame, squares
+from acdm.data.images.memory import AnyImage, from_memory
 from acdm.data.images.read import AS_IS, Picture, read_picture
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.maps.calibration import Calibration, load_calibration
@@ -119,21 +122,23 @@ class Decomposer:
         return self.draw(x, y).maps
 
     def decompose(
-        self, image: Array | Path | str | Picture, label: str | None = None, name: Path | str = "image"
+        self, image: AnyImage | Path | str | Picture, label: str | None = None, name: Path | str = "image"
     ) -> Decomposition:
         """Decompose one image, at its own size.
 
         Args:
-            image: a file, or (C, H, W) in [-1, 1].
+            image: a file; a Pillow image; an array or tensor (H, W), (C, H, W) or (H, W, C) of 8 or 16 bits, or of
+                floats in [-1, 1].
             label: name of its class; None lets the check classifier decide.
             name: what messages call the image, where it is no file.
 
         Raises:
-            DataError: for a class that does not exist, or an image of other channels.
+            DataError: for a class that does not exist, an image of other channels, or values that are none of these.
         """
         if isinstance(image, (str, Path)):
             return self.decompose_all([read_picture(Path(image), self.reading)], label, image)[0]
-        picture = image if isinstance(image, Picture) else Picture(image, None, None)
+        channels = self.branches.channels
+        picture = image if isinstance(image, Picture) else from_memory(image, channels, self.reading, name)
         return self.decompose_all([picture], label, name)[0]
 
     def decompose_all(
@@ -186,9 +191,12 @@ class Decomposer:
             raise DataError("this run has no judge to tell classes apart; name the class with --label")
         return [int(k) for k in self.judge.probabilities(x).argmax(dim=1)]
 
-    def attribute(self, x: Tensor, target: int) -> Tensor:
-        """Contrast of a batch at network size, the shape Captum and Quantus expect: (B, C, S, S) in and out."""
-        y = torch.full((len(x),), target)
+    def attribute(self, x: Tensor, target: int | Tensor) -> Tensor:
+        """Contrast of a batch at network size, the shape Captum and Quantus expect: (B, C, S, S) in and out.
+
+        `target` is the class of all images, or a tensor (B,) with the class of each.
+        """
+        y = torch.as_tensor(target).long().cpu().expand(len(x))
         own, other = self.split(x, y, (y + 1) % len(self.classes))
         return distinction(own) - distinction(other)
 
@@ -206,10 +214,12 @@ def load(path: Path | str) -> Decomposer:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
     """
     flush_denormals()
+    _survive_forks()
     run, device = Run.open(Path(path)), automatic_device()
     config, data = run.config(), run.read_data()
-    branches = Branches(config.network, data.channels, len(data.classes), skips=config.ablation.skips)
     checkpoint = _drawing(run)
+    with torch.device("meta"):  # nothing is allocated before the checkpoint has shown that it has such weights
+        branches = Branches(config.network, data.channels, len(data.classes), skips=config.ablation.skips)
     load_module(branches, checkpoint.tensors, checkpoint.path)
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
@@ -226,6 +236,13 @@ def load(path: Path | str) -> Decomposer:
         side=data.side,
         origin=_origin(checkpoint.tensors, judge, calibration),
     )
+
+
+@cache
+def _survive_forks() -> None:
+    """Let processes that fork from this one compute with one thread: they have none of the others."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def _origin(own: dict[str, Tensor], judge: Judge | None, calibration: Mapping[MapName, Calibration]) -> str:

@@ -14,10 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acdm.errors import ConfigError
+from acdm.training.signals import SAVING, STOPPING
 
 PORT = 29500  # of the first machine, where MASTER_PORT names no other
-INTERRUPTED = (130, 143)  # exit codes
-SAVING, FAILED = 30.0, 5.0  # seconds that the others have to end by themselves, after one was interrupted or failed
+INTERRUPTED = (129, 130, 143)  # exit codes
+GRACE_SAVING, GRACE_FAILED = (
+    30.0,
+    5.0,
+)  # seconds that the others have to end by themselves, after one was interrupted or failed
 
 
 def launched() -> bool:
@@ -65,12 +69,12 @@ def _watched(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
 
     The processes are in sessions of their own, so that no signal reaches them by a second way.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOPPING | SAVING:
         signal.signal(number, lambda received, frame: _send(processes, received))
     while any(process.poll() is None for process in processes):
         codes = [code for code in (process.poll() for process in processes) if code]
         if codes:
-            _end(processes, SAVING if codes[0] in INTERRUPTED else FAILED)
+            _end(processes, GRACE_SAVING if codes[0] in INTERRUPTED else GRACE_FAILED)
         time.sleep(0.1)
     failed = [process.returncode for process in processes if process.returncode]
     first = processes[0].returncode if processes[0].returncode in (0, *INTERRUPTED) else None

@@ -85,6 +85,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     path = request.out or next_folder(dataset.root.resolve().name)
     counts = " · ".join(f"{name} {number}" for name, number in dataset.counts()["train"].items())
     progress.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
+    if dataset.unused:
+        progress.say(f"not used: {dataset.unused_in_words()}")
     if dataset.ignored:
         progress.say(f"ignored under test/: {', '.join(dataset.ignored)}")
     if begun is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-STOPPING: set[int] = {signal.SIGINT, signal.SIGTERM}
+STOPPING: set[int] = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 SAVING: set[int] = {getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)}  # Windows has none
 
 
@@ -21,7 +21,7 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM, and SIGUSR1 (save and go on) where the system has it, while inside.
+    """Catch SIGINT, SIGTERM and SIGHUP, and SIGUSR1 (save and go on), where the system has them, while inside.
 
     After the first that stops, a second one acts as if nobody listened.
     Outside the main thread Python delivers no signals, so nothing is caught there.

@@ -217,7 +217,7 @@ def test_a_modality_lut_is_applied(tmp_path):
     pyd = installed("pydicom")
     table = pyd.Dataset()
     table.LUTDescriptor, table.ModalityLUTType = [256, 0, 16], "US"
-    table.LUTData = [10 * value for value in range(256)]
+    table.LUTData = np.arange(0, 2560, 10).astype("<u2").tobytes()
     pixels = RNG.integers(0, 256, (16, 16)).astype(np.uint8)
     dicom(tmp_path / "l.dcm", pixels, ModalityLUTSequence=pyd.Sequence([table]))
     raw = decode(tmp_path / "l.dcm")

@@ -11,7 +11,7 @@ from acdm.data.images.arrays import Array
 from acdm.data.images.raw import MAX_PIXELS, Raw, require_size, undecodable
 from acdm.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP")  # MPO: a JPEG with previews behind it, as drones and telephones write
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
 _WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": "palette"}
 _DEEP_PNG = {2: 3, 4: 2, 6: 4}  # channels by colour type (PNG, 11.2.2): RGB, grey and alpha, RGB and alpha
@@ -31,7 +31,7 @@ def read_with_pillow(path: Path) -> Raw:
             with Image.open(path, formats=FORMATS) as image:
                 require_size(path, image.height, image.width, len(image.getbands()))
                 frames = getattr(image, "n_frames", 1)
-                if frames > 1 and image.format != "MPO":
+                if frames > 1 and image.format != "MPO":  # a JPEG with previews behind it, as cameras write
                     raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
                 if channels := _deep_channels(path):
                     return Raw(
@@ -39,7 +39,7 @@ def read_with_pillow(path: Path) -> Raw:
                     )
                 words = f"{image.format}, {_WORDS.get(image.mode, f'{image.mode}, 8 bits')}"
                 image.load()
-                upright = _plain(ImageOps.exif_transpose(image))
+                upright = plain(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a PNG or JPEG image, nor of another known format; convert or remove it") from None
     except Image.DecompressionBombError:  # Pillow's own limit, met before ours can be looked at
@@ -53,7 +53,7 @@ def read_with_pillow(path: Path) -> Raw:
     return Raw(np.ascontiguousarray(values), words, _DEPTH[upright.mode])
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image) -> Image.Image:
     """Grey or RGB of the same pixels."""
     if image.mode in ("LA", "PA", "RGBA") or ("transparency" in image.info and image.mode in ("L", "RGB", "P")):
         rgba = image.convert("RGBA")

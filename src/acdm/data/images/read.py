@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -82,12 +82,12 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
     return choose_bands(path, raw, reading.bands)
 
 
-def suffix(path: Path) -> str:
+def suffix(path: PurePath) -> str:
     """Of a file's name, in lower case; .nii.gz is one."""
     return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
-def stem(path: Path) -> str:
+def stem(path: PurePath) -> str:
     """A file's name without `suffix`."""
     return path.name[: len(path.name) - len(suffix(path))]
 

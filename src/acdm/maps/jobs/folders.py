@@ -37,12 +37,13 @@ def map_folder(
     """
     decomposer.require_ready(options.label)
     job = mapping_job(decomposer, out, options, progress)
-    return work_through(files, out, "maps.csv", job, mapping_request(decomposer, options))
+    return work_through(files, out, "maps.csv", job, mapping_request(decomposer, files, options))
 
 
-def mapping_request(decomposer: Decomposer, options: MapOptions) -> dict[str, object]:
+def mapping_request(decomposer: Decomposer, files: ImageFiles, options: MapOptions) -> dict[str, object]:
     """What makes maps the same."""
-    return {"run": decomposer.origin, "precision": decomposer.precision, **vars(options)}
+    source = str(files.root.resolve())
+    return {"run": decomposer.origin, "source": source, "precision": decomposer.precision, **vars(options)}
 
 
 def mapping_job(decomposer: Decomposer, out: Path, options: MapOptions, progress: Progress) -> Job:

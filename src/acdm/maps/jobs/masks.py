@@ -90,7 +90,7 @@ class _Segmenter:
             masks.append(segmented.mask[None].astype(np.uint8))
             labels.append(d.label)
             found.append(_detections(name, segmented, grid, number))
-        write_bytes(self.out / "masks" / f"{name.removesuffix(suffix(path))}.nii.gz", nifti(np.stack(masks), grid))
+        write_bytes(self.out / "masks" / self.mask_names[name], nifti(np.stack(masks), grid))
         return found, mode(labels)
 
     def _segment_raster(self, path: Path, name: str, side: int) -> tuple[list[Detections], str]:
@@ -160,10 +160,36 @@ def _detections(name: str, segmented: Segmentation, grid: Grid | None, number: i
 
 
 def _mask_names(names: Iterable[str]) -> dict[str, str]:
-    """a/b.jpg becomes a/b.png, where no other image would become the same, else a/b.jpg.png."""
-    short = {name: PurePosixPath(name).with_suffix(".png").as_posix() for name in names}
-    taken = Counter(short.values())
-    return {name: mask if taken[mask] == 1 else f"{name}.png" for name, mask in short.items()}
+    """A name of its own for each image's mask: a/b.jpg becomes a/b.png, or a/b.jpg.png where that would be another's.
+
+    >>> _mask_names(["a.jpg", "a.jpg.png", "a.png", "s.nii", "s.nii.gz"])  # doctest: +NORMALIZE_WHITESPACE
+    {'a.jpg': 'a.jpg.png.png', 'a.jpg.png': 'a.jpg.png', 'a.png': 'a.png', 's.nii': 's.nii.nii.gz',
+     's.nii.gz': 's.nii.gz'}
+    """
+    names = list(names)
+    own = {name: _mask_name(name) for name in names}
+    taken = {name for name in names if own[name] == name}  # images that have the mask's name already
+    counts = Counter(own.values())
+    given: dict[str, str] = {}
+    for name in names:
+        mask = own[name]
+        if mask != name and (counts[mask] > 1 or mask in taken):
+            mask = name + _ending(name)
+            while mask in taken:
+                mask += _ending(name)
+        taken.add(mask)
+        given[name] = mask
+    return given
+
+
+def _ending(name: str) -> str:
+    return ".nii.gz" if name.lower().endswith((".nii", ".nii.gz")) else ".png"
+
+
+def _mask_name(name: str) -> str:
+    if _ending(name) == ".png":
+        return PurePosixPath(name).with_suffix(".png").as_posix()
+    return f"{name.removesuffix(suffix(PurePosixPath(name)))}.nii.gz"
 
 
 def _write_regions(out: Path, found: list[Detections]) -> None:

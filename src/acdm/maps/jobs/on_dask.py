@@ -48,7 +48,7 @@ def map_on_dask(
     _dask()
     decomposer = load(run)
     decomposer.require_ready(options.label)
-    worklist = Worklist(files, out, "maps.csv", mapping_request(decomposer, options))
+    worklist = Worklist(files, out, "maps.csv", mapping_request(decomposer, files, options))
     yield from worklist.done
     todo = [(name, path.resolve()) for name, path in worklist.todo.items()]
     parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]

@@ -66,7 +66,7 @@ class Plan:
         drop_parts(out)
         named = list(files.paths.items())
         shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
-        plan = cls(out, {**mapping_request(decomposer, MapOptions(label=label, axis=0)), "shard": size}, [], [])
+        plan = cls(out, {**mapping_request(decomposer, files, MapOptions(label=label, axis=0)), "shard": size}, [], [])
         stale = {path for path in out.glob("shard-*") if path.suffix in (".tar", ".json")}
         for shard in shards:
             known = _told(shard, plan, decomposer)

@@ -10,7 +10,7 @@ import torch
 
 from acdm.core.files import append_line, drop_parts, parse_json, write_bytes, write_text
 from acdm.core.tables import csv_text
-from acdm.data.images.read import SUFFIXES, suffix
+from acdm.data.folder import images_below
 from acdm.errors import AcdmError, DataError
 
 
@@ -57,7 +57,7 @@ class ImageFiles:
 
 
 def find_images(source: Path) -> ImageFiles:
-    """Find every image below a folder, or take one file.
+    """Find every image below a folder, or take one file; hidden files and folders of masks are no images.
 
     Raises:
         DataError: when there is none.
@@ -66,7 +66,7 @@ def find_images(source: Path) -> ImageFiles:
         return ImageFiles(source, {source.name: source})
     if not source.is_dir():
         raise DataError(f"{source}: no such file or folder")
-    paths = sorted(p for p in source.rglob("*") if suffix(p) in SUFFIXES and p.is_file())
+    paths, _ = images_below(source)
     if not paths:
         raise DataError(f"{source}: holds no image of a known format")
     return ImageFiles(source, {path.relative_to(source).as_posix(): path for path in paths})
