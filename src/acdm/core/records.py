@@ -91,6 +91,7 @@ class DataRecord(Record):
         channels: C of the images.
         size: side of the square that the network sees.
         side: median longer side of the training images in pixels; 0 in runs of early versions.
+        depths: highest values that the images' formats can hold, null for numbers without bounds; empty in early runs.
         digests: checksums of the pixels of training and validation images.
         shortcuts: how well cheap traits tell the classes apart.
         ignored: folders under test/ that are no class.
@@ -104,6 +105,7 @@ class DataRecord(Record):
     channels: int
     size: int
     side: int = 0
+    depths: tuple[float | None, ...] = ()
     digests: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     ignored: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
     except DataError as error:
         reading, complaint = dataset.reading, str(error)
     digests: list[str] = []
+    depths: dict[float | None, Path] = {}  # and the first image of each
     measured: list[dict[str, Vector] | None] = []
     for item in dataset.items:
         try:
@@ -108,6 +110,7 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
         else:
             _check_mask(found, item, image.shape[1:])
             found.kinds[raw.kind] += 1
+            depths.setdefault(raw.depth, item.path)
             found.shapes.append(image.shape)
             digests.append(digest(image))
             measured.append(traits(image, item.path))
@@ -118,6 +121,9 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
     found.shortcuts = _shortcuts(dataset, measured)
     if complaint and not found.unreadable:
         found.problems.append(complaint)
+    elif dataset.reading.range is None and len(depths) > 1 and depths.keys() - {1.0, 255.0}:
+        examples = ", ".join(str(path) for path in depths.values())
+        found.problems.append(f"images mix depths ({examples}); save all of them the same way")
     _add_sentences(found)
     return found
 

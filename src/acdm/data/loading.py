@@ -38,6 +38,7 @@ class TrainingImages:
         channels: C.
         size: S.
         side: median longer side of the training images in pixels, which windows of large images are cut to.
+        depths: highest values that the images' formats can hold; None for numbers without bounds.
         digests: checksums of the pixels of training and validation images.
         shortcuts: how well cheap traits alone tell the classes of training and validation images apart.
         mirror_accuracy: share of training images that a simple model tells from their mirror images: left to right,
@@ -49,6 +50,7 @@ class TrainingImages:
     channels: int
     size: int
     side: int
+    depths: tuple[float | None, ...]
     digests: list[str]
     shortcuts: list[Shortcut]
     mirror_accuracy: tuple[float, float]
@@ -72,6 +74,7 @@ class TrainingImages:
             channels=self.channels,
             size=self.size,
             side=self.side,
+            depths=self.depths,
             digests=tuple(self.digests),
             shortcuts=tuple(self.shortcuts),
             ignored=dataset.ignored,
@@ -88,8 +91,11 @@ def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> Trai
         DataError: naming files that cannot be used, or that are in two classes or two parts.
     """
 
+    depths: set[float | None] = set()
+
     def keep(picture: Picture, path: Path) -> tuple[str, Tensor, dict[str, Vector], int]:
         image = picture.pixels
+        depths.add(picture.depth)
         return digest(image), square(image, size), traits(image, path), max(image.shape[1:])
 
     read = read_all(dataset.items, dataset.reading, keep, progress)
@@ -114,6 +120,7 @@ def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> Trai
         channels=len(read[0][1]),
         size=size,
         side=int(np.median([longer for *_, longer in read[:first]])),
+        depths=tuple(depths),
         digests=digests[:second],
         shortcuts=found,
         mirror_accuracy=(

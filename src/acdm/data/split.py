@@ -42,8 +42,8 @@ def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Ite
     for label, count in classes.items():
         if count < MIN_GROUPS or groups[label] < 2:
             raise DataError(
-                f"class '{label}' has {count} images in {groups[label]} groups left to split; at least"
-                f" {MIN_GROUPS} images in 2 groups are needed, better hundreds"
+                f"class '{label}' has {count} images in {groups[label]} groups to cut a part from (after the test"
+                f" images, where those were cut already); at least {MIN_GROUPS} in 2 groups are needed, better hundreds"
             )
     labels, groups_of = [i.label for i in items], [i.group for i in items]
     folds = StratifiedGroupKFold(min(parts, *groups.values()), shuffle=True, random_state=seed)

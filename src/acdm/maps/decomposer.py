@@ -63,6 +63,7 @@ class Decomposer:
         calibration: of each map; empty where the run has none yet.
         reading: how files become arrays, as in training.
         side: median longer side of the training images in pixels; 0 where unknown.
+        depths: highest values that the training images' formats can hold; empty where unknown.
         origin: checksum of all that maps and masks come from: weights, check classifier, calibration.
     """
 
@@ -75,6 +76,7 @@ class Decomposer:
     calibration: Mapping[MapName, Calibration] = field(default_factory=dict)
     reading: Reading = AS_IS
     side: int = 0
+    depths: tuple[float | None, ...] = ()
     origin: str = ""
 
     @torch.no_grad()
@@ -136,7 +138,9 @@ class Decomposer:
             DataError: for a class that does not exist, an image of other channels, or values that are none of these.
         """
         if isinstance(image, (str, Path)):
-            return self.decompose_all([read_picture(Path(image), self.reading)], label, image)[0]
+            picture = read_picture(Path(image), self.reading)
+            self.require_depth(picture.depth, image)
+            return self.decompose_all([picture], label, image)[0]
         channels = self.branches.channels
         picture = image if isinstance(image, Picture) else from_memory(image, channels, self.reading, name)
         return self.decompose_all([picture], label, name)[0]
@@ -172,6 +176,12 @@ class Decomposer:
         """Raise DataError, naming the image, when it has other channels than the run was trained on."""
         if len(pixels) != self.branches.channels:
             raise DataError(f"{name}: has {len(pixels)} channels, this run was trained on {self.branches.channels}")
+
+    def require_depth(self, depth: float | None, name: Path | str) -> None:
+        """Raise DataError, naming the image, when it holds less than all training images: it would be next to black."""
+        deep = [d for d in self.depths if d is None or d > 255]
+        if self.reading.range and depth in (1.0, 255.0) and self.depths and len(deep) == len(self.depths):
+            raise DataError(f"{name}: has 8 bits, the training images have more; save it as they are")
 
     def require_ready(self, label: str | None) -> None:
         """Raise RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
@@ -234,6 +244,7 @@ def load(path: Path | str) -> Decomposer:
         calibration=calibration,
         reading=config.images,
         side=data.side,
+        depths=data.depths,
         origin=_origin(checkpoint.tensors, judge, calibration),
     )
 

@@ -69,7 +69,7 @@ def test_bands_are_chosen_in_the_order_given(tmp_path, values):
 def test_npy_has_the_range_that_is_declared(tmp_path):
     array = np.linspace(-1000, 3000, 8 * 9, dtype=np.float32).reshape(1, 8, 9)
     (tmp_path / "x.npy").write_bytes(npy(array))
-    with pytest.raises(DataError, match=r"declare one with --images\.range"):
+    with pytest.raises(DataError, match=r"train with --images\.range"):
         read_image(tmp_path / "x.npy")
     image = read_image(tmp_path / "x.npy", Reading(range=((-1000, 1000),)))
     np.testing.assert_allclose(image, np.clip(array / 1000, -1, 1), atol=1e-6)

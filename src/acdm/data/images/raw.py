@@ -62,11 +62,10 @@ class Raw:
         if ranges is None:
             if self.depth is None:
                 raise DataError(
-                    f"{name}: {self.kind} has no range of its own; declare one with --images.range LOW HIGH"
+                    f"{name}: {self.kind} has no range of its own; train with --images.range LOW HIGH, or"
+                    " save it as the training images are"
                 )
             return np.asarray(values / self.depth * 2 - 1, dtype=np.float32)
-        if self.depth in (1.0, 255.0) and max(high for _, high in ranges) > 255:
-            raise DataError(f"{name}: has 8 bits, the others are deeper ({self.kind}); save it as they are")
         if len(ranges) not in (1, len(values)):
             raise DataError(f"{name}: has {len(values)} channels, but {len(ranges)} ranges are declared")
         low, high = (np.array(ends, np.float32)[:, None, None] for ends in zip(*ranges, strict=True))

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
+from PIL import Image
 
 from acdm.core.config import Reading
 from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
-from acdm.data.images.pillow import read_with_pillow
+from acdm.data.images.pillow import FORMATS, read_with_pillow
 from acdm.data.images.raw import DEPTHS, Raw, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
@@ -31,11 +32,13 @@ class Picture:
         pixels: (C, H, W) float32 in [-1, 1].
         valid: (H, W), false where the file has no data; None where all pixels count.
         grid: where the pixels lie in the world, if the file says.
+        depth: highest value that the format can hold; None where values have no such bounds.
     """
 
     pixels: Array
     valid: Mask | None
     grid: Grid | None
+    depth: float | None = None
 
 
 def read_picture(path: Path, reading: Reading = AS_IS) -> Picture:
@@ -45,7 +48,7 @@ def read_picture(path: Path, reading: Reading = AS_IS) -> Picture:
         DataError: a sentence that begins with the path, for everything that is not such an image.
     """
     raw = decode(path, reading)
-    return Picture(raw.scaled(path, reading.range), raw.valid, raw.grid)
+    return Picture(raw.scaled(path, reading.range), raw.valid, raw.grid, raw.depth)
 
 
 def read_image(path: Path, reading: Reading = AS_IS) -> Array:
@@ -80,6 +83,18 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
     else:
         raw = read_with_pillow(path)
     return choose_bands(path, raw, reading.bands)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of a PNG, JPEG, BMP, WebP or npy file, from its header alone; (0, 0) where that says nothing."""
+    try:
+        if path.suffix.lower() == ".npy":
+            height, width = np.load(path, mmap_mode="r", allow_pickle=False).shape[-2:]
+            return int(height), int(width)
+        with Image.open(path, formats=FORMATS) as image:
+            return image.height, image.width
+    except Exception:  # reading it whole says what is wrong
+        return 0, 0
 
 
 def suffix(path: PurePath) -> str:

@@ -21,6 +21,7 @@ from acdm.errors import DataError
 MODALITIES = {
     "flair": ("flair", "t2f"), "t1": ("t1", "t1n"), "t1ce": ("t1ce", "t1gd", "t1c"), "t2": ("t2", "t2w"),
 }  # fmt: skip
+SEGMENTED = ("seg", "segm")  # ends of the names of segmentations
 CLASSES = ("healthy", "tumour")
 TUMOUR = 0.01  # share of the brain's pixels from which a slice shows a tumour; below, and not 0, it is skipped
 BRAIN = 0.1  # share of the slice that the brain must cover
@@ -103,8 +104,11 @@ def find_cases(source: Path) -> list[Path]:
     Raises:
         DataError: when there is none.
     """
-    segmented = (p for p in source.rglob("*.nii*") if stem(p).lower().endswith("seg") and not p.name.startswith("."))
-    cases = sorted({path.parent for path in segmented}) if source.is_dir() else []
+    files = (p for p in source.rglob("*.nii*") if p.is_file() and not p.name.startswith("."))
+    segmented = (path.parent for path in files if stem(path).lower().endswith(SEGMENTED))
+    # some downloads have a folder a volume, named as the volume is
+    folders = {folder.parent if stem(folder).lower().endswith(SEGMENTED) else folder for folder in segmented}
+    cases = sorted(folders) if source.is_dir() else []
     if not cases:
         raise DataError(f"{source}: holds no BraTS case, a folder with <case>_seg.nii.gz and its modalities")
     return cases
@@ -112,7 +116,7 @@ def find_cases(source: Path) -> list[Path]:
 
 def _read(case: Path, modalities: Sequence[str]) -> _Case:
     volumes = [_volume(_file(case, MODALITIES[name], name)) for name in modalities]
-    truth = _volume(_file(case, ("seg",), "seg")) > 0
+    truth = _volume(_file(case, SEGMENTED, "seg")) > 0
     if any(volume.shape != truth.shape for volume in volumes):
         raise DataError(f"{case}: its modalities differ in shape")
     brain = np.max(volumes, axis=0) > 0
@@ -138,9 +142,11 @@ def _classify(case: Path, whole: _Case, every: int) -> list[_Slice]:
 
 
 def _file(case: Path, endings: Sequence[str], name: str) -> Path:
-    for path in sorted(case.iterdir()):
-        if path.name.lower().endswith((".nii", ".nii.gz")) and stem(path).lower().endswith(
-            tuple(f"{mark}{ending}" for ending in endings for mark in "_-")
+    for path in sorted(case.rglob("*")):
+        if (
+            path.is_file()
+            and path.name.lower().endswith((".nii", ".nii.gz"))
+            and stem(path).lower().endswith(tuple(f"{mark}{ending}" for ending in endings for mark in "_-"))
         ):
             return path
     raise DataError(f"{case}: has no {name} file")

@@ -34,10 +34,10 @@ def write_celeba(
         DataError: when a file is missing or not of the known form, or there is no such attribute.
     """
     folder, rng = DataFolder(empty_folder(out)), np.random.default_rng(seed)
-    signs = _attribute(_find(source, "list_attr_celeba.txt"), attribute)
-    partition = _pairs(_find(source, "list_eval_partition.txt"))
+    signs = _attribute(_find(source, "list_attr_celeba"), attribute)
+    partition = _pairs(_find(source, "list_eval_partition"))
     if bad := set(partition.values()) - set(PARTITIONS):
-        raise DataError(f"{source}: list_eval_partition.txt has '{min(bad)}', expected 0, 1 or 2")
+        raise DataError(f"{source}: list_eval_partition has '{min(bad)}', expected 0, 1 or 2")
     people = source.rglob("identity_CelebA.txt")
     identity = _pairs(next(people, None))
     images = {path.name: path for path in source.rglob("*.jpg")}
@@ -63,22 +63,29 @@ def write_celeba(
 
 
 def _find(source: Path, name: str) -> Path:
-    found = next(source.rglob(name), None) if source.is_dir() else None
-    if found is None:
-        raise DataError(f"{source}: holds no {name}; give the folder of the original download")
-    return found
+    """A table of the download by its name: .txt as first published, .csv as Kaggle has it."""
+    found = [path for ending in (".txt", ".csv") for path in source.rglob(name + ending)] if source.is_dir() else []
+    if not found:
+        raise DataError(f"{source}: holds no {name}.txt or .csv; give the folder of the original download")
+    return found[0]
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """The words of each line; a .csv has commas between them."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return [line.replace(",", " ").split() if path.suffix == ".csv" else line.split() for line in text.splitlines()]
 
 
 def _attribute(path: Path, attribute: str) -> dict[str, str]:
     """ "1" or "-1" by file name."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    names = lines[1].split() if len(lines) > 1 else []
+    lines = _lines(path)
+    first = 1 if path.suffix == ".csv" else 2  # line of the first file; the .txt begins with a count
+    names = lines[first - 1][2 - first :] if len(lines) >= first else []
     if attribute not in names:
         raise DataError(f"--attribute {attribute}: no such attribute; there are {', '.join(names)}")
     column = names.index(attribute) + 1
     signs = {}
-    for number, line in enumerate(lines[2:], start=3):
-        words = line.split()
+    for number, words in enumerate(lines[first:], start=first + 1):
         if len(words) != len(names) + 1 or words[column] not in ("1", "-1"):
             raise DataError(f"{path}, line {number}: expected a file name and {len(names)} values of 1 or -1")
         signs[words[0]] = words[column]
@@ -90,8 +97,9 @@ def _pairs(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     pairs = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        words = line.split()
+    for number, words in enumerate(_lines(path), start=1):
+        if number == 1 and path.suffix == ".csv":  # its header
+            continue
         if len(words) != 2:
             raise DataError(f"{path}, line {number}: expected two words")
         pairs[words[0]] = words[1]

@@ -19,6 +19,7 @@ from acdm.data.images.write import png
 from acdm.data.sets.layout import DataFolder, empty_folder, parts_of
 from acdm.errors import DataError
 
+UPRIGHT = ("reclabel", "hbb", "task2")  # in names of folders with upright boxes in place of oriented ones
 INSIDE = 0.7  # share of an object's area from which a window shows it
 EMPTY = 0.5  # share of black pixels from which a window is the picture's padding
 
@@ -79,9 +80,14 @@ def find_labelled(source: Path) -> dict[Path, Path]:
         DataError: when there is none.
     """
     texts: dict[str, Path] = {}
+    rest: dict[str, Path] = {}  # labels of upright boxes, taken where there are no others
     for path in sorted(source.rglob("*.txt")) if source.is_dir() else []:
-        if "labeltxt" in str(path.relative_to(source).parent).lower():
-            texts[path.stem] = path  # labelTxt-v1.5 comes after labelTxt-v1.0
+        place = str(path.relative_to(source).parent).lower()
+        if "labeltxt" in place:
+            upright = any(word in place for word in UPRIGHT)
+            found = texts if not upright else rest
+            found[path.stem] = path  # labelTxt-v1.5 comes after labelTxt-v1.0
+    texts = {**rest, **texts}
     images = {p: texts[p.stem] for p in sorted(source.rglob("*.png")) if p.stem in texts} if texts else {}
     if not images:
         raise DataError(f"{source}: holds no images/*.png with labels of the same name in a labelTxt folder")

@@ -7,6 +7,7 @@ pre-annotated data"; docs.cvat.ai "CVAT for images 1.1".
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -92,7 +93,7 @@ def label_studio(found: Sequence[Detections], category: str, prefix: str = "/dat
         results = [result for region in d.regions for result in _predictions(region, d, category)]
         score = max((region.score for region in d.regions), default=0.0)
         prediction = {"model_version": "acdm", "score": score, "result": results}
-        tasks.append({"data": {"image": prefix + d.file}, "predictions": [prediction]})
+        tasks.append({"data": {"image": prefix + quote(d.file)}, "predictions": [prediction]})
     return tasks
 
 
@@ -101,17 +102,25 @@ def label_config(category: str) -> str:
     view = ET.Element("View")
     ET.SubElement(view, "Image", name="image", value="$image")
     for kind, name in (("RectangleLabels", "box"), ("PolygonLabels", "polygon")):
-        ET.SubElement(ET.SubElement(view, kind, name=name, toName="image"), "Label", value=category)
-    return _xml(view)
+        ET.SubElement(ET.SubElement(view, kind, name=name, toName="image"), "Label", value=_text(category))
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"  # no declaration: Label Studio's SDK stops at one
 
 
 def cvat(found: Sequence[Detections], category: str) -> str:
     """CVAT for images 1.1: a box and a mask a region."""
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
+    category = _text(category)
+    task = ET.SubElement(ET.SubElement(root, "meta"), "task")
+    for name, value in (("id", "1"), ("name", "acdm"), ("size", str(len(found))), ("mode", "annotation")):
+        ET.SubElement(task, name).text = value
+    label = ET.SubElement(ET.SubElement(task, "labels"), "label")
+    ET.SubElement(label, "name").text = category
+    ET.SubElement(label, "attributes")
     for number, d in enumerate(found):
         size = {"width": str(d.width), "height": str(d.height)}
-        image = ET.SubElement(root, "image", {"id": str(number), "name": d.file, **size})
+        image = ET.SubElement(root, "image", {"id": str(number), "name": _text(d.file), **size})
         for region in d.regions:
             top, left, bottom, right = region.box
             about = {"label": category, "source": "auto", "occluded": "0", "z_order": "0"}
@@ -168,6 +177,13 @@ def outline(mask: Mask) -> NDArray[np.float64]:
         height, width = mask.shape
         corners = np.array([[0, 0], [0, width], [height, width], [height, 0]], float)
     return np.asarray(np.clip(corners, 0, mask.shape))
+
+
+def _text(words: str) -> str:
+    """Words without the characters that XML cannot hold (XML 1.0, 2.2)."""
+    return "".join(
+        c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "�" for c in words
+    )
 
 
 def _xml(root: ET.Element) -> str:

@@ -5,19 +5,20 @@ from pathlib import Path
 from statistics import mode
 
 import numpy as np
+import torch
 
 from acdm.core.config import DEFAULT_MAP, MAPS, MapName
 from acdm.core.files import write_bytes, write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import csv_text
-from acdm.data.images.arrays import Array
+from acdm.data.images.arrays import Array, Floats
 from acdm.data.images.grid import GeoGrid
 from acdm.data.images.nifti import nifti
 from acdm.data.images.write import geotiff, npy, png
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
-from acdm.maps.jobs.windows import map_raster, side_of_windows
+from acdm.maps.jobs.windows import is_tiff, map_raster, opened, side_of_windows
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, Job, MapOptions, work_through
 from acdm.maps.pictures import overlay, strip, to_pixels
 
@@ -53,12 +54,55 @@ def mapping_job(decomposer: Decomposer, out: Path, options: MapOptions, progress
         if is_volume(path):
             return _map_volume(decomposer, path, out / name, options)
         if side := side_of_windows(decomposer, path, options.tile):
-            return map_raster(decomposer, path, out / name, options.label, side, progress)
+            if is_tiff(path):
+                return map_raster(decomposer, path, out / name, options.label, side, progress)
+            return _map_in_windows(decomposer, path, out / name, options.label, side, progress)
         d = decomposer.decompose(path, options.label)
         write_decomposition(out / name, d)
         return d.label
 
     return job
+
+
+def _map_in_windows(
+    decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, progress: Progress
+) -> str:
+    """Write one large image's files, all of them blended from windows; returns the class that most windows are of."""
+    shown = decomposer.calibration[DEFAULT_MAP]
+
+    def draw(d: Decomposition) -> dict[str, Floats]:
+        return {
+            "image": d.image.numpy(),
+            "psi": d.psi.flatten(0, 1).numpy(),
+            "psi_other": d.psi_other.flatten(0, 1).numpy(),
+            **{name: signed.numpy() for name, signed in d.drawn.items()},
+            "scores": shown.scores(d.maps()[DEFAULT_MAP])[None],
+        }
+
+    whole: dict[str, Array] = {}
+    with opened(decomposer, path, draw, label, side) as raster:
+        rows_with_data = []
+        for top, drawn, valid in raster.bands(progress):
+            rows_with_data.append(valid)
+            for name, band in drawn.items():
+                made = whole.setdefault(name, np.empty((len(band), raster.height, raster.width), np.float32))
+                made[:, top : top + band.shape[1]] = band
+        valid = np.concatenate(rows_with_data)
+    n, c = decomposer.branches.branches, decomposer.branches.channels
+    decided = raster.label
+    d = Decomposition(
+        image=torch.from_numpy(whole["image"]),
+        psi=torch.from_numpy(whole["psi"]).unflatten(0, (n, c)),
+        psi_other=torch.from_numpy(whole["psi_other"]).unflatten(0, (n, c)),
+        drawn={name: torch.from_numpy(whole[name]) for name in ("residual", "evidence")},
+        label=decided,
+        other=next(name for name in decomposer.classes if name != decided),
+        positive=decided == decomposer.classes[1],
+        calibration=decomposer.calibration,
+        valid=None if valid.all() else valid,
+    )
+    write_decomposition(folder, d, whole["scores"][0])
+    return decided
 
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, options: MapOptions) -> str:
@@ -82,8 +126,8 @@ def _map_volume(decomposer: Decomposer, path: Path, folder: Path, options: MapOp
     return mode(labels)
 
 
-def write_decomposition(folder: Path, d: Decomposition) -> None:
-    """Write one image's files.
+def write_decomposition(folder: Path, d: Decomposition, scores: Floats | None = None) -> None:
+    """Write one image's files; `scores` (H, W) of the default map are given where windows made them.
 
     The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero at mid-grey;
     GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png and strip.png,
@@ -98,7 +142,7 @@ def write_decomposition(folder: Path, d: Decomposition) -> None:
     for number, branch in enumerate(d.psi, start=1):
         write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
     shown = d.calibration[DEFAULT_MAP]
-    scores = shown.scores(d.maps()[DEFAULT_MAP])
+    scores = shown.scores(d.maps()[DEFAULT_MAP]) if scores is None else scores
     write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
     write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
     write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))

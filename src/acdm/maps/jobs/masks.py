@@ -11,7 +11,7 @@ import numpy as np
 from acdm.core.config import DEFAULT_MAP, MapName
 from acdm.core.files import write_bytes, write_json, write_text
 from acdm.core.progress import QUIET, Progress
-from acdm.core.tables import csv_text
+from acdm.core.tables import cell, csv_text
 from acdm.data.images.arrays import Floats
 from acdm.data.images.dicom import dicom_seg, is_dicom
 from acdm.data.images.grid import Grid
@@ -24,7 +24,7 @@ from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.annotations import Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.maps.jobs.geojson import geojson, square_metres
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
-from acdm.maps.jobs.windows import claimed_maps, large_geotiff, opened, side_of_windows
+from acdm.maps.jobs.windows import claimed_maps, is_tiff, large_geotiff, opened, side_of_windows
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, work_through
 from acdm.maps.pictures import outlined
 from acdm.maps.regions import above, mask_of, regions_of, without_specks
@@ -109,10 +109,14 @@ class _Segmenter:
             regions = regions_of((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
             least = known.min_area(side, side) if recipe.min_area is None else recipe.min_area
             regions = without_specks(regions, least)
-            with large_geotiff(self.out / "masks" / name, raster, 1, "uint8", None) as write:
-                for top in range(0, raster.height, side):
-                    rows = min(raster.height, top + side)
-                    write(top, mask_of(regions, top, rows, raster.width)[None] * np.uint8(255))
+            if is_tiff(path):
+                with large_geotiff(self.out / "masks" / name, raster, 1, "uint8", None) as write:
+                    for top in range(0, raster.height, side):
+                        rows = min(raster.height, top + side)
+                        write(top, mask_of(regions, top, rows, raster.width)[None] * np.uint8(255))
+            else:
+                mask = mask_of(regions, 0, raster.height, raster.width)
+                write_bytes(self.out / "masks" / self.mask_names[name], png(mask * np.uint8(255)))
         found = Detections(file=name, height=raster.height, width=raster.width, regions=regions, grid=raster.grid)
         return [found], raster.label
 
@@ -151,7 +155,8 @@ def segment_folder(
 
     yield from work_through(files, out, "segment.csv", job)
     _write_regions(out, found)
-    _write_formats(out, [d for d in found if d.slice is None], decomposer.classes[1], recipe.formats, names)
+    category = " ".join(decomposer.classes[1].split())  # a line break would make two classes of one
+    _write_formats(out, [d for d in found if d.slice is None], category, recipe.formats, names)
 
 
 def _detections(name: str, segmented: Segmentation, grid: Grid | None, number: int | None = None) -> Detections:
@@ -197,9 +202,10 @@ def _write_regions(out: Path, found: list[Detections]) -> None:
     rows = []
     for d in found:
         for region in d.regions:
-            metres = f"{square_metres(region, d.on_earth):.6g}" if d.on_earth else ""
+            area = square_metres(region, d.on_earth) if d.on_earth else None
+            metres = "" if area is None else f"{area:.6g}"
             place = "" if d.slice is None else d.slice
-            values = (d.file, place, *region.box, region.area, metres, f"{region.score:.6g}")
+            values = (cell(d.file), place, *region.box, region.area, metres, f"{region.score:.6g}")
             rows.append(dict(zip(head, values, strict=True)))
     write_text(out / "regions.csv", csv_text(rows) if rows else ",".join(head) + "\n")
 

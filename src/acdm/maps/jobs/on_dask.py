@@ -18,7 +18,7 @@ from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.jobs.folders import mapping_job, mapping_request
 from acdm.maps.jobs.shards import Plan, Shard, write_shard
-from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, Worklist, attempt
+from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, Worklist, alone_in, attempt
 
 PART = 16  # images that a worker is given at once
 
@@ -48,16 +48,17 @@ def map_on_dask(
     _dask()
     decomposer = load(run)
     decomposer.require_ready(options.label)
-    worklist = Worklist(files, out, "maps.csv", mapping_request(decomposer, files, options))
-    yield from worklist.done
-    todo = [(name, path.resolve()) for name, path in worklist.todo.items()]
-    parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
-    shared = {"run": run, "origin": decomposer.origin, "out": out, "options": options}
-    for outcomes in _spread(_map_part, parts, parts, workers, scheduler, **shared):
-        for outcome in outcomes:
-            worklist.add(outcome)
-            yield outcome
-    worklist.finish()
+    with alone_in(files, out):
+        worklist = Worklist(files, out, "maps.csv", mapping_request(decomposer, files, options))
+        yield from worklist.done
+        todo = [(name, path.resolve()) for name, path in worklist.todo.items()]
+        parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
+        shared = {"run": run, "origin": decomposer.origin, "out": out, "options": options}
+        for outcomes in _spread(_map_part, parts, parts, workers, scheduler, **shared):
+            for outcome in outcomes:
+                worklist.add(outcome)
+                yield outcome
+        worklist.finish()
 
 
 def shards_on_dask(

@@ -165,6 +165,7 @@ def _flat(path: Path, decomposer: Decomposer) -> Picture:
         )
     picture = read_picture(path, decomposer.reading)
     decomposer.require_channels(picture.pixels, path)
+    decomposer.require_depth(picture.depth, path)
     return picture
 
 

@@ -3,9 +3,11 @@
 Memory grows with the width of the image times the height of one window, never with its area.
 """
 
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mode
 from typing import Any
@@ -20,15 +22,17 @@ from acdm.core.files import whole_file
 from acdm.core.progress import Progress
 from acdm.data.images.arrays import Floats, Mask
 from acdm.data.images.raw import Raw
-from acdm.data.images.read import Picture, suffix
+from acdm.data.images.read import Picture, decode, image_size, suffix
 from acdm.data.images.tiff import MAX_BAND, TiffSource, open_tiff, tiff_size
 from acdm.errors import DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.jobs.volumes import is_volume
 from acdm.maps.kinds import KINDS
 
 Draw = Callable[[Decomposition], dict[str, Floats]]
 
+RASTERS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".npy")
 TOGETHER = 32  # windows that are decomposed at once
 
 
@@ -68,6 +72,41 @@ def blended(
             band[..., h - rows :, :] = 0
 
 
+@dataclass(frozen=True)
+class ArraySource:
+    """An image that was decoded whole, to be taken in windows as a `TiffSource` is."""
+
+    name: Path
+    raw: Raw
+    grid: None = None
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.raw.values.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.raw.values.shape[2])
+
+    @property
+    def count(self) -> int:
+        """Channels."""
+        return len(self.raw.values)
+
+    def window(self, top: int, left: int, height: int, width: int) -> Raw:
+        """The pixels of a window in the file's units."""
+        place = np.s_[top : top + height, left : left + width]
+        valid = None if self.raw.valid is None else self.raw.valid[place]
+        return replace(self.raw, values=self.raw.values[(slice(None), *place)], valid=valid)
+
+    def valid(self, top: int, height: int) -> Mask:
+        """Which pixels of whole rows have data, (height, W)."""
+        known = self.raw.valid
+        return np.ones((height, self.width), bool) if known is None else known[top : top + height]
+
+
 class Raster:
     """A raster that is mapped window by window while its bands are taken.
 
@@ -76,7 +115,9 @@ class Raster:
         grid: where it lies on the earth; None where the file does not say.
     """
 
-    def __init__(self, source: TiffSource, decomposer: Decomposer, draw: Draw, label: str | None, side: int) -> None:
+    def __init__(
+        self, source: TiffSource | ArraySource, decomposer: Decomposer, draw: Draw, label: str | None, side: int
+    ) -> None:
         self.height, self.width, self.grid = source.height, source.width, source.grid
         self._source, self._decomposer, self._draw, self._given, self._side = source, decomposer, draw, label, side
         self._labels: list[str] = []  # of the windows so far
@@ -113,13 +154,22 @@ class Raster:
         return self._silence
 
 
+def is_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF, by its name."""
+    return suffix(path) in (".tif", ".tiff")
+
+
 def side_of_windows(decomposer: Decomposer, path: Path, tile: int | None = None) -> int | None:
     """Side in pixels of the windows that a file is mapped in; None where it is mapped whole.
 
-    TIFFs more than twice as wide or high as a window go in windows, by default of the training images' side.
+    Rasters more than twice as wide or high as a window go in windows, by default of the training images' side: shown
+    whole, they would be shrunk until nothing is seen.
     """
     side = tile or decomposer.side
-    return side if side and suffix(path) in (".tif", ".tiff") and max(tiff_size(path)) > 2 * side else None
+    if not side or is_volume(path) or suffix(path) not in RASTERS:
+        return None
+    size = tiff_size(path) if is_tiff(path) else image_size(path)
+    return side if max(size) > 2 * side else None
 
 
 @contextmanager
@@ -128,7 +178,7 @@ def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, si
 
     Args:
         decomposer: draws the windows.
-        path: a TIFF.
+        path: of an image file; a TIFF may be larger than memory.
         draw: what is made of a window, (C, h, w) by name; 0 where there is no data.
         label: class of every window; None lets the check classifier decide for each.
         side: of the windows, in pixels.
@@ -136,13 +186,19 @@ def opened(decomposer: Decomposer, path: Path, draw: Draw, label: str | None, si
     Raises:
         DataError: when the file cannot be read, or its channels are not those of the run.
     """
-    extra("rasterio", "geo", f"{path}: an image of this size")
     reading, channels = decomposer.reading, decomposer.branches.channels
-    with open_tiff(path, reading.bands, reading.pages == "channels", on_disk=True) as source:
+    with ExitStack() as stack:
+        source: TiffSource | ArraySource
+        if is_tiff(path):
+            extra("rasterio", "geo", f"{path}: an image of this size")
+            source = stack.enter_context(open_tiff(path, reading.bands, reading.pages == "channels", on_disk=True))
+            count = len(reading.bands) if reading.bands else source.count
+        else:
+            source = ArraySource(path, decode(path, reading))
+            count = source.count
         if side * source.width * channels > MAX_BAND:
             raise DataError(f"{path}: is {source.width} pixels wide, too wide for windows of {side}; cut it into tiles")
-        found = len(reading.bands) if reading.bands else source.count
-        if found != channels or (reading.bands and max(reading.bands) > source.count):
+        if count != channels or (reading.bands and is_tiff(path) and max(reading.bands) > source.count):
             raise DataError(f"{path}: has {source.count} bands, this run was trained on {channels}")
         yield Raster(source, decomposer, draw, label, side)
 
@@ -198,7 +254,8 @@ def large_geotiff(
     place = {"transform": rasterio.Affine(*grid.transform), "crs": grid.crs or None} if grid else {}
     written: list[tuple[Any, int]] = []  # windows, and checksums of what was put there
 
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(
             temporary, "w", driver="GTiff", dtype=kind, count=channels, height=raster.height, width=raster.width,
             nodata=nodata, compress="deflate", tiled=True, bigtiff="IF_SAFER", **place,

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from acdm.core.files import append_line, drop_parts, parse_json, write_bytes, write_text
-from acdm.core.tables import csv_text
+from acdm.core.run import LOCK, lock
+from acdm.core.tables import cell, csv_text
 from acdm.data.folder import images_below
 from acdm.errors import AcdmError, DataError
 
@@ -190,13 +191,34 @@ def work_through(
     Raises:
         DataError: as `Worklist`, and when every image failed.
     """
-    worklist = Worklist(files, out, table, request)
-    yield from worklist.done
-    for name, path in worklist.todo.items():
-        outcome = attempt(job, path, name, out)
-        worklist.add(outcome)
-        yield outcome
-    worklist.finish()
+    with alone_in(files, out):
+        worklist = Worklist(files, out, table, request)
+        yield from worklist.done
+        for name, path in worklist.todo.items():
+            outcome = attempt(job, path, name, out)
+            worklist.add(outcome)
+            yield outcome
+        worklist.finish()
+
+
+@contextmanager
+def alone_in(files: ImageFiles, out: Path) -> Iterator[None]:
+    """Keep a second command out of a folder of results; a folder that nothing was written to goes again.
+
+    Raises:
+        DataError: when the folder lies among the images.
+        RunLockedError: when another command writes there.
+    """
+    files.require_apart(out)
+    new = not out.exists()
+    try:
+        with lock(out):
+            yield
+    finally:
+        with suppress(OSError):
+            if new and [path.name for path in out.iterdir()] == [LOCK]:
+                (out / LOCK).unlink()
+                out.rmdir()
 
 
 def attempt(job: Job, path: Path, name: str, out: Path) -> ImageOutcome:
@@ -234,7 +256,7 @@ def write_table(path: Path, outcomes: Sequence[ImageOutcome]) -> None:
     """Write a line an image; raises DataError when every image failed."""
     if all(outcome.reason for outcome in outcomes):
         raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
-    table = csv_text([vars(outcome) for outcome in outcomes])
+    table = csv_text([{key: cell(value) for key, value in vars(outcome).items()} for outcome in outcomes])
     write_bytes(path, table.encode("utf-8", "surrogateescape"))  # file names need not be UTF-8
 
 
