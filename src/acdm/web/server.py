@@ -8,8 +8,10 @@ paths; no name from outside ever becomes one.  How much: `MAX_BYTES` with a decl
 
 import json
 import secrets
+import socket
 import threading
 from base64 import b64encode
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -28,6 +30,7 @@ MAX_BYTES = 25 << 20  # of an image file
 QUEUE = 16  # requests that wait for the network
 MAX_CONNECTIONS = 256  # open at once; more are closed
 PATIENCE = 10  # seconds that a connection may stay silent
+DEADLINE = 30  # seconds that a request may take to arrive
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -72,9 +75,13 @@ class LocalServer(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        limit = threading.Timer(DEADLINE, _stop_reading, [request])
+        limit.daemon = True
+        limit.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            limit.cancel()
             self.open.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -137,7 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(503, "busy; try again")
         else:
             try:
-                self._answer(self.rfile.read(int(length)), unquote(self.headers.get("Label", "")) or None)
+                content = self.rfile.read(int(length))
+                if len(content) < int(length):
+                    self._say(408, "it took too long to arrive")
+                    return
+                self._answer(content, unquote(self.headers.get("Label", "")) or None)
             finally:
                 self.server.waiting.release()
 
@@ -169,6 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+
+def _stop_reading(connection: socket.socket) -> None:
+    """End what still comes by a connection; what it asked for in time is answered all the same."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 def _html(decomposer: Decomposer, name: str) -> bytes:
