@@ -135,7 +135,7 @@ def test_a_csv_lists_images(two_folders):
         (lambda a, b: shutil.rmtree(b), "no such folder"),
         (lambda a, b: [p.unlink() for p in b.iterdir()], "holds no image of a known format"),
         (lambda a, b: [p.rename(p.with_suffix(".doc")) for p in b.iterdir()], r"12 files of other kinds"),
-        (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "at least 4 images"),
+        (lambda a, b: [p.unlink() for p in sorted(b.iterdir())[2:]], "has 2 images .* at least 4"),
     ],
 )
 def test_folders_that_cannot_be_used_are_named(two_folders, spoil, message):

@@ -105,7 +105,7 @@ def test_segment_writes_masks_at_the_images_size_and_files_for_other_tools(run, 
     options = ["--label", "with", "--map", "psi1", "--threshold", "0.0", "--to", "coco,yolo,label-studio,cvat"]
     assert main(["segment", str(run), str(images), "-o", str(out), *options]) == 3
     masks = sorted(p.name for p in (out / "masks").iterdir())
-    assert masks == ["same.jpg.png", "same.png.png", "wide.bmp.png", "wide.png"]
+    assert masks == ["same.jpg.png", "same.png", "wide.bmp.png", "wide.png"]
     mask = np.asarray(Image.open(out / "masks" / "wide.png"))
     assert mask.shape == (30, 50)
     assert set(np.unique(mask)) <= {0, 255}

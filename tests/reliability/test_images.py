@@ -1,11 +1,12 @@
 """Files of every awkward kind: refused with a sentence, or taken; never a traceback, never changed."""
 
+import csv
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
-from reliability.corpus import outcomes, peak
+from reliability.corpus import REFUSED, TAKEN, outcomes, peak
 
 from acdm.cli.app import main
 
@@ -15,6 +16,25 @@ def test_every_kind_gets_the_behaviour_that_is_written_down(tmp_path):
     counts = outcomes(tmp_path, 20)
     assert {key: n for key, n in counts.items() if key[1] != "expected"} == {}
     assert peak() - before < 600, "MB"
+
+
+def test_of_a_batch_of_two_hundred_the_forty_bad_ones_alone_have_a_reason(forty, tmp_path, capsys):
+    """Bad in twenty ways, all at once."""
+    images, rng = tmp_path / "images", np.random.default_rng(0)
+    images.mkdir()
+    for number in range(160):
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(images / f"good{number}.png")
+    no_range_or_colour = {kind: TAKEN[kind] for kind in ("float TIFF", "CMYK")}
+    for each, (suffix, make, *_) in enumerate([*REFUSED.values(), *no_range_or_colour.values()]):
+        for number in range(2):
+            (images / f"bad{each}-{number}{suffix}").write_bytes(make(rng))
+    code, said = fails(capsys, "map", forty / "run", images, "-o", tmp_path / "out", "--label", "with")
+    with (tmp_path / "out/maps.csv").open(newline="") as file:
+        reasons = {row["file"]: row["reason"] for row in csv.DictReader(file)}
+    good = {name for name, reason in reasons.items() if not reason}
+    assert (code, len(reasons), good) == (3, 200, {f"good{number}.png" for number in range(160)})
+    assert "40 images failed" in said
+    assert all("\n" not in reason for reason in reasons.values())
 
 
 def fails(capsys, *arguments):

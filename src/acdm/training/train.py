@@ -36,11 +36,7 @@ def train(request: Request, progress: Progress = QUIET) -> Run:
         AcdmError: ConfigError, RunError, DataError, DivergedError, WriteError, or InterruptedTrainingError after
             saving.
     """
-    prepared = prepare(request, progress)
-    if request.resume and not prepared.trains_on and is_finished(Run.open(prepared.path)):
-        progress.say(f"{prepared.path}: is finished; give --steps or --minutes to train on")
-        return Run.open(prepared.path)
-    return fit(prepared, request.command, request.resume, progress)
+    return fit(prepare(request, progress), request.command, request.resume, progress)
 
 
 def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progress = QUIET) -> Run:
@@ -73,6 +69,10 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             if group.is_first and not resume:
                 Run.create(path, config, images.describe(dataset), command)
             group.barrier()
+            if resume and not prepared.trains_on and group.broadcast(is_finished(Run.open(path))):
+                if group.is_first:
+                    progress.say(f"{path}: is finished; give --steps or --minutes to train on")
+                return Run.open(path)
             players = fresh_players(config, images)
             session = Session(
                 run=Run.open(path), config=config, players=players, images=images, progress=progress, group=group

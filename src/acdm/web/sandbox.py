@@ -19,6 +19,7 @@ from acdm.errors import DataError
 
 SECONDS = 10
 REFUSED = 2  # exit code
+GZIP = b"\x1f\x8b"  # the first bytes of what it has packed, as NIfTI files often are
 MEMORY = 2 << 30  # bytes of address space
 MAX_PIXELS = 4_000_000  # a page shows 128 pixels a side; more belongs to `acdm map`
 
@@ -30,7 +31,7 @@ def decode(content: bytes, reading: Reading) -> Array:
         DataError: when it holds none, or one too large, or decoding takes too much time or memory.
     """
     with TemporaryDirectory(prefix="acdm-") as folder:  # of this process, which stays when the other one is stopped
-        file = Path(folder) / "image"
+        file = Path(folder) / ("image.gz" if content.startswith(GZIP) else "image")
         file.write_bytes(content)
         command = [sys.executable, "-m", "acdm.web.sandbox", str(file), reading.model_dump_json()]
         environment = {**os.environ, "TMPDIR": folder}

@@ -15,6 +15,7 @@ from acdm.data.images.grid import VoxelGrid
 from acdm.data.images.raw import DEPTHS, MAX_VALUES, Raw, require_size, undecodable
 from acdm.errors import DataError
 
+NIFTI2 = 540  # bytes of a header of version 2, which begins with that number
 MAX_VOXELS = 4 * MAX_VALUES  # of a volume, which is read slice by slice
 
 
@@ -42,7 +43,7 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
     """
     nibabel = extra("nibabel", "medical", f"{path}: reading NIfTI")
     try:
-        image = nibabel.load(path)
+        image = _by_content(nibabel, path)
         shape = _without_trailing_ones(tuple(int(n) for n in image.shape))
         affine = np.asarray(image.affine, float)
         stored = image.dataobj
@@ -62,6 +63,15 @@ def open_nifti(path: Path, axis: int) -> tuple[VoxelGrid, Iterator[Raw]]:
     require_size(path, height, width, channels)
     grid = VoxelGrid(tuple(map(tuple, affine.tolist())), axis, whole[:3])
     return grid, _slices(path, stored, whole, grid, depth)
+
+
+def _by_content(nibabel: Any, path: Path) -> Any:
+    """A NIfTI of version 1 or 2, whatever its name; nibabel's own `load` asks for an ending."""
+    with nibabel.openers.ImageOpener(path) as file:
+        header = file.read(4)
+    second = NIFTI2 in (int.from_bytes(header, "little"), int.from_bytes(header, "big"))
+    image = nibabel.Nifti2Image if second else nibabel.Nifti1Image
+    return image.from_file_map({"image": nibabel.FileHolder(filename=path)})
 
 
 def _slices(path: Path, stored: Any, shape: tuple[int, ...], grid: VoxelGrid, depth: float | None) -> Iterator[Raw]:
