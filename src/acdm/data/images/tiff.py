@@ -3,6 +3,8 @@
 Tags that change what a pixel means, and what is made of each: docs/reference/formats.md.
 """
 
+import logging
+import math
 import struct
 import tempfile
 import zlib
@@ -19,7 +21,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from acdm.core.extras import extra
 from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import GeoGrid
-from acdm.data.images.raw import Raw, require_size, undecodable
+from acdm.data.images.raw import MIN_SIDE, Raw, require_size, undecodable
 from acdm.errors import DataError
 
 _NODATA, _SCALE, _MATRIX, _ORIENTATION = 42113, 33550, 34264, 274  # GDAL_NODATA, ModelPixelScale, ModelTransformation
@@ -30,6 +32,7 @@ _DAMAGED = (
 _ALPHA = (1, 2)  # of ExtraSamples: associated, unassociated
 _GREY_OR_RGB = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 MAX_PAGES = 4096
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its remarks on damaged files go to stderr
 MAX_STORED = 40_000_000_000  # bytes of a file that is taken in windows, unpacked
 MAX_BAND = 64_000_000  # values of one row of windows, all channels; memory grows with it
 
@@ -249,6 +252,12 @@ def _require_fitting(path: Path, page: TiffPage, pages: int, *, whole: bool) -> 
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel * pages
     if page.is_tiled and not (page.tilelength and page.tilewidth):
         raise undecodable(path, "its tiles have no size")
+    if math.prod(page.chunked) > len(page.dataoffsets):
+        raise undecodable(path, "it has fewer strips or tiles than its size asks for")
+    if page.compression != COMPRESSION.NONE and math.prod(page.chunks) > MAX_BAND:
+        raise undecodable(path, "its strips or tiles are too large")
+    if min(height, width) < MIN_SIDE:
+        raise DataError(f"{path}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
     if whole:
         require_size(path, height, width, samples)
     elif height * width * samples * max(1, page.bitspersample // 8) > MAX_STORED:
