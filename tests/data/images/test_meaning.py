@@ -254,3 +254,23 @@ def test_a_damaged_npy_is_a_sentence(tmp_path, header):
     (tmp_path / "d.npy").write_bytes(content if header else content[:9])
     with pytest.raises(DataError, match="cannot be decoded"):
         decode(tmp_path / "d.npy")
+
+
+def test_a_tiff_with_fewer_strips_than_its_size_asks_for_is_refused_before_memory_is(tmp_path):
+    path = tmp_path / "few.tif"
+    tifffile.imwrite(path, GREY, photometric="minisblack", tile=(16, 16))
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages.first.tags["ImageLength"].overwrite(2**20)
+    for on_disk in (False, True):
+        with pytest.raises(DataError, match="fewer strips or tiles"), open_tiff(path, None, False, on_disk=on_disk):
+            pass
+
+
+def test_a_tiff_without_rows_is_too_small_whole_and_in_windows(tmp_path):
+    path = tmp_path / "none.tif"
+    tifffile.imwrite(path, GREY, photometric="minisblack")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages.first.tags["ImageLength"].overwrite(0)
+    for on_disk in (False, True):
+        with pytest.raises(DataError), open_tiff(path, None, False, on_disk=on_disk):
+            pass

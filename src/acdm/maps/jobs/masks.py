@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from statistics import mode
 
 import numpy as np
+import torch
 
 from acdm.core.config import DEFAULT_MAP, MapName
 from acdm.core.files import write_bytes, write_json, write_text
@@ -16,7 +17,7 @@ from acdm.data.images.arrays import Floats
 from acdm.data.images.dicom import dicom_seg, is_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import nifti
-from acdm.data.images.read import suffix
+from acdm.data.images.read import read_image, suffix
 from acdm.data.images.write import png
 from acdm.errors import ConfigError, DataError
 from acdm.maps.decomposer import Decomposer
@@ -117,6 +118,9 @@ class _Segmenter:
             else:
                 mask = mask_of(regions, 0, raster.height, raster.width)
                 write_bytes(self.out / "masks" / self.mask_names[name], png(mask * np.uint8(255)))
+                image = torch.from_numpy(read_image(path, self.decomposer.reading))
+                outlines = outlined(image, mask, [region.box for region in regions])
+                write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
         found = Detections(file=name, height=raster.height, width=raster.width, regions=regions, grid=raster.grid)
         return [found], raster.label
 
