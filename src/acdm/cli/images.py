@@ -23,7 +23,7 @@ Tile = Annotated[
     int | None,
     Parameter(
         validator=Number(gte=8),
-        help="Side in pixels of the windows that large TIFFs are cut into; by default the training images' side.",
+        help="Side in pixels of the windows that large images are cut into; by default the training images' side.",
     ),
 ]
 

@@ -68,7 +68,7 @@ def check(
     from acdm.training.plan import make_plan
 
     given = layers(config, options)
-    seed = Config.of({key: given[key] for key in ("seed",) if key in given}).seed
+    seed = Config.of({"seed": given.get("seed")}).seed
     dataset = load_dataset(data, positive, seed)
     with showing("images", len(dataset.items)) as progress:
         found = examine(dataset, progress)

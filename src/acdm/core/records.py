@@ -32,7 +32,7 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path, remedy: str) -> Self:
-        """The file as a record; `remedy` json_equals what makes it where it is missing.
+        """The file as a record; `remedy` says what makes it where it is missing.
 
         Raises:
             RunError: when it is missing, damaged, or lacks a key.

@@ -9,9 +9,10 @@ import numpy as np
 
 from acdm.core.progress import QUIET, Progress
 from acdm.core.records import Shortcut
-from acdm.data.dataset import Dataset, Item
+from acdm.data.dataset import Dataset
 from acdm.data.duplicates import Duplicate, find_duplicates
 from acdm.data.images.arrays import Array, Vector
+from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import decode, digest, read_mask
 from acdm.data.loading import settle_reading
 from acdm.data.shortcuts import WARN, shortcuts, traits
@@ -108,7 +109,11 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
             digests.append(f"unreadable {item.path}")
             measured.append(None)
         else:
-            _check_mask(found, item, image.shape[1:])
+            if item.mask:
+                try:
+                    read_mask(item.mask, image.shape[1:])
+                except DataError as error:
+                    found.problems.append(str(error))
             found.kinds[raw.kind] += 1
             depths.setdefault(raw.depth, item.path)
             found.shapes.append(image.shape)
@@ -121,26 +126,11 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
     found.shortcuts = _shortcuts(dataset, measured)
     if complaint and not found.unreadable:
         found.problems.append(complaint)
-    elif dataset.reading.range is None and len(depths) > 1 and depths.keys() - {1.0, 255.0}:
+    elif dataset.reading.range is None and len(depths) > 1 and depths.keys() - EIGHT_BITS:
         examples = ", ".join(str(path) for path in depths.values())
         found.problems.append(f"images mix depths ({examples}); save all of them the same way")
     _add_sentences(found)
     return found
-
-
-def _check_mask(found: Checkup, item: Item, shape: tuple[int, ...]) -> None:
-    """Add a problem where an image's mask cannot be used."""
-    if item.mask is None:
-        return
-    try:
-        mask = read_mask(item.mask)
-    except DataError as error:
-        found.problems.append(str(error))
-        return
-    if mask.shape != shape:
-        found.problems.append(
-            f"{item.mask}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {shape[1]} x {shape[0]}"
-        )
 
 
 def _shortcuts(dataset: Dataset, measured: list[dict[str, Vector] | None]) -> list[Shortcut]:

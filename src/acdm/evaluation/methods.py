@@ -135,7 +135,7 @@ def prepare(
 def measure_baseline(name: str, setting: Setting) -> MethodResult:
     """Fit a baseline within the minutes, and measure its maps."""
     began = time.perf_counter()
-    fitted = BASELINES[name](setting.images, setting.minutes, int(setting.options.get("seed", 0)))
+    fitted = BASELINES[name](setting.images, setting.minutes, setting.images.config.seed)
     minutes = (time.perf_counter() - began) / 60
     x, y = calibration_images(*setting.images.train)
     test = squares(setting.truth.images, setting.size)

@@ -77,9 +77,7 @@ def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET, seen:
     valid = [np.ones(p.pixels.shape[1:], bool) if p.valid is None else p.valid for p in pictures]
     masks, boxes, known = [], [], []
     for item, image, counted in zip(items, [p.pixels for p in pictures], valid, strict=True):
-        mask = read_mask(item.mask) if item.mask else None
-        if mask is not None and mask.shape != image.shape[1:]:
-            raise DataError(f"{item.mask}: {mask.shape} rows and columns, but its image has {image.shape[1:]}")
+        mask = read_mask(item.mask, image.shape[1:]) if item.mask else None
         own_boxes = dataset.boxes.get(item.name)
         known.append(mask is not None or bool(own_boxes))
         if mask is None:

@@ -20,6 +20,7 @@ from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest
 from acdm.data.images.arrays import Array
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.memory import AnyImage, from_memory
+from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import AS_IS, Picture, read_picture
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.maps.calibration import Calibration, load_calibration
@@ -180,7 +181,7 @@ class Decomposer:
     def require_depth(self, depth: float | None, name: Path | str) -> None:
         """Raise DataError, naming the image, when it holds less than all training images: it would be next to black."""
         deep = [d for d in self.depths if d is None or d > 255]
-        if self.reading.range and depth in (1.0, 255.0) and self.depths and len(deep) == len(self.depths):
+        if self.reading.range and depth in EIGHT_BITS and self.depths and len(deep) == len(self.depths):
             raise DataError(f"{name}: has 8 bits, the training images have more; save it as they are")
 
     def require_ready(self, label: str | None) -> None:

@@ -18,13 +18,7 @@ from acdm.maps.calibration import load_calibration
 from acdm.training.defaults import choose, resolve
 from acdm.training.launch import launched, require_named
 
-CHANGEABLE = {
-    "steps",
-    "minutes",
-    "device",
-    "precision",
-    "accumulate",
-}  # with --resume; all else must agree with the run
+CHANGEABLE = {"steps", "minutes", "device", "precision", "accumulate"}  # with --resume; all else must agree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +67,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     Raises:
         ConfigError, DataError, RunError, RunLockedError: a sentence that says what is wrong, where, and what to do.
     """
-    seed = Config.of({key: request.options[key] for key in ("seed", "size") if key in request.options}).seed
+    seed = Config.of({key: request.options.get(key) for key in ("seed", "size")}).seed
     if request.preset is not None and request.preset not in PRESETS:
         raise ConfigError(f"preset: no '{request.preset}'; there are {', '.join(PRESETS)}")
     positive, begun = request.positive, _begun(request)

@@ -65,9 +65,11 @@ def test_every_image_has_a_mask_of_its_own():
     assert masks["b.tif"] == "b.png"
 
 
-def test_two_commands_do_not_share_a_folder(forty, tmp_path, capsys):
+@pytest.mark.parametrize("more", [[], ["--shard", "10"]])
+def test_two_commands_do_not_share_a_folder(forty, tmp_path, capsys, more):
+    paths = [str(forty / "run"), str(forty / "images"), "-o", str(tmp_path / "out")]
     with lock(tmp_path / "out"):
-        code = main(["map", str(forty / "run"), str(forty / "images"), "-o", str(tmp_path / "out"), "--label", "with"])
+        code = main(["map", *paths, "--label", "with", *more])
     assert (code, "in use by process" in capsys.readouterr().err) == (13, True)
 
 

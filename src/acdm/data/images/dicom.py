@@ -144,10 +144,8 @@ def dicom_seg(path: Path, mask: Mask, category: str) -> bytes:
         for name in (*NEEDED, *PLACE):
             if name in found:
                 setattr(source, name, found[name].value)
-        if "PixelSpacing" in source and not source.get("SliceThickness"):
-            source.SliceThickness = (
-                source.get("SpacingBetweenSlices") or 1.0
-            )  # without one no reader takes the geometry
+        if "PixelSpacing" in source and not source.get("SliceThickness"):  # without one no reader takes the geometry
+            source.SliceThickness = source.get("SpacingBetweenSlices") or 1.0
         for name in BLANK:
             setattr(source, name, None)
         distinct = pydicom.sr.coding.Code("distinct", "99ACDM", "What distinguishes a class")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ MAX_PIXELS = 64_000_000
 MIN_SIDE = 8
 MAX_CHANNELS = 64
 DEPTHS = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0}  # highest value of types that have their own range
+EIGHT_BITS = {1.0, 255.0}  # depths of images whose values need no range of their own
 SAMPLE = 20_000  # values of a channel that a range is found from, an image
 
 
@@ -91,7 +93,7 @@ def find_ranges(images: Iterable[Raw]) -> Ranges | None:
         depths.add(raw.depth)
         kinds.add(raw.kind)
         samples.append([_counting(raw, c) for c in range(len(raw.values))])
-    if depths <= {1.0, 255.0}:
+    if depths <= EIGHT_BITS:
         return None
     if len(depths) > 1:
         raise DataError(
@@ -121,7 +123,25 @@ def require_size(name: object, height: int, width: int, channels: int) -> None:
         raise DataError(
             f"{name}: has more than {MAX_PIXELS // 10**6} million pixels, too many to decode whole; cut it into tiles"
         )
-    if min(height, width) < MIN_SIDE:
-        raise DataError(f"{name}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
+    require_sides(name, height, width)
     if not 1 <= channels <= MAX_CHANNELS:
         raise DataError(f"{name}: has {channels} channels, expected 1 to {MAX_CHANNELS}")
+
+
+def require_sides(name: object, height: int, width: int) -> None:
+    """Raises DataError for what is too small, whether it is decoded whole or not."""
+    if min(height, width) < MIN_SIDE:
+        raise DataError(f"{name}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
+
+
+def choose_bands(name: object, values: NDArray[Any], bands: tuple[int, ...] | None) -> NDArray[Any]:
+    """The channels of (C, H, W) that are asked for, in that order; `bands` count from 1, None takes all.
+
+    Raises:
+        DataError: when there are fewer.
+    """
+    if not bands:
+        return values
+    if max(bands) > len(values):
+        raise DataError(f"{name}: has {len(values)} bands, not band {max(bands)}")
+    return values[[band - 1 for band in bands]]

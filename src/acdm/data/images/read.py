@@ -1,7 +1,7 @@
 """From image files to arrays: (C, H, W) float32 in [-1, 1].  What a file is, its content says and not its name."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -13,7 +13,7 @@ from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
 from acdm.data.images.pillow import FORMATS, read_with_pillow
-from acdm.data.images.raw import DEPTHS, Raw, require_size, undecodable
+from acdm.data.images.raw import DEPTHS, Raw, choose_bands, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
 
@@ -56,9 +56,20 @@ def read_image(path: Path, reading: Reading = AS_IS) -> Array:
     return read_picture(path, reading).pixels
 
 
-def read_mask(path: Path) -> Mask:
-    """A mask image: (H, W), true where any channel is nonzero."""
-    return np.asarray(decode(path).values.any(axis=0))
+def read_mask(path: Path, shape: tuple[int, ...] | None = None) -> Mask:
+    """A mask image: (H, W), true where any channel is nonzero.
+
+    Args:
+        path: of the mask.
+        shape: rows and columns of its image; None where nothing is to fit.
+
+    Raises:
+        DataError: a sentence that begins with the path; for a mask of another size than its image, too.
+    """
+    mask = np.asarray(decode(path).values.any(axis=0))
+    if shape is not None and mask.shape != shape:
+        raise DataError(f"{path}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {shape[1]} x {shape[0]}")
+    return mask
 
 
 def decode(path: Path, reading: Reading = AS_IS) -> Raw:
@@ -82,7 +93,7 @@ def decode(path: Path, reading: Reading = AS_IS) -> Raw:
         raw = read_nifti(path)
     else:
         raw = read_with_pillow(path)
-    return choose_bands(path, raw, reading.bands)
+    return replace(raw, values=choose_bands(path, raw.values, reading.bands))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -128,12 +139,3 @@ def _read_npy(path: Path) -> Raw:
     depth = DEPTHS.get(stored.dtype.name)
     values = values if values.ndim == 3 else values[None]
     return Raw(values, f"npy, {len(values)} channels, {stored.dtype}", depth)
-
-
-def choose_bands(path: Path, raw: Raw, bands: tuple[int, ...] | None) -> Raw:
-    """The channels that are asked for, in that order; `bands` count from 1, None takes all."""
-    if not bands:
-        return raw
-    if max(bands) > len(raw.values):
-        raise DataError(f"{path}: has {len(raw.values)} bands, not band {max(bands)}")
-    return Raw(raw.values[[band - 1 for band in bands]], raw.kind, raw.depth, raw.valid, raw.grid)

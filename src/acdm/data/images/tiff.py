@@ -21,7 +21,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from acdm.core.extras import extra
 from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import GeoGrid
-from acdm.data.images.raw import MIN_SIDE, Raw, require_size, undecodable
+from acdm.data.images.raw import Raw, choose_bands, require_sides, require_size, undecodable
 from acdm.errors import DataError
 
 _NODATA, _SCALE, _MATRIX, _ORIENTATION = 42113, 33550, 34264, 274  # GDAL_NODATA, ModelPixelScale, ModelTransformation
@@ -87,10 +87,7 @@ class TiffSource:
         depth = _depth(self.page, values.dtype)
         if self.page.photometric == PHOTOMETRIC.MINISWHITE and depth:
             values = depth - values
-        if self.bands:
-            if max(self.bands) > len(values) or min(self.bands) < 1:
-                raise DataError(f"{self.name}: has {len(values)} bands, not band {max(self.bands)}")
-            values = values[[band - 1 for band in self.bands]]
+        values = choose_bands(self.name, values, self.bands)
         words = f"TIFF, {len(values)} channels, {self.stored.dtype}"
         valid = None if valid is None or valid.all() else valid
         return Raw(values.astype(np.float32), words, depth, valid, self.grid)
@@ -256,8 +253,7 @@ def _require_fitting(path: Path, page: TiffPage, pages: int, *, whole: bool) -> 
         raise undecodable(path, "it has fewer strips or tiles than its size asks for")
     if page.compression != COMPRESSION.NONE and math.prod(page.chunks) > MAX_BAND:
         raise undecodable(path, "its strips or tiles are too large")
-    if min(height, width) < MIN_SIDE:
-        raise DataError(f"{path}: {width} x {height} pixels is too small, at least {MIN_SIDE} a side are needed")
+    require_sides(path, height, width)
     if whole:
         require_size(path, height, width, samples)
     elif height * width * samples * max(1, page.bitspersample // 8) > MAX_STORED:

@@ -30,7 +30,7 @@ OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}
 WIDTH_FACTOR = 1.5  # the one branch is so much wider than one of acdm's
 CYCLE_WEIGHT, FIXED_POINT_WEIGHT, L1_WEIGHT = 10.0, 10.0, 10.0  # the first two as printed
 
-Generator = Callable[[Tensor, Tensor], Tensor]  # images (B, C, S, S) and classes (B,) to what the branch json_equals
+Generator = Callable[[Tensor, Tensor], Tensor]  # images (B, C, S, S) and classes (B,) to what the branch says
 Game = Callable[[Generator, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """Generator, images and their classes to images to be believed, the classes they pretend to be, and a price."""
 

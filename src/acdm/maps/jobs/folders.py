@@ -28,7 +28,7 @@ def map_folder(
 ) -> Iterator[ImageOutcome]:
     """Decompose every image into `out/<its name>/`; tells of each as it is done.
 
-    NIfTI volumes are taken slice by slice along `options.axis`; TIFFs more than twice as wide or high as training
+    NIfTI volumes are taken slice by slice along `options.axis`; images more than twice as wide or high as training
     images in windows, and `progress` hears how far it is.  A file that cannot be read is told of and passed over;
     `out/maps.csv` lists all.  Images that the same run has mapped into `out` before, as they are now, are not mapped
     again.

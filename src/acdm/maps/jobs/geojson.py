@@ -73,11 +73,19 @@ def _feature(region: Region, file: str, grid: GeoGrid, category: str) -> dict[st
 
 
 def _halves(region: Region, grid: GeoGrid) -> list[Region]:
-    """The parts of a region on either side of the 180th meridian.
+    """The parts of a region on either side of the 180th meridian; the region itself where its box lies on one side.
 
     Longitudes are counted on from the first pixel's, so that they have no jump (RFC 7946, 3.1.9).
     """
     top, left, bottom, right = region.box
+    down, across = np.arange(top, bottom + 1), np.arange(left, right + 1)
+    border = [(down, left), (down, right), (top, across), (bottom, across)]
+    sides = [to_degrees(grid, *np.broadcast_arrays(*_world(grid, *side))) for side in border]
+    longitudes = [side[0] for side in sides if side is not None]
+    if len(longitudes) == len(sides):
+        west, east = (float(end(np.concatenate(longitudes))) for end in (np.min, np.max))
+        if west >= -180 and east <= 180 and east - west < 180:  # no jump anywhere: no need to look at every pixel
+            return [region]
     rows, columns = np.mgrid[top:bottom, left:right] + 0.5
     found = to_degrees(grid, *_world(grid, rows, columns))
     if found is None:

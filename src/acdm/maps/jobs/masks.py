@@ -17,7 +17,7 @@ from acdm.data.images.arrays import Floats
 from acdm.data.images.dicom import dicom_seg, is_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import nifti
-from acdm.data.images.read import read_image, suffix
+from acdm.data.images.read import suffix
 from acdm.data.images.write import png
 from acdm.errors import ConfigError, DataError
 from acdm.maps.decomposer import Decomposer
@@ -118,8 +118,7 @@ class _Segmenter:
             else:
                 mask = mask_of(regions, 0, raster.height, raster.width)
                 write_bytes(self.out / "masks" / self.mask_names[name], png(mask * np.uint8(255)))
-                image = torch.from_numpy(read_image(path, self.decomposer.reading))
-                outlines = outlined(image, mask, [region.box for region in regions])
+                outlines = outlined(torch.from_numpy(raster.whole()), mask, [region.box for region in regions])
                 write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
         found = Detections(file=name, height=raster.height, width=raster.width, regions=regions, grid=raster.grid)
         return [found], raster.label
@@ -136,7 +135,7 @@ def segment_folder(
     """Segment every image into `out`; tells of each as it is done.
 
     `masks/` holds a mask an image (PNG; NIfTI for volumes, GeoTIFF for rasters taken in windows), `outlines/` a picture
-    of each flat image taken whole, `regions.csv` a line a region, `segment.csv` what became of each image; further
+    of each flat image but those, `regions.csv` a line a region, `segment.csv` what became of each image; further
     files by `recipe.formats`, without volumes, for which they have no room.
 
     Raises:

@@ -74,10 +74,11 @@ def shards_on_dask(
     run, out = run.resolve(), out.resolve()
     _dask()  # missing, it is told of before anything is looked at or removed
     absolute = ImageFiles(files.source.resolve(), {name: path.resolve() for name, path in files.paths.items()})
-    plan = Plan.of(absolute, out, label, size, load(run))
-    shared = {"run": run, "out": out, "label": label, "request": plan.request}
-    images = [shard.files for shard in plan.todo]
-    return plan.follow(_spread(_write_shard, plan.todo, images, workers, scheduler, **shared))
+    with alone_in(files, out):
+        plan = Plan.of(absolute, out, label, size, load(run))
+        shared = {"run": run, "out": out, "label": label, "request": plan.request}
+        images = [shard.files for shard in plan.todo]
+        yield from plan.follow(_spread(_write_shard, plan.todo, images, workers, scheduler, **shared))
 
 
 def _spread(

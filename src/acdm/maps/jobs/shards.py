@@ -23,7 +23,7 @@ from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.folders import mapping_request
 from acdm.maps.jobs.volumes import is_volume
 from acdm.maps.jobs.windows import side_of_windows
-from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, failures, identity, write_table
+from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, alone_in, failures, identity, write_table
 
 TOGETHER = 32 * 256**2  # values of images that are decomposed at once; at least one image
 
@@ -59,10 +59,9 @@ class Plan:
         """Look at what there is.
 
         Raises:
-            DataError: when there is no such class, or `out` lies among the images.
+            DataError: when there is no such class.
         """
         decomposer.require_ready(label)
-        files.require_apart(out)
         drop_parts(out)
         named = list(files.paths.items())
         shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
@@ -101,10 +100,12 @@ def map_shards(
     A shard that is there is not done again, unless the run, the class or one of its files is another one.
 
     Raises:
-        DataError: as `Plan.of`, and when every image failed.
+        DataError: as `Plan.of`, and when `out` lies among the images or every image failed.
+        RunLockedError: when another command writes to `out`.
     """
-    plan = Plan.of(files, out, label, size, decomposer)
-    return plan.follow(write_shard(shard, decomposer, out, label, plan.request) for shard in plan.todo)
+    with alone_in(files, out):
+        plan = Plan.of(files, out, label, size, decomposer)
+        yield from plan.follow(write_shard(shard, decomposer, out, label, plan.request) for shard in plan.todo)
 
 
 def write_shard(
@@ -196,8 +197,6 @@ def _told(shard: Shard, plan: Plan, decomposer: Decomposer) -> list[ImageOutcome
 
 
 def _usable(path: Path, decomposer: Decomposer) -> bool:
-    try:
+    with failures(path) as found:
         _flat(path, decomposer)
-    except (DataError, OSError):
-        return False
-    return True
+    return not found

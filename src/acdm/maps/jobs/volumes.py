@@ -1,11 +1,13 @@
 """NIfTI volumes, slice by slice."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from acdm.data.images.grid import VoxelGrid
 from acdm.data.images.nifti import open_nifti
-from acdm.data.images.read import Picture, choose_bands, suffix
+from acdm.data.images.raw import choose_bands
+from acdm.data.images.read import Picture, suffix
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.jobs.worklist import MapOptions
@@ -26,6 +28,6 @@ def decompose_volume(
     """
     grid, slices = open_nifti(path, options.axis)
     reading = decomposer.reading
-    chosen = (choose_bands(path, raw, reading.bands) for raw in slices)
+    chosen = (replace(raw, values=choose_bands(path, raw.values, reading.bands)) for raw in slices)
     pictures = (Picture(raw.scaled(path, reading.range), raw.valid, grid) for raw in chosen)
     return grid, (decomposer.decompose(picture, options.label, path) for picture in pictures)

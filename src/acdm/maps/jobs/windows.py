@@ -20,7 +20,7 @@ from acdm.core.config import MAPS, MapName
 from acdm.core.extras import extra
 from acdm.core.files import whole_file
 from acdm.core.progress import Progress
-from acdm.data.images.arrays import Floats, Mask
+from acdm.data.images.arrays import Array, Floats, Mask
 from acdm.data.images.raw import Raw
 from acdm.data.images.read import Picture, decode, image_size, suffix
 from acdm.data.images.tiff import MAX_BAND, TiffSource, open_tiff, tiff_size
@@ -135,6 +135,11 @@ class Raster:
             rows = next(iter(drawn.values())).shape[1]
             yield top, drawn, self._source.valid(top, rows)
             progress.note(f"{path.name} {(top + rows) / self.height:.0%}")
+
+    def whole(self) -> Array:
+        """All pixels (C, H, W) in [-1, 1], of an image that memory holds."""
+        window = self._source.window(0, 0, self.height, self.width)
+        return window.scaled(self._source.name, self._decomposer.reading.range)
 
     def _draw_windows(self, top: int, lefts: list[int], height: int, width: int) -> list[dict[str, Floats]]:
         windows = [self._source.window(top, left, height, width) for left in lefts]

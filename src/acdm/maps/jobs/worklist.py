@@ -22,7 +22,7 @@ class MapOptions:
     Attributes:
         label: name of the images' class; None lets the check classifier decide.
         axis: 0, 1 or 2, along which volumes are cut into slices.
-        tile: side in pixels of the windows that large TIFFs are taken in; None takes the training images' side.
+        tile: side in pixels of the windows that large images are taken in; None takes the training images' side.
     """
 
     label: str | None = None
@@ -153,10 +153,7 @@ class Worklist:
             request: what is asked of all images; where it is given, images whose `out/<name>` was made by the same
                 request are not to be done again.
 
-        Raises:
-            DataError: when `out` lies among the images.
         """
-        files.require_apart(out)
         self._journal = Journal.open(out / f".{table}.done", request) if request else None
         self._out, self._table = out, table
         self._outcomes: dict[str, ImageOutcome | None] = {}
@@ -189,7 +186,8 @@ def work_through(
     """Do `job` on every image that is not done (`Worklist`), telling of each; `out/<table>` lists all at the end.
 
     Raises:
-        DataError: as `Worklist`, and when every image failed.
+        DataError: when `out` lies among the images, or every image failed.
+        RunLockedError: when another command writes to `out`.
     """
     with alone_in(files, out):
         worklist = Worklist(files, out, table, request)
@@ -243,10 +241,8 @@ def failures(path: Path) -> Iterator[list[str]]:
         reasons.append(str(error))
     except AcdmError:
         raise
-    except (MemoryError, torch.OutOfMemoryError):
-        reasons.append(f"{path}: does not fit into memory; cut it into tiles")
     except Exception as error:
-        if "can't allocate memory" in str(error):
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
             reasons.append(f"{path}: does not fit into memory; cut it into tiles")
         else:
             reasons.append(f"{path}: cannot be mapped ({type(error).__name__}: {error}); please report it")
