@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from acdm.cli.app import main
+from acdm.core.config import Reading
 from acdm.data.checkup import examine
 from acdm.data.folder import load_dataset
+from acdm.data.loading import load_images, settle_reading
 from acdm.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -43,7 +45,7 @@ def test_what_programs_leave_behind_is_no_class_and_no_image(data):
 
 
 def test_what_is_not_used_is_counted_with_its_reason(data, capsys):
-    save(data / "val/good/a.png")
+    save(data / "val/good/a.png")  # of one class alone
     (data / "train/good/notes.txt").write_text("notes")
     (data / "elsewhere").mkdir()
     (data / "train/good/linked").symlink_to(data / "elsewhere")
@@ -55,6 +57,20 @@ def test_what_is_not_used_is_counted_with_its_reason(data, capsys):
         "beside train and test",
         "no image of a known format",
     ]
+
+
+def test_a_folder_of_validation_images_is_used_as_such(data):
+    for label in ("good", "bad"):
+        for number in range(4):
+            save(data / f"val/{label}/v{label}{number}.png")
+    dataset = load_dataset([data])
+    assert {item.path.parent.parent.name for item in dataset.validation} == {"val"}
+    assert len(dataset.validation) == 8
+    assert sum(dataset.counts()["train"].values()) == 40
+    assert dataset.unused == ()
+    (data / "manifest.csv").write_text("file,group\nval/bad/vbad0.png,p1\ntrain/bad/trainbad0.png,p1\n")
+    with pytest.raises(DataError, match="group 'p1' is in train/ and in validation/"):
+        load_dataset([data])
 
 
 def test_images_in_folders_within_a_class_are_images(data):
@@ -87,7 +103,9 @@ def test_one_image_of_8_bits_among_deep_ones_is_a_problem(data):
     for path in data.rglob("*.png"):
         save(path, deep=True)
     save(data / "test/good/testgood3.png")
-    assert any("mix depths" in problem or "has 8 bits" in problem for problem in examine(load_dataset([data])).problems)
+    assert any("mix depths" in problem for problem in examine(load_dataset([data])).problems)
+    with pytest.raises(DataError, match="mix depths"):
+        load_images(settle_reading(load_dataset([data]), Reading()), 16)
 
 
 @pytest.mark.parametrize(

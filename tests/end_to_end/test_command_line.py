@@ -251,6 +251,24 @@ def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     assert len(list((folder / "checkpoints").glob("step-*.safetensors"))) == 1
 
 
+def test_training_goes_on_when_nobody_reads_what_it_says(toy, tmp_path):
+    """As with `2>&1 | head`: the reader of its output leaves at once."""
+    folder = tmp_path / "unheard"
+    process = subprocess.Popen(
+        [*ACDM, "train", str(toy), "-o", str(folder), *TINY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert (folder / "checkpoints/step-12.safetensors").is_file()
+    assert "calibrating" in (folder / "log.txt").read_text()
+
+
+def test_a_terminal_in_latin_1_is_spoken_to(toy, run):
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([*ACDM, "evaluate", str(run), str(toy)], capture_output=True, env=environment)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+
+
 def test_a_run_is_not_resumed_on_other_images(toy, run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "copy")
     shutil.copytree(toy, tmp_path / "toy")

@@ -5,15 +5,18 @@ import io
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from acdm.core.config import Reading
 from acdm.web import server
 from acdm.web.server import MAX_BYTES
 
@@ -194,3 +197,46 @@ def test_decoding_has_its_limits(page, monkeypatch):
     monkeypatch.setattr(sandbox, "SECONDS", 0.001)
     with pytest.raises(DataError, match="too long"):
         sandbox.decode(an_image(), page.decomposer.reading)
+
+
+def test_nothing_of_an_upload_stays_when_decoding_is_stopped(page, monkeypatch, tmp_path):
+    """The process that decodes is killed; what it was given lies in a folder of the server's."""
+    from acdm.web import sandbox
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sandbox, "SECONDS", 0.001)
+    status, _, body = ask(page, "POST", "/decompose", an_image(), Label="no")
+    assert (status, b"too long" in body) == (422, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_drips_in_is_cut_off_and_others_are_answered_meanwhile(page, monkeypatch):
+    """More senders than the page works for at once, each a byte now and then; their time as a whole counts."""
+    monkeypatch.setattr(server, "DEADLINE", 2)
+    sent = {"Host": f"127.0.0.1:{page.port}", "Token": page.token, "Content-Length": "9999"}
+    head = "".join(f"{line}\r\n" for line in ("POST /decompose HTTP/1.0", *(f"{k}: {v}" for k, v in sent.items()), ""))
+    dripping = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(server.QUEUE + 1)]
+    for connection in dripping:
+        connection.settimeout(10)
+        connection.send(head.encode())
+    for _ in range(5):
+        for connection in dripping:
+            connection.send(b"x")
+        assert ask(page, path="/health")[0] == 200
+        time.sleep(0.2)
+    for connection in dripping:
+        with connection:
+            assert b" 408 " in connection.recv(100)
+    assert ask(page, "POST", "/decompose", an_image(), Label="no")[0] == 200
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_slice_of_a_volume_is_taken_apart(page, monkeypatch, tmp_path, ending):
+    nibabel = pytest.importorskip("nibabel")
+    monkeypatch.setattr(page, "decomposer", replace(page.decomposer, reading=Reading(range=((0, 255),))))
+    values = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / f"slice{ending}")
+    status, _, body = ask(page, "POST", "/decompose", (tmp_path / f"slice{ending}").read_bytes(), Label="no")
+    assert status == 200, body
+    (image,) = json.loads(body)["gallery"]["images"]
+    assert {image["height"], image["width"]} == {20, 30}

@@ -12,9 +12,8 @@ from acdm.core.records import Shortcut
 from acdm.data.dataset import Dataset
 from acdm.data.duplicates import Duplicate, find_duplicates
 from acdm.data.images.arrays import Array, Vector
-from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import decode, digest, read_mask
-from acdm.data.loading import settle_reading
+from acdm.data.loading import require_one_depth, settle_reading
 from acdm.data.shortcuts import WARN, shortcuts, traits
 from acdm.errors import DataError
 
@@ -126,9 +125,11 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
     found.shortcuts = _shortcuts(dataset, measured)
     if complaint and not found.unreadable:
         found.problems.append(complaint)
-    elif dataset.reading.range is None and len(depths) > 1 and depths.keys() - EIGHT_BITS:
-        examples = ", ".join(str(path) for path in depths.values())
-        found.problems.append(f"images mix depths ({examples}); save all of them the same way")
+    elif dataset.reading.range is None:
+        try:
+            require_one_depth(depths)
+        except DataError as error:
+            found.problems.append(str(error))
     _add_sentences(found)
     return found
 

@@ -47,6 +47,7 @@ class Dataset:
         split_made: whether the test part was cut from the given images.
         dev: names under test/ on which defaults may be chosen.
         reading: how its files become arrays.
+        range_found: whether their range was found in the training images, so that all must be of one depth.
         unused: files and folders among the images that are not used, and why.
     """
 
@@ -60,6 +61,7 @@ class Dataset:
     split_made: bool = False
     dev: frozenset[str] = frozenset()
     reading: Reading = field(default_factory=Reading)
+    range_found: bool = False
     unused: tuple[Unused, ...] = ()
 
     def unused_in_words(self) -> str:

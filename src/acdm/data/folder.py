@@ -10,9 +10,10 @@ from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.images.dicom import is_dicom
 from acdm.data.images.read import SUFFIXES, read_mask, stem, suffix
 from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
-from acdm.data.split import refuse_shared_groups, split_all, split_training
+from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
+VALIDATION = ("val", "valid", "validation")  # what a folder of validation images is called
 MASK_ENDINGS = ("_mask", "-mask", "_segmentation", "_gt")  # of masks' names, behind the image's
 
 
@@ -73,9 +74,12 @@ def _from_heap(
     positive: str | None,
     seed: int,
     unused: Sequence[Unused] = (),
+    given: Sequence[Item] = (),
 ) -> Dataset:
+    """A data set of which nothing but validation images may have been set apart, those `given`."""
     classes = _ordered(names, positive, _marked(items), root)
-    train, validation, test = split_all(_unambiguous(items, classes[1]), seed)
+    rest, test = split_test(_unambiguous(items, classes[1]), seed)
+    train, validation = (rest, list(given)) if given else split_training(rest, seed)
     return Dataset(root, classes, train, validation, test, split_made=True, unused=tuple(unused))
 
 
@@ -88,14 +92,17 @@ def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
     tested = {name: root / "test" / name for name in folders if name in names}
     test, others = _scan(tested, groups, root, lambda folder: masks)
     unused += others
-    unused += [Unused(root / name, "beside train and test") for name in _folders(root) if name not in ("train", "test")]
+    given, others = _validation(root, names, groups)
+    unused += others
+    used = {"train", "test"} | {item.path.relative_to(root).parts[0] for item in given}
+    unused += [Unused(root / name, "beside train and test") for name in _folders(root) if name not in used]
     boxes = read_boxes(root / "test" / "boxes.json", test)
     marked = _marked(test) | {name.split("/")[0] for name, found in boxes.items() if found}
     classes = _ordered(names, positive, marked, root)
+    refuse_shared_groups({"train": train, "test": test, "validation": given}, root)
     if not test:
-        return _from_heap(root, train, names, positive, seed, unused)
-    refuse_shared_groups(train, test, root)
-    fit, validation = split_training(train, seed)
+        return _from_heap(root, train, names, positive, seed, unused, given)
+    fit, validation = (train, given) if given else split_training(train, seed)
     ignored = tuple(name for name in folders if name not in (*names, "masks"))
     dev = read_names(root / "test" / "dev.txt")
     return Dataset(
@@ -109,6 +116,14 @@ def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
         dev=dev,
         unused=tuple(unused),
     )
+
+
+def _validation(root: Path, names: Sequence[str], groups: Mapping[str, str]) -> tuple[list[Item], list[Unused]]:
+    """What is in a folder of validation images that has all classes; nothing where there is no such folder."""
+    for folder in (root / name for name in VALIDATION):
+        if all((folder / name).is_dir() and _has_images(folder / name) for name in names):
+            return _scan({name: folder / name for name in names}, groups, root, lambda _: MaskFiles())
+    return [], []
 
 
 def _folders(root: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """From a data set on the disk to what a training holds in memory.  Axes: n images, C channels, S rows and columns."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from acdm.data.dataset import Dataset, Item
 from acdm.data.duplicates import find_duplicates, refuse_duplicates
 from acdm.data.images.arrays import Vector
 from acdm.data.images.frame import square
-from acdm.data.images.raw import find_ranges
+from acdm.data.images.raw import EIGHT_BITS, find_ranges
 from acdm.data.images.read import Picture, decode, digest, read_picture
 from acdm.data.orientation import mirror_accuracy
 from acdm.data.shortcuts import GRID, shortcuts, traits
@@ -91,14 +91,16 @@ def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> Trai
         DataError: naming files that cannot be used, or that are in two classes or two parts.
     """
 
-    depths: set[float | None] = set()
+    depths: dict[float | None, Path] = {}  # and the first image of each
 
     def keep(picture: Picture, path: Path) -> tuple[str, Tensor, dict[str, Vector], int]:
         image = picture.pixels
-        depths.add(picture.depth)
+        depths.setdefault(picture.depth, path)
         return digest(image), square(image, size), traits(image, path), max(image.shape[1:])
 
     read = read_all(dataset.items, dataset.reading, keep, progress)
+    if dataset.range_found:
+        require_one_depth(depths)
     digests = [known for known, *_ in read]
     refuse_duplicates(find_duplicates((dataset.train, dataset.validation, dataset.test), digests))
     labels = torch.tensor([dataset.index(item.label) for item in dataset.items])
@@ -174,7 +176,15 @@ def settle_reading(dataset: Dataset, reading: Reading) -> Dataset:
     Raises:
         DataError: when depths are mixed, or a file that is looked at cannot be decoded.
     """
-    if reading.range is None:
-        some = dataset.train[:: max(1, len(dataset.train) // RANGE_IMAGES)]
-        reading = reading.model_copy(update={"range": find_ranges(decode(item.path, reading) for item in some)})
-    return replace(dataset, reading=reading)
+    if reading.range is not None:
+        return replace(dataset, reading=reading)
+    some = dataset.train[:: max(1, len(dataset.train) // RANGE_IMAGES)]
+    found = find_ranges(decode(item.path, reading) for item in some)
+    return replace(dataset, reading=reading.model_copy(update={"range": found}), range_found=True)
+
+
+def require_one_depth(depths: Mapping[float | None, Path]) -> None:
+    """Raise DataError where images have several depths; given are the depths with an image of each."""
+    if len(depths) > 1 and depths.keys() - EIGHT_BITS:
+        examples = ", ".join(str(path) for path in depths.values())
+        raise DataError(f"images mix depths ({examples}); save all of them the same way, or declare --images.range")

@@ -1,6 +1,8 @@
 """Cutting images into parts; groups stay whole and classes keep their shares."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,9 @@ TEST_SHARE, VALIDATION_SHARE = 5, 10  # one part in five, one in ten of what is 
 MIN_GROUPS = 4  # of each class
 
 
-def split_all(items: list[Item], seed: int) -> tuple[list[Item], list[Item], list[Item]]:
-    """Training, validation and test images out of one heap."""
-    rest, test = _cut(items, TEST_SHARE, seed)
-    return (*split_training(rest, seed), test)
+def split_test(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
+    """Images to train on and test images, out of one heap."""
+    return _cut(items, TEST_SHARE, seed)
 
 
 def split_training(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
@@ -28,12 +29,15 @@ def split_training(items: list[Item], seed: int) -> tuple[list[Item], list[Item]
     return _cut(items, VALIDATION_SHARE, seed)
 
 
-def refuse_shared_groups(train: list[Item], test: list[Item], root: Path) -> None:
-    shared = {item.group for item in train} & {item.group for item in test}
-    if shared:
-        raise DataError(
-            f"{root}: group '{min(shared)}' is in train/ and in test/ ({len(shared)} such groups); keep each in one"
-        )
+def refuse_shared_groups(parts: Mapping[str, Sequence[Item]], root: Path) -> None:
+    """Raise DataError where a group has images in two parts, named by their folders."""
+    groups = {name: {item.group for item in items} for name, items in parts.items()}
+    for (one, first), (other, second) in combinations(groups.items(), 2):
+        if shared := first & second:
+            raise DataError(
+                f"{root}: group '{min(shared)}' is in {one}/ and in {other}/ ({len(shared)} such groups); keep each in"
+                " one"
+            )
 
 
 def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Item]]:

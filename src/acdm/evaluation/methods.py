@@ -178,14 +178,10 @@ def measure_run(run: Run, decomposer: Decomposer, setting: Setting) -> MethodRes
     drawn = draw_all(decomposer, setting.truth).drawn.maps
     maps = {str(name): own_size(of_all, setting.truth, decomposer.size) for name, of_all in drawn.items()}
     known = {str(name): calibration for name, calibration in decomposer.calibration.items()}
-    rows = run.metric_rows()
-    steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
-    facts: dict[str, float | str] = {
-        "minutes": steps * seconds / 60,
-        "steps": steps,
-        "seconds_a_step": seconds,
-        "origin": decomposer.origin,
-    }
+    facts: dict[str, float | str] = {"origin": decomposer.origin}
+    if rows := run.metric_rows():
+        steps, seconds = int(rows[-1]["step"]), median(float(row["seconds"]) for row in rows)
+        facts |= {"minutes": steps * seconds / 60, "steps": steps, "seconds_a_step": seconds}
     return _result(maps, known, setting, facts)
 
 

@@ -84,6 +84,22 @@ class TestBraTS:
         assert main(["data", "brats", str(tmp_path / "src"), str(tmp_path / "out")]) == 0
         assert set(groups_of(tmp_path / "out").values()) == {f"BraTS-GLI-{patient:05d}" for patient in range(4)}
 
+    def test_a_segmentation_of_another_name_is_its_cases(self, source, tmp_path):
+        """As of case 355 of 2020."""
+        case = source / "BraTS20_Training_003"
+        (case / "BraTS20_Training_003_seg.nii.gz").rename(case / "W39_1998.09.19_Segm.nii.gz")
+        assert main(["data", "brats", str(source), str(tmp_path / "out"), "--every", "1"]) == 0
+        assert "BraTS20_Training_003" in groups_of(tmp_path / "out").values()
+
+    def test_a_folder_a_volume_is_a_folder_a_case(self, source, tmp_path):
+        """As Kaggle has the volumes of 2021."""
+        for path in sorted(source.rglob("*.nii.gz")):
+            path.rename(path.with_name("whole"))
+            path.with_name(path.name.removesuffix(".gz")).mkdir()
+            path.with_name("whole").rename(path.with_name(path.name.removesuffix(".gz")) / path.name)
+        assert main(["data", "brats", str(source), str(tmp_path / "out"), "--every", "1"]) == 0
+        assert len(set(groups_of(tmp_path / "out").values())) == 8
+
     def test_a_folder_without_cases_gets_a_sentence(self, tmp_path, capsys):
         assert main(["data", "brats", str(tmp_path), str(tmp_path / "out")]) == 2
         assert "holds no BraTS case" in capsys.readouterr().err
@@ -126,6 +142,13 @@ class TestDOTA:
         coco = json.loads((out / "test" / "boxes.json").read_text())
         assert all(image["width"] == 32 for image in coco["images"])
 
+    def test_oriented_boxes_win_over_upright_ones(self, source, tmp_path):
+        upright = source / "train" / "labelTxt-v1.5-hbb"
+        upright.mkdir()
+        for number in range(8):
+            (upright / f"P{number:04d}.txt").write_text("imagesource:GoogleEarth\n0 0 30 0 30 30 0 30 tank 0")
+        assert main(["data", "dota", str(source), str(tmp_path / "a"), "--category", "plane", "--size", "32"]) == 0
+
     def test_any_category_works_and_an_unknown_one_lists_them(self, source, tmp_path, capsys):
         assert main(["data", "dota", str(source), str(tmp_path / "a"), "--category", "ship", "--size", "32"]) == 0
         assert main(["data", "dota", str(source), str(tmp_path / "b"), "--category", "tank", "--size", "32"]) == 2
@@ -166,6 +189,18 @@ class TestCelebA:
         assert dev
         assert final
         assert not dev & final  # a person is in one half alone
+
+    def test_tables_with_commas_are_the_same_tables(self, source, tmp_path):
+        """As Kaggle has them."""
+        assert main(["data", "celeba", str(source), str(tmp_path / "out"), "--attribute", "Male", "--each", "100"]) == 0
+        for name, header in (("list_attr_celeba", "image_id,Bald,Male"), ("list_eval_partition", "image_id,partition")):
+            lines = (source / f"{name}.txt").read_text().splitlines()
+            rows = [",".join(line.split()) for line in lines if line.split()[0].endswith(".jpg")]
+            (source / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+            (source / f"{name}.txt").unlink()
+        again = tmp_path / "again"
+        assert main(["data", "celeba", str(source), str(again), "--attribute", "Male", "--each", "100"]) == 0
+        assert groups_of(again) == groups_of(tmp_path / "out")
 
     def test_an_unknown_attribute_lists_them(self, source, tmp_path, capsys):
         assert main(["data", "celeba", str(source), str(tmp_path / "out"), "--attribute", "Tall"]) == 2
