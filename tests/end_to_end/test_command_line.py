@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -263,9 +264,10 @@ def test_training_goes_on_when_nobody_reads_what_it_says(toy, tmp_path):
     assert "calibrating" in (folder / "log.txt").read_text()
 
 
-def test_a_terminal_in_latin_1_is_spoken_to(toy, run):
+def test_a_terminal_in_latin_1_is_spoken_to(toy, run, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    done = subprocess.run([*ACDM, "evaluate", str(run), str(toy)], capture_output=True, env=environment)
+    arguments = ["evaluate", str(run), str(toy), "--json", str(tmp_path / "results.json")]
+    done = subprocess.run([*ACDM, *arguments], capture_output=True, env=environment)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
 
 
