@@ -21,9 +21,10 @@ from acdm.core.memory import keep_memory
 from acdm.data.folder import load_dataset
 from acdm.data.images.frame import squares
 from acdm.data.loading import load_images
-from acdm.evaluation.map_metrics import map_metrics, own_size
+from acdm.evaluation.looks import own_size
+from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import read_truth
-from acdm.maps.calibration import calibrate_like_residual, calibration_images
+from acdm.maps.calibration import calibrate_like_residual, calibration_images, score
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.evidence import gradients, nearby
 from acdm.maps.judge import Judge
@@ -78,8 +79,8 @@ def main(run: Path, data: Path, split: str = "dev") -> None:
     print("| map | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- |")
     for name, drawn in maps(model, squares(truth.images, model.size), labels).items():
         calibration = calibrate_like_residual(known[name], y, "both" if name == "f alone" else polarity)
-        signed = own_size(drawn, truth, model.size)
-        f = map_metrics(name, signed, truth, dataset, calibration)
+        raw = [score(m, calibration.polarity) for m in own_size(drawn, truth.images)]
+        f = map_metrics(name, raw, truth, dataset, calibration)
         print(
             f"| {name} |",
             " | ".join(f"{getattr(f, key):.3f}" for key in ("auprc", "best_dice", "dice")),

@@ -25,7 +25,7 @@ __all__ = ["load", "segment", "train"]
 def train(
     *folders: str | Path,
     out: str | Path | None = None,
-    preset: str | None = None,
+    preset: str | int | None = None,
     positive: str | None = None,
     resume: bool = False,
     **options: Any,
@@ -35,7 +35,7 @@ def train(
     Args:
         folders: one data folder, or two class folders.
         out: run folder; by default a new one under runs/.
-        preset: "tiny", "small" or "paper"; by default chosen from the images' size.
+        preset: 64, 128, 256 or "paper"; by default chosen from the images' size.
         positive: the class that carries the object; by default the one with masks or boxes, else the second.
         resume: go on with the run in `out`.
         options: keys of the configuration, nested ones as dictionaries: `loss={"sparse": 2.0}`.
@@ -51,7 +51,7 @@ def train(
     request = Request(
         folders=[Path(folder) for folder in folders],
         out=Path(out) if out else None,
-        preset=preset,
+        preset=None if preset is None else str(preset),
         options=options,
         positive=positive,
         resume=resume,

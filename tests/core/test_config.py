@@ -39,7 +39,7 @@ def test_later_layers_win_and_none_means_not_given():
         ({"loss": {"rec": float("nan")}}, "loss.rec"),
         ({"batch": 10**9}, "batch: Input should be less than or equal to 1024"),
         ({"size": 50}, "size must be a multiple"),
-        ({"size": 96}, "power of two"),
+        ({"size": 16, "network": {"stem": 4, "downs": 1}}, "size must be at least 32"),
         ({"network": 3}, "network"),
     ],
 )

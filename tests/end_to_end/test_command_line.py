@@ -25,7 +25,7 @@ from acdm.core.tensors import read_tensors
 ACDM = [sys.executable, "-c", "import torch; torch.set_num_threads(1); from acdm.cli.app import entry; entry()"]
 
 KEYS = {
-    "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling"},
+    "reconstruction": {"psnr_mean", "psnr_std", "ssim_mean", "psnr_own_size", "psnr_resize_ceiling", "removal"},
     "branches": {"common_gap", "energy_share", "dominance"},
     "classes": {
         "swap_accuracy", "judge_accuracy", "label_accuracy", "image_auroc", "reconstruction_accuracy", "swap_distance",

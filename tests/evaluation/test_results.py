@@ -6,7 +6,9 @@ import torch
 
 from acdm.data.dataset import Item
 from acdm.data.images.read import Picture
-from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures
+from acdm.evaluation import looks
+from acdm.evaluation.looks import Columns
+from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures, removal
 from acdm.evaluation.truth import Truth, trivial_scores
 from acdm.maps.decomposer import Drawn
 
@@ -24,10 +26,17 @@ def truth(*images, masks, valid=None):
     )
 
 
+def table(*parts):
+    columns = Columns()
+    for rows in parts:
+        columns.add(rows)
+    return columns
+
+
 def test_branches_by_hand():
     own = torch.tensor([3.0, 1.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
     other = torch.tensor([9.0, 2.0, 0.5]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 2, 2)
-    figures = branch_figures(own, other)
+    figures = branch_figures(table(looks.branches(own, other)))
     assert figures.common_gap == pytest.approx((1 + 0.5) / 2)  # branch 1 does not count
     assert figures.dominance == pytest.approx(3 / 4)
     assert figures.energy_share == pytest.approx([0.9, 0.1, 0])
@@ -36,12 +45,30 @@ def test_branches_by_hand():
 def test_reconstruction_by_hand():
     image = np.full((1, 8, 8), 0.5, np.float32)
     psi = torch.tensor([0.3, 0.4]).view(2, 1, 1, 1, 1).expand(2, 1, 1, 8, 8)
-    both = truth(image, image, masks=[image[0] > 0] * 2)
-    figures = reconstruction_figures(torch.from_numpy(np.stack([image, image])), psi, both, size=8)
+    x, drawn = torch.from_numpy(np.stack([image, image])), Drawn(torch.ones(2), psi, psi, {})
+    rows = looks.reconstructions(x, drawn, [image, image]), looks.objects(drawn, [image, image], [None, None])
+    figures = reconstruction_figures(table(*rows))
     decibel = [10 * np.log10(4 / 0.2**2), 10 * np.log10(4 / 0.1**2)]
     assert figures.psnr_mean == pytest.approx(np.mean(decibel), abs=1e-3)
     assert figures.psnr_own_size == pytest.approx(figures.psnr_mean, abs=1e-3)
     assert figures.psnr_resize_ceiling is None, "nothing is resized"
+    assert figures.removal is None, "no mask"
+
+
+@pytest.mark.parametrize(("goes", "expected"), [(1.0, 1.0), (0.25, 0.25), (0.0, 0.0), (-1.0, 0.0), (1.5, 0.5)])
+def test_removal_by_hand(goes, expected):
+    """Two squares .8 and .4 above their surroundings, of which a share goes: too much is no better than too little."""
+    image = np.full((1, 48, 48), 0.1, np.float32)
+    image[0, :24] = -0.3
+    mask = np.zeros((48, 48), bool)
+    for part, height in ((np.s_[6:12, 20:26], 0.8), (np.s_[36:42, 20:26], 0.4)):
+        image[0][part] += height
+        mask[part] = True
+    counterfactual = image - goes * np.where(mask, np.where(np.arange(48)[:, None] < 24, 0.8, 0.4), 0)
+    psi = torch.from_numpy(counterfactual.astype(np.float32))[None, None]
+    rows = looks.objects(Drawn(torch.ones(1), psi, psi, {}), [image], [mask])
+    assert rows["there"].item() == pytest.approx(36 * 1.2, rel=1e-4)
+    assert removal(rows["left"].sum(), rows["there"].sum()) == pytest.approx(expected, abs=1e-4)
 
 
 class Bright:
@@ -56,7 +83,7 @@ def test_validity_and_closeness_of_counterfactuals_by_hand():
     """Of three swaps one convinces, and beyond [-1, 1] nothing counts."""
     x, y = torch.tensor([-0.5, 0.5, 1.0]).view(3, 1, 1, 1), torch.tensor([0, 1, 1])
     own, other = (torch.tensor(v).view(3, 1, 1, 1, 1) for v in ([-0.4, 0.4, 1.5], [0.5, 0.25, 1.0]))
-    figures = class_figures(Bright(), x, Drawn(y, own, other, {}))
+    figures = class_figures(table(looks.classes(Bright(), x, Drawn(y, own, other, {}))))
     assert figures.swap_accuracy == pytest.approx(1 / 3)
     assert figures.judge_accuracy == figures.reconstruction_accuracy == 1
     assert figures.swap_distance == pytest.approx((1 + 0.25 + 0) / 3)

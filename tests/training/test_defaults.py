@@ -1,9 +1,61 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from acdm.core.config import Config
-from acdm.training.defaults import settle
+from acdm.core.config import PRESETS, Config
+from acdm.data.folder import load_dataset
+from acdm.method.discriminator import Discriminator
+from acdm.training import defaults
+from acdm.training.defaults import preset_of, settle, sizes_for
+
+
+@pytest.mark.parametrize(
+    ("side", "cpu", "gpu"),
+    [
+        (40, [64], [64]),
+        (64, [64], [64]),
+        (100, [96, 64], [96, 64]),
+        (112, [112, 64], [112, 64]),
+        (130, [128, 64], [128, 64]),
+        (192, [128, 64], [192, 128, 64]),
+        (600, [128, 64], [256, 128, 64]),
+    ],
+)
+def test_sizes_are_the_images_own_within_bounds_and_then_less(side, cpu, gpu):
+    assert (sizes_for(side, False, {}), sizes_for(side, True, {})) == (cpu, gpu)
+    for size in gpu:
+        config = Config.of(PRESETS[preset_of(size)], {"size": size})
+        assert Discriminator(config.network, 1, 2, size)(torch.zeros(2, 1, size, size)).shape == (2, 2)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two classes of images of 128 pixels."""
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(12):
+            pixels = np.random.default_rng(number).integers(0, 256, (128, 90), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{label}{number}.png")
+    return load_dataset([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "size", "steps", "words"),
+    [
+        ({"steps": 50}, 0.3, 128, 50, "128 px (images are 128) · 2 branches · CPU, fp32 · 50 steps in less than a"),
+        ({"minutes": 30}, 0.3, 128, 5280, "5,280 steps in about 26 min"),
+        ({"minutes": 1}, 0.3, 64, 176, "64 px (images are 128; 1 minutes are too short for 128 px)"),
+        ({"minutes": 1, "size": 128}, 0.3, 128, 176, "128 px (images are 128) · 2 branches"),
+    ],
+)
+def test_the_size_follows_from_images_minutes_and_speed(monkeypatch, images, options, seconds, size, steps, words):
+    monkeypatch.setattr(defaults, "seconds_a_step", lambda config, channels: seconds)
+    _, outlook = defaults.choose(images, None, {"precision": "fp32", "device": "cpu", **options})
+    assert (outlook.config.size, outlook.steps) == (size, steps)
+    assert words in outlook.sentence()
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 PresetName = Annotated[
     Preset | None,
     Parameter(
-        help="Settings to begin with: tiny (64 px), small (128 px) or paper (256 px, as in the paper, slow on a CPU);"
-        " by default after the images' size."
+        help="Settings to begin with: 64, 128 or 256 (pixels a side; by default as large as the images are, at most 128"
+        " on a CPU), or paper (256 px with the paper's networks, slow on a CPU). tiny and small are those of earlier"
+        " versions, of 64 and 128 px."
     ),
 ]
 PositiveClass = Annotated[

@@ -13,13 +13,14 @@ from acdm.core.options import Layer, Options, overlay, sentence, with_new_names
 from acdm.errors import ConfigError
 
 Weight = Annotated[float, Field(ge=0, le=1e4, allow_inf_nan=False)]
-Preset = Literal["tiny", "small", "paper"]
+Preset = Literal["64", "128", "256", "paper", "tiny", "small"]
 Split = Literal["all", "dev", "final"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "bf16", "fp32"]
 Judged = Literal["paired", "swapped", "both"]
 MapName = Literal["psi1", "contrast", "residual", "evidence"]
 MAPS: tuple[MapName, ...] = get_args(MapName)
+LEAST_SIDE = 8  # of what the discriminator's first block sees
 DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
 
 
@@ -233,8 +234,8 @@ class Config(Options):
         64,
         ge=16,
         le=2048,
-        description="Side in pixels of the square that the network sees, a power of two. By default half of the images'"
-        " side, 64 to 128 on a CPU and 64 to 256 on a GPU.",
+        description="Side in pixels of the square that the network sees. By default the images' own, as far as it lies"
+        " between 64 and 128 on a CPU, between 64 and 256 on a GPU.",
     )
     steps: int | None = Field(
         None,
@@ -331,11 +332,19 @@ class Config(Options):
             raise ConfigError(
                 f"options: size must be a multiple of {multiple} and at least {2 * multiple}, got {self.size}"
             )
-        if self.size // self.network.stem < 8 or (self.size & (self.size - 1)):
-            raise ConfigError(f"options: size must be a power of two of at least 16, got {self.size}")
+        if self.size // self.network.stem < LEAST_SIDE:
+            raise ConfigError(
+                f"options: size must be at least {LEAST_SIDE * self.network.stem}, {LEAST_SIDE} times network.stem, got"
+                f" {self.size}"
+            )
 
 
+LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
+    "64": {"size": 64},
+    "128": {"size": 128, "network": LEAN},
+    "256": {"size": 256, "network": {**LEAN, "stem": 4}},
+    # two of earlier versions, whose networks stay
     "tiny": {"size": 64},
     "small": {"size": 128, "network": {"downs": 3, "max_width": 128, "discriminator_max_width": 256}},
     # N of section 4.5; StarGAN v2 at 256 px: width 64 doubling to 512, four down-steps, two bottleneck blocks, batch 8

@@ -47,13 +47,17 @@ class MapFigures(Record):
 
 
 class Reconstruction(Record):
-    """How well images are rebuilt: at network size; `psnr_own_size` and the ceiling of resizing at the images' own."""
+    """How well images are rebuilt, at network size and at the images' own, with what resizing alone allows there.
+
+    `removal` is how far counterfactuals take the object away, where there are masks: 1 where it is gone.
+    """
 
     psnr_mean: Figure
     psnr_std: Figure
     ssim_mean: Figure
     psnr_own_size: Figure = None
     psnr_resize_ceiling: Figure = None
+    removal: Figure = None
 
 
 class BranchFigures(Record):

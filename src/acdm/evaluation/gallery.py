@@ -3,37 +3,36 @@
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from acdm.core.config import DEFAULT_MAP
 from acdm.core.files import write_bytes
 from acdm.core.results import Gallery, GalleryImage
+from acdm.data.images.arrays import Floats
 from acdm.data.images.write import npz, png
 from acdm.evaluation import metrics
-from acdm.evaluation.map_metrics import own_size
 from acdm.evaluation.truth import Truth
-from acdm.maps.decomposer import Decomposer, Drawn
+from acdm.maps.calibration import smoothed
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.pictures import strip
 from acdm.maps.preview import preview
 
 RANDOM_IMAGES = 4  # of each class, beside the best, the median and the worst
 
 
-def write_gallery(folder: Path, decomposer: Decomposer, truth: Truth, x: Tensor, drawn: Drawn) -> None:
+def write_gallery(folder: Path, decomposer: Decomposer, truth: Truth, scores: list[Floats]) -> None:
     """Write pictures, arrays and gallery.json of some test images.
 
     Args:
         folder: of the gallery.
         decomposer: that drew them.
         truth: test images.
-        x: the squares that the network saw, (n, C, S, S).
-        drawn: branches and maps of all of them.
+        scores: the default map of each as one unsmoothed number a pixel, (H, W) at its own size.
     """
-    values = _auprc_of_each(decomposer, truth, drawn)
+    values = _auprc_of_each(decomposer, truth, scores)
     entries = []
     for number, (why, i) in enumerate(_chosen(truth, decomposer.classes, values)):
         item = truth.items[i]
-        d = decomposer.decomposition(truth.pictures[i], x[i], drawn, i)
+        d = decomposer.decompose(truth.pictures[i], item.label, item.path)
         write_bytes(folder / f"{number}.png", png(strip(d)))
         write_bytes(folder / f"{number}.npz", npz(preview(d, truth.masks[i])))
         entries.append(
@@ -42,12 +41,11 @@ def write_gallery(folder: Path, decomposer: Decomposer, truth: Truth, x: Tensor,
     Gallery(images=tuple(entries)).write(folder / "gallery.json")
 
 
-def _auprc_of_each(decomposer: Decomposer, truth: Truth, drawn: Drawn) -> dict[int, float]:
+def _auprc_of_each(decomposer: Decomposer, truth: Truth, scores: list[Floats]) -> dict[int, float]:
     """AUPRC of the default map on each positive image that has pixels to rank, by the image's place."""
-    calibration = decomposer.calibration[DEFAULT_MAP]
-    maps = own_size(drawn.maps[DEFAULT_MAP], truth, decomposer.size)
+    scale = decomposer.calibration[DEFAULT_MAP].scale
     return {
-        i: metrics.auprc(calibration.scores(maps[i]), truth.masks[i])
+        i: metrics.auprc(smoothed(scores[i], scale), truth.masks[i])
         for i in truth.only(decomposer.classes[1])
         if truth.masks[i].any() and not truth.masks[i].all()
     }

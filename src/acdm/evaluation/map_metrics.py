@@ -4,42 +4,34 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from acdm.core.results import Intervals, MapFigures
 from acdm.data.dataset import Dataset
 from acdm.data.images.arrays import Floats, Mask
-from acdm.data.images.frame import Frame
 from acdm.evaluation import metrics
 from acdm.evaluation.truth import Truth
-from acdm.maps.calibration import Calibration, score
+from acdm.maps.calibration import Calibration, smoothed
 from acdm.maps.kinds import kind_of
-from acdm.maps.segmentation import Segmentation, segment
+from acdm.maps.segmentation import Segmentation, cut
 
 BOOTSTRAP_BINS = 4096  # of the histograms that the bootstrap adds up
 
 
-def own_size(maps: Tensor, truth: Truth, size: int) -> list[Floats]:
-    """Maps (n, C, S, S) of all test images as (C, H, W) each, at the images' own size."""
-    return [Frame.of(image.shape, size).leave(m).numpy() for image, m in zip(truth.images, maps, strict=True)]
-
-
 def map_metrics(
-    name: str, maps: Sequence[Floats], truth: Truth, dataset: Dataset, calibration: Calibration
+    name: str, raw: Sequence[Floats], truth: Truth, dataset: Dataset, calibration: Calibration
 ) -> MapFigures:
     """Every figure of one map of all test images.
 
     Args:
         name: of the map; it tells what the map means on negatives (`acdm.maps.kinds`).
-        maps: (C, H, W) each, at the images' own size.
+        raw: the map as one unsmoothed number a pixel (`acdm.maps.calibration.score`), (H, W) at the images' own size.
         truth: the test images.
         dataset: that `truth` was read from.
         calibration: how the map becomes scores and masks.
     """
     kind = kind_of(name)
-    cuts = [segment(torch.from_numpy(m), calibration=calibration) for m in maps]
+    cuts = [cut(smoothed(scores, calibration.scale), calibration) for scores in raw]
     scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
     chosen = [scores[i] for i in positives]
@@ -49,7 +41,6 @@ def map_metrics(
     predicted = truth.pooled([cuts[i].mask for i in positives], positives)
     correlations = [metrics.ncc(s, m.astype(float)) for s, m in zip(chosen, masks, strict=True)]
     correlations = [value for value in correlations if not math.isnan(value)]
-    raw = [score(maps[i], calibration.polarity) for i in positives]
     highest, _ = metrics.best_iou(flat, true)
     claimed = set(range(len(scores)) if kind.claims_on_negatives else positives)
     everywhere = [s if i in claimed else np.zeros_like(s) for i, s in enumerate(scores)]
@@ -58,7 +49,7 @@ def map_metrics(
     specks = [calibration.min_area(*s.shape) for s in scores]
     return MapFigures(
         auprc=metrics.auprc(flat, true),
-        auprc_unsmoothed=metrics.auprc(truth.pooled(raw, positives), true),
+        auprc_unsmoothed=metrics.auprc(truth.pooled([raw[i] for i in positives], positives), true),
         auroc=metrics.auroc(flat, true),
         best_iou=highest,
         best_dice=metrics.dice_of_iou(highest),

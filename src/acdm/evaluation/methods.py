@@ -27,10 +27,10 @@ from acdm.evaluation.baselines.interface import Fit, Images
 from acdm.evaluation.baselines.normals import fit_normals
 from acdm.evaluation.baselines.translation import additive, cycle, fit_translation, fixed_point, wider
 from acdm.evaluation.baselines.trivial import fit_trivial
-from acdm.evaluation.map_metrics import map_metrics, own_size
-from acdm.evaluation.results import draw_all
+from acdm.evaluation.looks import look_at_all, own_size
+from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
-from acdm.maps.calibration import Calibration, calibrate_like_residual, calibration_images
+from acdm.maps.calibration import Calibration, calibrate_like_residual, calibration_images, score, smoothed
 from acdm.maps.decomposer import Decomposer, load
 from acdm.training.defaults import choose, settle
 from acdm.training.request import Request, is_finished
@@ -115,7 +115,8 @@ def prepare(
         ConfigError, DataError: where options, images or truth cannot be used.
     """
     options = {**options, "minutes": minutes}
-    dataset, config = choose(load_dataset(folders, None, int(options.get("seed", 0))), preset, options)
+    dataset, outlook = choose(load_dataset(folders, None, int(options.get("seed", 0))), preset, options)
+    config = outlook.config
     truth = read_truth(dataset, split)
     loaded = load_images(dataset, config.size)
     rng = np.random.default_rng(0)
@@ -141,8 +142,9 @@ def measure_baseline(name: str, setting: Setting) -> MethodResult:
     test = squares(setting.truth.images, setting.size)
     maps, known = {}, {}
     for title, draw in fitted.maps.items():
-        maps[title] = own_size(draw(test), setting.truth, setting.size)
         known[title] = calibrate_like_residual(draw(x), y)
+        signed = own_size(draw(test), setting.truth.images)
+        maps[title] = [score(m, known[title].polarity) for m in signed]
     return _result(maps, known, setting, {"minutes": minutes, **fitted.facts})
 
 
@@ -175,8 +177,7 @@ def measure_run(run: Run, decomposer: Decomposer, setting: Setting) -> MethodRes
     """
     decomposer.require_ready(None)
     _require_fair(run, decomposer, setting)
-    drawn = draw_all(decomposer, setting.truth).drawn.maps
-    maps = {str(name): own_size(of_all, setting.truth, decomposer.size) for name, of_all in drawn.items()}
+    maps = {str(name): scores for name, scores in look_at_all(decomposer, setting.truth).scores.items()}
     known = {str(name): calibration for name, calibration in decomposer.calibration.items()}
     facts: dict[str, float | str] = {"origin": decomposer.origin}
     if rows := run.metric_rows():
@@ -207,9 +208,8 @@ def _result(
 ) -> MethodResult:
     return MethodResult(
         figures={
-            name: map_metrics(name, signed, setting.truth, setting.dataset, known[name])
-            for name, signed in maps.items()
+            name: map_metrics(name, raw, setting.truth, setting.dataset, known[name]) for name, raw in maps.items()
         },
         facts=facts,
-        scores={name: [known[name].scores(signed[i]) for i in setting.shown] for name, signed in maps.items()},
+        scores={name: [smoothed(raw[i], known[name].scale) for i in setting.shown] for name, raw in maps.items()},
     )

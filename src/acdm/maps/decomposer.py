@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import Config, MapName, Reading
+from acdm.core.config import MAPS, Config, MapName, Reading
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.run import Run
 from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
@@ -31,6 +31,7 @@ from acdm.method.branches import Branches
 from acdm.method.compose import distinction
 from acdm.method.inference import network_maps, of_all_views
 
+TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
 
@@ -121,8 +122,10 @@ class Decomposer:
         return Drawn(y, own, other, {**maps, "evidence": evidence(self.judge, x, residual) if self.judge else residual})
 
     def maps(self, x: Tensor, y: Tensor) -> Mapping[MapName, Tensor]:
-        """Every map of a batch (B, C, S, S) of classes (B,), (B, C, S, S) each."""
-        return self.draw(x, y).maps
+        """Every map of images (B, C, S, S) of classes (B,), (B, C, S, S) each; no branch is kept."""
+        parts = zip(x.split(TOGETHER), y.split(TOGETHER), strict=True)
+        drawn = [self.draw(*part).maps for part in parts]
+        return {name: torch.cat([maps[name] for maps in drawn]) for name in MAPS}
 
     def decompose(
         self, image: AnyImage | Path | str | Picture, label: str | None = None, name: Path | str = "image"

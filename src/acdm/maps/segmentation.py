@@ -67,13 +67,26 @@ def segment(
     known = calibration or (signed.calibration if isinstance(signed, SignedMap) else None)
     if known is None:
         raise ValueError("got a map without a calibration, expected one of acdm.load(run).decompose(image)")
+    if refine != "none" and image is None:
+        raise ValueError(f"got no image, expected the one to refine by ({refine})")
+    grey = None if refine == "none" else np.asarray(image).mean(axis=0)
+    return cut(known.scores(signed), known, rule, min_area=min_area, refine=refine, grey=grey)
+
+
+def cut(
+    scores: Floats,
+    known: Calibration,
+    rule: str | float = "default",
+    *,
+    min_area: int | None = None,
+    refine: Refine = "none",
+    grey: Floats | None = None,
+) -> Segmentation:
+    """Cut the smoothed scores (H, W) of a map; `grey` (H, W) is the image to refine by, all else as for `segment`."""
     threshold = known.threshold_for(rule)
-    scores = known.scores(signed)
     mask = above(scores, threshold)
-    if refine != "none" and mask.any():
-        if image is None:
-            raise ValueError(f"got no image, expected the one to refine by ({refine})")
-        mask = _refined(mask, scores, threshold, np.asarray(image).mean(axis=0), refine)
+    if refine != "none" and grey is not None and mask.any():
+        mask = _refined(mask, scores, threshold, grey, refine)
     regions = regions_of([(0, mask, scores)])
     regions = without_specks(regions, known.min_area(*mask.shape) if min_area is None else min_area)
     mask = mask_of(regions, 0, *mask.shape)

@@ -1,6 +1,5 @@
 """D: one network, one logit per class (the multi-task discriminator of StarGAN v2)."""
 
-import math
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -32,12 +31,12 @@ class Discriminator(nn.Module):
         network: widths.
         channels: C, of the images.
         classes: K, one logit each.
-        size: side of the square images; blocks halve it down to 4.
+        size: side of the square images; blocks halve it down to 4 to 7.
     """
 
     def __init__(self, network: Network, channels: int, classes: int, size: int) -> None:
         super().__init__()
-        halvings = int(math.log2(size // network.stem)) - 2
+        halvings = (size // network.stem).bit_length() - 3
         widths = [min(network.discriminator_width * 2**i, network.discriminator_max_width) for i in range(halvings + 1)]
         self.stem_factor = network.stem
         self.stem = nn.Conv2d(channels * network.stem**2, widths[0], 3, padding=1)

@@ -1,11 +1,13 @@
 """What a configuration leaves open, decided by this machine and by the images."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import log2
 
 import numpy as np
 import torch
 
-from acdm.core.config import PRESETS, Config
+from acdm.core.config import PRESETS, Config, Preset
 from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
 from acdm.data.dataset import Dataset
@@ -13,8 +15,14 @@ from acdm.data.images.read import decode
 from acdm.data.loading import TrainingImages, settle_reading
 from acdm.data.orientation import FLIP_BELOW
 from acdm.errors import ConfigError
+from acdm.training.launch import launched
+from acdm.training.loop import steps_within
+from acdm.training.timing import seconds_a_step
 
 DEFAULT_STEPS = 6000
+SIZES: tuple[Preset, ...] = ("64", "128", "256")  # presets that are chosen by the images' size
+CPU_SIZE = 128  # px; more takes hours on a CPU
+FEWEST_STEPS = 500  # with fewer, half the size shows more: docs/results/choices.md
 FLIPS = {"flip_horizontal": "Left-right flips", "flip_vertical": "Upside-down flips"}
 COLOUR_CHANNELS = 3
 LIGHT = {"intensity": 0.2, "cast": 0.1}  # for colour pictures, whose light is no class: docs/results/choices.md
@@ -58,25 +66,93 @@ def settle(config: Config, images: TrainingImages, say: Callable[[str], None]) -
     return config.with_(augment=decided)
 
 
-def automatic_size(dataset: Dataset, on_gpu: bool) -> int:
-    """Half of the images' median longer side as a power of two: 64 to 128 on a CPU, 64 to 256 on a GPU."""
+@dataclass(frozen=True)
+class Outlook:
+    """What was chosen for a training, and why.
+
+    Attributes:
+        config: everything decided.
+        side: median longer side of the training images, in pixels.
+        seconds: measured, a step.
+        too_slow: a larger size that would have fitted the images, but not the minutes; 0 where there is none.
+    """
+
+    config: Config
+    side: int
+    seconds: float
+    too_slow: int = 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps the training will have, as far as one can say beforehand."""
+        return self.config.steps or max(1, steps_within(self.config.minutes or 0, self.seconds))
+
+    @property
+    def minutes(self) -> float:
+        """How long these steps take."""
+        return self.steps * self.seconds / 60
+
+    def sentence(self) -> str:
+        """Size, branches, device and time in a line."""
+        config = self.config
+        why = f"images are {self.side}"
+        if self.too_slow:
+            why += f"; {config.minutes:g} minutes are too short for {self.too_slow} px"
+        branches = f"{config.network.branches} branch{'es' if config.network.branches > 1 else ''}"
+        device = f"{'GPU' if config.device == 'cuda' else 'CPU'}, {config.precision}"
+        minutes = f"about {self.minutes:.0f} min" if self.minutes >= 1 else "less than a minute"
+        return f"{config.size} px ({why}) · {branches} · {device} · {self.steps:,} steps in {minutes}"
+
+
+def usual_side(dataset: Dataset) -> int:
+    """Median longer side of some training images, in pixels."""
     some = dataset.train[:: max(1, len(dataset.train) // 20)]
-    sides = [max(decode(item.path, dataset.reading).values.shape[1:]) for item in some]
-    half = float(np.median(sides)) / 2
-    return int(np.clip(2 ** np.round(np.log2(half)), 64, 256 if on_gpu else 128))
+    return int(np.median([max(decode(item.path, dataset.reading).values.shape[1:]) for item in some]))
 
 
-def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Dataset, Config]:
+def preset_of(size: int) -> Preset:
+    """The preset whose size is nearest, in octaves."""
+    return min(SIZES, key=lambda name: abs(log2(size / int(name))))
+
+
+def sizes_for(side: int, on_gpu: bool, network: Layer) -> list[int]:
+    """Sides in pixels for images of that side, from the best to the cheapest: their own, then less.
+
+    A network wants a multiple of what it halves; `network` are options of it that are laid over the preset's.
+    """
+    limits = [int(name) for name in SIZES]
+    best = min(max(side, limits[0]), limits[-1] if on_gpu else CPU_SIZE)
+    preset = Config.of(PRESETS[preset_of(best)], {"network": network})
+    best = round(best / preset.network.multiple) * preset.network.multiple
+    return [best, *(size for size in reversed(limits) if size < best)]
+
+
+def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Dataset, Outlook]:
     """The data set with its reading settled, and a configuration with every "auto" decided.
 
     Args:
         dataset: with its splits.
-        preset: a name in `PRESETS`; None takes the one whose size is nearest to half of the images'.
+        preset: a name in `PRESETS`; None takes the one of the images' size, or of the largest size below of which
+            `FEWEST_STEPS` fit into the minutes.
         options: nested, as in config.yaml.
     """
     dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
-    if preset is None:
-        wanted = int(options.get("size") or automatic_size(dataset, automatic_device() == "cuda"))
-        preset = min(PRESETS, key=lambda name: abs(PRESETS[name]["size"] - wanted))
-    layers = (layer for name, layer in PRESETS.items() if name == preset)
-    return dataset, resolve(Config.of(*layers, options, {"images": dataset.reading.model_dump()}))
+    side = usual_side(dataset)
+    channels = len(decode(dataset.train[0].path, dataset.reading).values)
+    reading = {"images": dataset.reading.model_dump()}
+
+    def at(size: int | None, name: str) -> Outlook:
+        layers = [layer for known, layer in PRESETS.items() if known == name]
+        config = resolve(Config.of(*layers, {"size": size}, options, reading))
+        return Outlook(config, side, seconds_a_step(config, channels))
+
+    if preset is not None or options.get("size"):
+        return dataset, at(None, preset or preset_of(options["size"]))
+    network = options.get("network") or {}
+    best, *less = sizes_for(side, automatic_device() == "cuda", network)
+    found = at(best, preset_of(best))
+    for size in less:
+        if launched() or found.config.steps or found.steps >= FEWEST_STEPS:  # processes must not decide apart
+            break
+        found = replace(at(size, preset_of(size)), too_slow=best)
+    return dataset, found

@@ -130,8 +130,12 @@ def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: 
     >>> steps_for(minutes=10, seconds_so_far=70, done=30, seconds_a_step=0.5)  # (.88 * 600 - 70) / .5 more
     946
     """
-    left = PLANNED_SHARE * 60 * minutes - seconds_so_far
-    return max(done + 1, done + int(left / seconds_a_step))
+    return max(done + 1, done + steps_within(minutes, seconds_a_step, seconds_so_far))
+
+
+def steps_within(minutes: float, seconds_a_step: float, seconds_so_far: float = 0.0) -> int:
+    """How many more steps fit into the minutes, pictures and checkpoints included."""
+    return int((PLANNED_SHARE * 60 * minutes - seconds_so_far) / seconds_a_step)
 
 
 def _alpha(config: Config, index: int) -> Tensor:

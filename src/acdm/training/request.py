@@ -28,7 +28,7 @@ class Request:
     Attributes:
         folders: one data folder or CSV, or two class folders.
         out: run folder; None takes a new one under runs/.
-        preset: a name in `PRESETS`; None takes the one whose size is nearest to half of the images'.
+        preset: a name in `PRESETS`; None takes the one of the images' size.
         options: nested, as in config.yaml.
         positive: the class that carries the object; None takes the one with masks or boxes, else the second.
         resume: whether to go on with the run in `out`.
@@ -77,20 +77,22 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
             raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
     dataset = load_dataset(request.folders, positive, seed)
     path = request.out or next_folder(dataset.root.resolve().name)
+    if begun is not None:
+        config = _continued(begun.config(), request, path)
+        dataset = replace(dataset, reading=config.images)
+    else:
+        dataset, outlook = choose(dataset, request.preset, request.options)
+        config = outlook.config
+        progress.say(outlook.sentence())
     counts = " · ".join(f"{name} {number}" for name, number in dataset.counts()["train"].items())
     progress.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
     if dataset.unused:
         progress.say(f"not used: {dataset.unused_in_words()}")
     if dataset.ignored:
         progress.say(f"ignored under test/: {', '.join(dataset.ignored)}")
-    if begun is not None:
-        config = _continued(begun.config(), request, path)
-        dataset = replace(dataset, reading=config.images)
-    else:
-        dataset, config = choose(dataset, request.preset, request.options)
-        if ranges := config.images.range:
-            values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
-            progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
+    if begun is None and (ranges := config.images.range):
+        values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
+        progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
     progress.say(f"results → {path}")
     return Prepared(dataset, config, path, bool({"steps", "minutes"} & request.options.keys()))
 
