@@ -1,15 +1,19 @@
 """Figures of results.json that no library has, by hand."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+from acdm.core.config import MAPS
 from acdm.data.dataset import Item
 from acdm.data.images.read import Picture
 from acdm.evaluation import looks
 from acdm.evaluation.looks import Columns
 from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures, removal
 from acdm.evaluation.truth import Truth, trivial_scores
+from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Drawn
 
 
@@ -110,3 +114,33 @@ def test_what_needs_no_learning_by_hand():
     near = np.zeros((32, 32), bool)
     near[:, 12:20] = True
     assert trivial_scores(truth(edge, masks=[near]), "with")["local_deviation"] == 1
+
+
+class Forgetful:
+    """A decomposer whose branches must be gone when the next images are drawn."""
+
+    size, judge, calibration = 8, Bright(), {name: Calibration("both", 0.0, 0.0, 0.1, "otsu", {}) for name in MAPS}
+
+    def __init__(self):
+        self.kept, self.most = [], 0
+
+    def index(self, label):
+        return int(label == "with")
+
+    def draw(self, x, y):
+        self.kept = [reference for reference in self.kept if reference() is not None]
+        self.most = max(self.most, len(x))
+        assert not self.kept, "branches of the images before are still there"
+        psi = torch.stack([x * 0, x], dim=1)
+        self.kept = [weakref.ref(psi)]
+        return Drawn(y, psi, psi, dict.fromkeys(MAPS, x))
+
+
+def test_no_branch_is_kept_when_the_next_images_are_decomposed():
+    rng = np.random.default_rng(0)
+    images = [rng.uniform(-1, 1, (1, 8 + number % 3, 8)).astype(np.float32) for number in range(looks.TOGETHER * 2 + 1)]
+    decomposer = Forgetful()
+    seen = looks.look_at_all(decomposer, truth(*images, masks=[image[0] > 2 for image in images]))
+    assert decomposer.most == looks.TOGETHER
+    assert len(seen.columns["psnr"]) == len(seen.scores["psi1"]) == len(images)
+    assert [s.shape for s in seen.scores["psi1"]] == [image.shape[1:] for image in images]

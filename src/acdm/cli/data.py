@@ -111,7 +111,7 @@ def _tell(made: "DataFolder") -> None:
 def toy(
     out: Path,
     *,
-    set: Literal["1", "2", "tint", "vagan"] = "1",
+    set: Literal["1", "2", "tint", "texture", "vagan"] = "1",
     size: int | None = None,
     train: int | None = None,
     test: int | None = None,
@@ -125,7 +125,8 @@ def toy(
         Folder to write; must not exist.
     set
         1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle; tint: every
-        pixel is tinted or not; vagan: the synthetic benchmark of VA-GAN.
+        pixel is tinted or not; texture: stripes in noise or not, which brightness can't find; vagan: the synthetic
+        benchmark of VA-GAN.
     size
         Side in pixels; by default 64, for vagan 112.
     train

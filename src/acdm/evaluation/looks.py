@@ -59,23 +59,35 @@ class Seen:
 def look_at_all(decomposer: Decomposer, truth: Truth) -> Seen:
     """Decompose every test image, once, under its true class; memory grows with what is kept of an image alone."""
     columns, scores, seconds = Columns(), {name: list[Floats]() for name in MAPS}, 0.0
-    assert decomposer.judge is not None  # the run is ready
     for first in range(0, len(truth.items), TOGETHER):
-        some = range(first, min(first + TOGETHER, len(truth.items)))
-        images = [truth.pictures[i].pixels for i in some]
-        x = squares(images, decomposer.size)
-        y = torch.tensor([decomposer.index(truth.items[i].label) for i in some])
-        began = time.perf_counter()
-        drawn = decomposer.draw(x, y)
-        seconds += time.perf_counter() - began
-        columns.add(reconstructions(x, drawn, images))
-        columns.add(branches(drawn.own, drawn.other))
-        columns.add(classes(decomposer.judge, x, drawn))
-        columns.add(objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]))
+        rows, maps, spent = _look_at(decomposer, truth, range(first, min(first + TOGETHER, len(truth.items))))
+        columns.add(rows)
         for name, kept in scores.items():
-            polarity = decomposer.calibration[name].polarity
-            kept += [score(m, polarity) for m in own_size(drawn.maps[name], images)]
+            kept += maps[name]
+        seconds += spent
     return Seen(columns, scores, seconds)
+
+
+def _look_at(
+    decomposer: Decomposer, truth: Truth, some: range
+) -> tuple[dict[str, Tensor], dict[MapName, list[Floats]], float]:
+    """Rows of some test images, their maps as scores, and the seconds that decomposing took."""
+    assert decomposer.judge is not None  # the run is ready
+    images = [truth.pictures[i].pixels for i in some]
+    x = squares(images, decomposer.size)
+    y = torch.tensor([decomposer.index(truth.items[i].label) for i in some])
+    began = time.perf_counter()
+    drawn = decomposer.draw(x, y)
+    seconds = time.perf_counter() - began
+    rows = {
+        **reconstructions(x, drawn, images),
+        **branches(drawn.own, drawn.other),
+        **classes(decomposer.judge, x, drawn),
+        **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
+    }
+    polarity = {name: decomposer.calibration[name].polarity for name in MAPS}
+    maps = {name: [score(m, polarity[name]) for m in own_size(drawn.maps[name], images)] for name in MAPS}
+    return rows, maps, seconds
 
 
 def own_size(squares: Tensor, images: list[Array]) -> list[Floats]:

@@ -1,4 +1,4 @@
-"""Synthetic images as data folders: the paper's toy sets, a control, and VA-GAN's benchmark."""
+"""Synthetic images as data folders: the paper's toy sets, two controls, and VA-GAN's benchmark."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from acdm.core.files import write_bytes, write_json
 from acdm.core.progress import QUIET, Progress
 from acdm.data.images.arrays import Array
 from acdm.data.images.write import png
-from acdm.data.sets import toy, vagan
+from acdm.data.sets import texture, toy, vagan
 from acdm.data.sets.layout import empty_folder
 from acdm.data.sets.toy import ToyImage
 from acdm.errors import DataError
 
-Set = Literal["1", "2", "tint", "vagan"]
+Set = Literal["1", "2", "tint", "texture", "vagan"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ SCENES: dict[Set, Scene] = {
     "1": Scene(("without", "with"), partial(toy.draw, "1")),
     "2": Scene(("circle", "rectangle"), partial(toy.draw, "2")),
     "tint": Scene(("plain", "tinted"), partial(toy.draw, "tint")),
+    "texture": Scene(("without", "with"), texture.draw),
     "vagan": Scene(("without", "with"), vagan.draw, vagan.SIZE, 8000, 2000),
 }
 
