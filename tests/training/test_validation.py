@@ -44,9 +44,13 @@ def test_reconstructions_that_are_all_alike_are_told():
 
 
 def taken(looks):
-    """Places of the looks (conviction, change) that are taken, the last of which draws the maps."""
+    """Places of the looks (conviction, change, PSNR) that are taken, the last of which draws the maps."""
     choice = Choice()
-    return [place for place, look in enumerate(looks) if choice.offer(*look)]
+    return [
+        place
+        for place, (convinced, change, *psnr) in enumerate(looks)
+        if choice.offer(convinced, change, *psnr or [30])
+    ]
 
 
 def test_while_less_change_convinces_more_the_newest_is_taken():
@@ -71,3 +75,12 @@ def test_a_quotient_that_was_high_because_hardly_anything_happened_is_given_up()
 
 def test_small_steps_back_are_noise():
     assert taken([(0.9, 0.0300), (0.9, 0.0310), (0.9, 0.0305), (0.9, 0.0330)]) == [0, 1, 2]
+
+
+def test_networks_that_rebuild_images_two_decibels_better_are_taken_though_they_change_more():
+    """As in the demo, where a whole object goes late."""
+    assert taken([(0.99, 0.02, 31), (0.99, 0.03, 32), (0.99, 0.03, 33.1), (0.99, 0.031, 33.2), (0.5, 0.03, 40)]) == [
+        0,
+        2,
+        3,
+    ]

@@ -154,7 +154,7 @@ class Session:
             found, convinced = self._look()
             self._psnr = found.psnr
             signs += self.health.look(step, found)
-            if config.ablation.choose and self.choice.offer(convinced, found.change):
+            if config.ablation.choose and self.choice.offer(convinced, found.change, found.psnr):
                 save_chosen(self.run.chosen, self.players, step, self.choice, self.run.id)
             seen = {"psnr": f"{found.psnr:.4f}", "convinced": f"{convinced:.4f}", "change": f"{found.change:.6f}"}
         for sign in signs:

@@ -9,12 +9,13 @@ outputs identical    reconstructions of different images differ by less than `AL
 
 Networks are chosen without a mask: the latest that convince for hardly more change than it takes.  Trained for long on
 few images, counterfactuals change more and more that has nothing to do with the class, and convince no better
-(docs/results/choices.md).  Each look knows two numbers: how surely the check classifier takes counterfactuals for the
-other class, and by how much they changed.  Their quotient rises while the class is learned, and falls when everything
-else is.
+(docs/results/choices.md).  Each look knows how surely the check classifier takes counterfactuals for the other class,
+and by how much they changed.  The quotient rises while the class is learned, and falls when everything else is.
+Networks that rebuild images much better are finer ones, and are taken all the same.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ ALIKE = 0.01  # share of the images' own variety
 CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
 CONVINCED_SHARE = 0.9  # looks count no more below this share of the best conviction so far
 NEAR_BEST = 0.95  # the latest look that reaches this share of the best quotient so far is taken
+FINER = 2.0  # dB; a later look that rebuilds images so much better is taken all the same
 TOGETHER = 32  # images
 
 
@@ -128,18 +130,21 @@ class Choice:
         most: the best conviction.
         best: the best conviction per change, among looks that count.
         taken: conviction of the look that is taken; 0 where none is.
+        psnr: in dB, of the look that is taken; runs of earlier versions do not know it.
     """
 
     most: float = 0.0
     best: float = 0.0
     taken: float = 0.0
+    psnr: float = inf
 
-    def offer(self, convinced: float, change: float) -> bool:
+    def offer(self, convinced: float, change: float, psnr: float) -> bool:
         """Whether this look's networks are to be kept in place of earlier ones.
 
         Args:
             convinced: mean probability, by the check classifier, that counterfactuals are of the other class.
             change: mean |x_st - x_hat|.
+            psnr: mean, in dB.
         """
         self.most = max(self.most, convinced)
         if self.taken < CONVINCED_SHARE * self.most:
@@ -147,7 +152,11 @@ class Choice:
         if convinced < max(CONVINCED, CONVINCED_SHARE * self.most):
             return False
         quotient = convinced / max(change, 1e-9)
-        if quotient < NEAR_BEST * self.best:
+        if quotient >= NEAR_BEST * self.best:
+            best = max(self.best, quotient)
+        elif psnr >= self.psnr + FINER:
+            best = quotient
+        else:
             return False
-        self.best, self.taken = max(self.best, quotient), convinced
+        self.best, self.taken, self.psnr = best, convinced, psnr
         return True
