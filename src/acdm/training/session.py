@@ -148,7 +148,7 @@ class Session:
     def _measure(self, record: StepRecord, steps: int | None) -> None:
         config, step = self.config, record.step
         self._records.append(record)
-        signs = self.health.step(step, record.losses)
+        signs = self.health.step(record.losses)
         seen: dict[str, str] = {}
         if step % config.validate_every == 0 or step == steps:
             found, convinced = self._look()

@@ -2,8 +2,8 @@
 
 What is done about a sign is the caller's:
 
-branch 1 is dead     |psi_1| has a mean below `SILENT` for `PATIENCE` steps, after the first `PATIENCE`
-discriminator won    its loss stays below `WON` for as long
+branch 1 is silent   it holds less than `SILENT` of the energy of positive images, after the first `PATIENCE` steps
+discriminator won    its loss stays below `WON` for `PATIENCE` steps
 quality fell         validation PSNR is `FALL` dB below its best
 outputs identical    reconstructions of different images differ by less than `ALIKE` of what the images do
 
@@ -25,7 +25,7 @@ from acdm.data.images.statistics import psnr
 from acdm.method.compose import compose
 from acdm.method.players import Players
 
-SILENT = 1e-4  # mean |psi_1|
+SILENT = 1e-4  # share of the energy; trainings that end well hold a hundred times as much
 WON = 0.01  # the discriminator's loss
 PATIENCE = 500  # steps
 FALL = 6.0  # dB
@@ -45,11 +45,13 @@ class Look:
         psnr: mean, in dB.
         variety: deviation of reconstructions from image to image, as a share of that of the images.
         change: mean |x_st - x_hat|, by which counterfactuals differ from reconstructions.
+        share: of the energy of positive images' branches, what branch 1 holds.
     """
 
     psnr: float
     variety: float
     change: float
+    share: float
 
 
 @torch.no_grad()
@@ -60,17 +62,19 @@ def look(players: Players, x: Tensor, y: Tensor, precision: str) -> tuple[Look, 
         What they say, and their counterfactuals (n, C, S, S).
     """
     device = next(players.branches.parameters()).device
-    reconstructions, counterfactuals = [], []
+    reconstructions, counterfactuals, energy = [], [], torch.zeros(players.branches.branches)
     for images, labels in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
         labels = labels.to(device)
         with autocast(device, precision):
             psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
         reconstructions.append(compose(psi).cpu())
         counterfactuals.append(compose(psi_st).cpu())
+        energy += psi[labels == 1].square().sum(dim=(0, 2, 3, 4)).cpu()
     x_hat, x_st = torch.cat(reconstructions), torch.cat(counterfactuals)
     spread = [float(of.std(dim=0).mean()) if len(of) > 1 else 1.0 for of in (x_hat, x)]
     change = float((x_st - x_hat).abs().mean())
-    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change), x_st
+    share = float(energy[0] / energy.sum().clamp(min=1e-9))
+    return Look(float(psnr(x, x_hat).mean()), spread[0] / max(spread[1], 1e-9), change, share), x_st
 
 
 @dataclass
@@ -78,24 +82,20 @@ class Health:
     """What has been seen of a training; each sign is told once, and again only after it has gone.
 
     Attributes:
-        silent, won: steps in a row that branch 1 was silent, or the discriminator's loss next to nothing.
+        won: steps in a row that the discriminator's loss was next to nothing.
         best: highest PSNR so far, in dB.
         told: signs that are there and were told.
     """
 
-    silent: int = 0
     won: int = 0
     best: float = -float("inf")
     told: set[str] = field(default_factory=set)
 
-    def step(self, step: int, losses: dict[str, float]) -> list[str]:
+    def step(self, losses: dict[str, float]) -> list[str]:
         """Sentences about signs that a step brings."""
-        self.silent = self.silent + 1 if losses["sparse"] < SILENT and step > PATIENCE else 0
         self.won = self.won + 1 if losses["discriminator"] < WON else 0
         return self._news(
             {
-                f"branch 1 is silent (mean |psi_1| under {SILENT:g}) for {PATIENCE} steps: maps will be empty; try"
-                " --loss.sparse at half": self.silent >= PATIENCE,
                 f"the discriminator has won (its loss is under {WON:g}) for {PATIENCE} steps: counterfactuals get no"
                 " better; try --optimiser.discriminator-lr at half, or more images": self.won >= PATIENCE,
             }
@@ -107,6 +107,8 @@ class Health:
         self.best = max(self.best, look.psnr)
         return self._news(
             {
+                f"branch 1 is silent: it holds under {SILENT:.2%} of the energy of positive validation images, and maps"
+                " will be empty; try --loss.sparse at half, or more images": look.share < SILENT and step > PATIENCE,
                 f"validation PSNR fell {FALL:g} dB or more below its best: training has become unstable; try"
                 " --optimiser.lr at half": fallen >= FALL,
                 "all images are rebuilt alike: training has collapsed; begin again with --optimiser.lr at half": (

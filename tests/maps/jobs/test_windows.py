@@ -18,7 +18,7 @@ def whole(image, side, spoil=lambda values: values):
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (40, 200), (101, 67), (33, 16), (10, 10), (32, 49)])
 def test_windows_put_together_are_the_image(rng, height, width):
     image = rng.random((2, height, width))
-    np.testing.assert_allclose(whole(image, 32), image)
+    np.testing.assert_allclose(whole(image, 32), image, rtol=1e-6)  # sums are of float32
 
 
 def test_what_windows_say_differently_at_their_borders_makes_no_seam():

@@ -113,7 +113,7 @@ def _where_data_is(values: NDArray[np.float32]) -> Mask | None:
 def _decoded(path: Path, stored: Any, place: Any) -> NDArray[np.float32]:
     try:
         return np.asarray(stored[place], np.float32)
-    except (OSError, EOFError, ValueError, TypeError, zlib.error, MemoryError) as error:
+    except (OSError, EOFError, ValueError, TypeError, ArithmeticError, zlib.error, MemoryError) as error:
         raise undecodable(path, error) from None
 
 

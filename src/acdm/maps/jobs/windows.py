@@ -54,16 +54,17 @@ def blended(
         Row of the band's top, and its arrays (C, rows, width).
     """
     h, w = min(side, height), min(side, width)
-    weight = np.outer(_hill(h), _hill(w))
+    weight = np.outer(_hill(h), _hill(w)).astype(np.float32)
     tops, lefts = _starts(height, h), _starts(width, w)
     sums: dict[str, Floats] = {}
-    total = np.zeros((h, width))
+    total = np.zeros((h, width), np.float32)
     for top, following in zip(tops, [*tops[1:], tops[-1] + h], strict=True):
         for some in (lefts[i : i + TOGETHER] for i in range(0, len(lefts), TOGETHER)):
             for left, drawn in zip(some, draw(top, some, h, w), strict=True):
                 for name, values in drawn.items():
-                    band = sums.setdefault(name, np.zeros((len(values), h, width)))
-                    band[:, :, left : left + w] += values * weight
+                    if name not in sums:
+                        sums[name] = np.zeros((len(values), h, width), np.float32)
+                    sums[name][:, :, left : left + w] += values * weight
                 total[:, left : left + w] += weight
         rows = following - top
         yield top, {name: band[:, :rows] / total[:rows] for name, band in sums.items()}
