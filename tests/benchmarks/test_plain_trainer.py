@@ -12,7 +12,8 @@ from acdm.method.step import Batch, step
 @pytest.mark.parametrize("n", [2, 5])
 def test_first_losses_are_the_engines(n):
     still = {"lr": 1e-12, "discriminator_lr": 1e-12}  # or the generators meet a critic that R1 has moved differently
-    config = Config.of({"precision": "fp32", "network": {**NETWORK, "branches": n}, "optimiser": still})
+    before = {"real": 0, "loss": {"invention": 1}}  # the reference is of the method before these
+    config = Config.of(before, {"precision": "fp32", "network": {**NETWORK, "branches": n}, "optimiser": still})
     players = assemble(config, 1, 2, torch.device("cpu"))
     with torch.no_grad():  # heads begin at zero, where many terms are zero too
         head = players.branches.decoder.head

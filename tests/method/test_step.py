@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from small import small_config
 from torch.optim.swa_utils import AveragedModel
 
@@ -11,7 +12,7 @@ from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method import losses
 from acdm.method.compose import blend
 from acdm.method.players import assemble, moving_average
-from acdm.method.step import Batch, step
+from acdm.method.step import Batch, real_ones, step
 from acdm.training.loop import rate, steps_for, train_steps
 
 CPU = torch.device("cpu")
@@ -80,8 +81,8 @@ class Told(torch.nn.Module):
 
 @pytest.mark.parametrize("judged", ["paired", "swapped", "both"])
 def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(judged):
-    """Against two separate backward passes of the same losses."""
-    config = small_config({"judged": judged, "loss": {"mismatch": 0, "dis_rec": 0}})
+    """Against two separate backward passes of the same losses; what enters class 1 weighs a quarter."""
+    config = small_config({"judged": judged, "real": 0.5, "loss": {"mismatch": 0, "dis_rec": 0, "invention": 0.25}})
     players = assemble(config, 1, 2, CPU)
     few = torch.Generator().manual_seed(0)  # small weights, so that no gradient is clipped
     torch.nn.init.normal_(players.branches.decoder.head.weight, std=0.01, generator=few)
@@ -95,14 +96,18 @@ def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(
     def logits(images, classes):
         return players.discriminator(images)[torch.arange(len(classes)), classes][classes.argsort(stable=True)]
 
+    weight = torch.ones(len(fake))
+    weight[: len(y)] = torch.where(y == 0, 0.25, 1)
+    weight = weight[fake_class.argsort(stable=True)]
     if judged == "paired":
-        genuine, swapped = logits(x_hat.detach(), y), logits(fake.detach(), fake_class)
+        shown = torch.where(real_ones(0.5, 1, 4)[:, None, None, None], x, x_hat)
+        genuine, swapped = logits(shown.detach(), y), logits(fake.detach(), fake_class)
         discriminator_loss = losses.l_paired(genuine, swapped)
-        keeping = losses.l_paired(logits(x_hat, y), swapped)
-        adversarial = losses.l_paired(logits(fake, fake_class), genuine) + 0.5 * keeping
+        keeping = losses.l_paired(logits(shown, y), swapped)
+        adversarial = (weight * F.softplus(genuine - logits(fake, fake_class))).mean() + 0.5 * keeping
     else:
         discriminator_loss = losses.l_discriminator(logits(x, y), logits(fake.detach(), fake_class))
-        adversarial = losses.l_adv(logits(fake, fake_class))
+        adversarial = (weight * F.softplus(-logits(fake, fake_class))).mean()
     of_discriminator = torch.autograd.grad(discriminator_loss, players.discriminator.parameters(), retain_graph=True)
     of_adversarial = torch.autograd.grad(adversarial, players.branches.parameters())
 

@@ -54,6 +54,11 @@ class Weights(Options):
     adv: Weight = Field(
         2.0, description="Weight of the adversarial term. Raise it if counterfactuals do not change their class."
     )
+    invention: Weight = Field(  # ours
+        0.25,
+        description="Share of the adversarial term for images that are to get the object. Below 1, removing it counts"
+        " more than inventing it; raise it to 1 if both counterfactuals matter alike.",
+    )
     keep: Weight = Field(  # ours
         0.0,
         description="Weight of reconstructions staying genuine, with --judged paired alone. Try 1 if branch 1 died.",
@@ -265,6 +270,13 @@ class Config(Options):
         "paired",
         description="What the discriminator compares: counterfactuals with reconstructions (paired), with real images"
         " (swapped), or both of these with real images (both, as in the paper).",
+    )
+    real: float = Field(
+        1 / 3,
+        ge=0,
+        le=1,
+        description="With --judged paired, share of the images that count as genuine as they are, in place of their"
+        " reconstructions. 0 leaves the discriminator blind to what reconstructions lack.",
     )
     seed: int = Field(
         0, ge=0, lt=2**31, description="Seed of splits, weights and batches: the same seed, the same run."

@@ -24,6 +24,7 @@ from acdm.core.tables import csv_text
 from acdm.errors import RunError, RunLockedError, WriteError
 
 LOCK = ".lock"
+BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
 FOLDERS = ("checkpoints", "samples", "gallery", "report")
 RESUME = "go on with 'acdm train … --resume'"
 EVALUATE = "first 'acdm evaluate RUN DATA'"
@@ -121,7 +122,7 @@ class Run:
 
     def config(self) -> Config:
         """The configuration that the run was begun with, or goes on with."""
-        return Config.of(read_yaml(self.path / "config.yaml"))
+        return Config.of(BEFORE, read_yaml(self.path / "config.yaml"))
 
     def save_config(self, config: Config) -> None:
         """Write config.yaml."""

@@ -57,22 +57,23 @@ class Compared:
     generated_class: Tensor
 
 
-def compare_paired(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
-    """Counterfactuals against reconstructions: what both have in common teaches nothing (ours)."""
-    return Compared(x_hat, batch.y, x_st, batch.other)
+def compare_paired(batch: Batch, x_hat: Tensor, x_st: Tensor, real: Tensor) -> Compared:
+    """Counterfactuals against reconstructions: what both have in common teaches nothing (ours); some are real."""
+    genuine = torch.where(real[:, None, None, None], batch.x, x_hat)
+    return Compared(genuine, batch.y, x_st, batch.other)
 
 
-def compare_swapped(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
+def compare_swapped(batch: Batch, x_hat: Tensor, x_st: Tensor, real: Tensor) -> Compared:
     """Counterfactuals against real images."""
     return Compared(batch.x, batch.y, x_st, batch.other)
 
 
-def compare_both(batch: Batch, x_hat: Tensor, x_st: Tensor) -> Compared:
+def compare_both(batch: Batch, x_hat: Tensor, x_st: Tensor, real: Tensor) -> Compared:
     """Counterfactuals and reconstructions against real images (the paper)."""
     return Compared(batch.x, batch.y, torch.cat([x_st, x_hat]), torch.cat([batch.other, batch.y]))
 
 
-COMPARISONS: dict[Judged, Callable[[Batch, Tensor, Tensor], Compared]] = {
+COMPARISONS: dict[Judged, Callable[[Batch, Tensor, Tensor, Tensor], Compared]] = {
     "paired": compare_paired,
     "swapped": compare_swapped,
     "both": compare_both,
@@ -112,7 +113,8 @@ def step(
     parts = config.parts * group.size
     own = slice(group.rank * config.parts, (group.rank + 1) * config.parts)
     terms: dict[str, Tensor] = {}
-    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], strict=True):
+    real = real_ones(config.real, index, len(batch.x)).to(batch.x.device)
+    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], real.tensor_split(parts)[own], strict=True):
         for name, term in _add_gradients(players, *piece, alpha, index, config, parts).items():
             terms[name] = terms.get(name, 0) + term.detach() / parts
     _sum_over_processes(players, terms, group)
@@ -126,15 +128,25 @@ def step(
     return terms
 
 
+def real_ones(share: float, index: int, count: int) -> Tensor:
+    """Which of `count` images count as genuine as they are at a step, (count,): an even share of all images so far.
+
+    >>> [real_ones(1 / 3, index, 4).int().tolist() for index in (0, 1, 2)]
+    [[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 1]]
+    """
+    before = (index * count + torch.arange(count + 1, dtype=torch.float64)) * share
+    return (before + 1e-9).floor().diff() > 0
+
+
 def _add_gradients(
-    players: Players, batch: Batch, lesson: Batch, alpha: Tensor, index: int, config: Config, parts: int
+    players: Players, batch: Batch, lesson: Batch, real: Tensor, alpha: Tensor, index: int, config: Config, parts: int
 ) -> dict[str, Tensor]:
     """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
     weights = config.loss
     with autocast(batch.x.device, config.precision):
         psi, psi_st = players.branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        compared = COMPARISONS[config.judged](batch, x_hat, x_st)
+        compared = COMPARISONS[config.judged](batch, x_hat, x_st, real)
         scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
         genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
 
@@ -143,7 +155,9 @@ def _add_gradients(
         logits_by_class(generated, compared.generated_class),
         config.judged,
     )
-    scale.copy_(weights.adv * gradient_scale(loss, adversarial, generated)[:, None, None, None])
+    of_each = weights.adv * gradient_scale(loss, adversarial, generated)
+    of_each[: len(batch.y)] *= torch.where(batch.y == 0, weights.invention, 1.0)
+    scale.copy_(of_each[:, None, None, None])
     of_discriminator = {
         "discriminator": loss,
         **_lesson_loss(taught, lesson),

@@ -70,6 +70,13 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, side):
         read_image(tmp_path / "bomb.png")
 
 
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}], ids=["VP8", "VP8L", "VP8X"])
+def test_a_webp_has_a_limit_of_its_own_for_its_decoder_takes_a_dozen_bytes_a_pixel(tmp_path, options):
+    Image.new("RGB", (4899, 4900)).save(tmp_path / "wide.webp", method=0, **options)
+    with pytest.raises(DataError, match="WebP of more than 24 million pixels; save it as PNG"):
+        read_image(tmp_path / "wide.webp")
+
+
 def test_a_tiny_image_is_refused(tmp_path):
     Image.new("L", (1, 1)).save(tmp_path / "dot.png")
     with pytest.raises(DataError, match="too small"):

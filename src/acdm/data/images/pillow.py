@@ -15,6 +15,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
 _WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": "palette"}
 _DEEP_PNG = {2: 3, 4: 2, 6: 4}  # channels by colour type (PNG, 11.2.2): RGB, grey and alpha, RGB and alpha
+MAX_WEBP = 24_000_000  # pixels; its decoder holds several copies of the picture
 
 
 def read_with_pillow(path: Path) -> Raw:
@@ -26,10 +27,16 @@ def read_with_pillow(path: Path) -> Raw:
         DataError: a sentence that begins with the path.
     """
     try:
+        if _webp_pixels(path) > MAX_WEBP:  # Pillow's decoder takes its memory before it tells the size
+            raise DataError(f"{path}: is a WebP of more than {MAX_WEBP // 10**6} million pixels; save it as PNG")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 require_size(path, image.height, image.width, len(image.getbands()))
+                if image.format == "WEBP" and image.height * image.width > MAX_WEBP:
+                    raise DataError(
+                        f"{path}: is a WebP of more than {MAX_WEBP // 10**6} million pixels; save it as PNG"
+                    )
                 frames = getattr(image, "n_frames", 1)
                 if frames > 1 and image.format != "MPO":  # a JPEG with previews behind it, as cameras write
                     raise DataError(f"{path}: holds {frames} frames; save the one that is meant")
@@ -60,6 +67,22 @@ def plain(image: Image.Image) -> Image.Image:
         flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
         return flat.convert("L" if image.mode in ("L", "LA") else "RGB")
     return image if image.mode in _DEPTH else image.convert("RGB")
+
+
+def _webp_pixels(path: Path) -> int:
+    """Height times width that the header of a WebP tells (RFC 9649, sections 2.5 to 2.7); 0 for all other files."""
+    with path.open("rb") as file:
+        head = file.read(30)
+    if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+        return 0
+    if head[12:16] == b"VP8X":
+        width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+    elif head[12:16] == b"VP8L":
+        sides = int.from_bytes(head[21:25], "little")
+        width, height = (1 + (sides >> shift & 0x3FFF) for shift in (0, 14))
+    else:
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return width * height
 
 
 def _deep_channels(path: Path) -> int:
