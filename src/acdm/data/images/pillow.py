@@ -1,6 +1,7 @@
 """PNG, JPEG, BMP and WebP through Pillow."""
 
 import warnings
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def read_with_pillow(path: Path) -> Raw:
         DataError: a sentence that begins with the path.
     """
     try:
-        if _webp_pixels(path) > MAX_WEBP:  # Pillow's decoder takes its memory before it tells the size
+        if prod(webp_size(path)) > MAX_WEBP:  # Pillow's decoder takes its memory before it tells the size
             raise DataError(f"{path}: is a WebP of more than {MAX_WEBP // 10**6} million pixels; save it as PNG")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -69,12 +70,12 @@ def plain(image: Image.Image) -> Image.Image:
     return image if image.mode in _DEPTH else image.convert("RGB")
 
 
-def _webp_pixels(path: Path) -> int:
-    """Height times width that the header of a WebP tells (RFC 9649, sections 2.5 to 2.7); 0 for all other files."""
+def webp_size(path: Path) -> tuple[int, int]:
+    """Height and width that the header of a WebP tells (RFC 9649, sections 2.5 to 2.7); (0, 0) for all other files."""
     with path.open("rb") as file:
         head = file.read(30)
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
-        return 0
+        return 0, 0
     if head[12:16] == b"VP8X":
         width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
     elif head[12:16] == b"VP8L":
@@ -82,7 +83,7 @@ def _webp_pixels(path: Path) -> int:
         width, height = (1 + (sides >> shift & 0x3FFF) for shift in (0, 14))
     else:
         width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    return width * height
+    return height, width
 
 
 def _deep_channels(path: Path) -> int:

@@ -12,7 +12,7 @@ from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
-from acdm.data.images.pillow import FORMATS, read_with_pillow
+from acdm.data.images.pillow import FORMATS, read_with_pillow, webp_size
 from acdm.data.images.raw import DEPTHS, Raw, choose_bands, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
@@ -102,6 +102,8 @@ def image_size(path: Path) -> tuple[int, int]:
         if path.suffix.lower() == ".npy":
             height, width = np.load(path, mmap_mode="r", allow_pickle=False).shape[-2:]
             return int(height), int(width)
+        if any(size := webp_size(path)):
+            return size
         with Image.open(path, formats=FORMATS) as image:
             return image.height, image.width
     except Exception:  # reading it whole says what is wrong
