@@ -280,6 +280,7 @@ def test_a_run_is_not_resumed_on_other_images(toy, run, tmp_path, capsys):
 
 
 def test_the_demo_leaves_an_evaluated_run_with_its_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("acdm.cli.demo.SIZE", 16)
     monkeypatch.setattr("acdm.cli.demo.TRAIN", 60)
     monkeypatch.setattr("acdm.cli.demo.TEST", 8)
     assert main(["demo", "-o", str(tmp_path / "demo"), "--minutes", "0.02"]) == 0

@@ -32,6 +32,13 @@ def earlier(run, tmp_path):
     return folder
 
 
+def test_a_run_from_before_an_option_goes_on_as_it_began(earlier):
+    config = earlier / "config.yaml"
+    kept = [line for line in config.read_text().splitlines() if line.split(":")[0].strip() not in ("real", "invention")]
+    config.write_text("\n".join(kept))
+    assert (Run(earlier).config().real, Run(earlier).config().loss.invention) == (0, 1)
+
+
 @pytest.mark.parametrize("command", ["map", "segment", "ui", "evaluate"])
 def test_what_needs_the_missing_map_says_so(command, earlier, toy, tmp_path, capsys):
     more = {"evaluate": [str(toy)], "ui": []}.get(command, [str(toy / "test"), "-o", str(tmp_path / "out")])

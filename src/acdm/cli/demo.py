@@ -13,7 +13,7 @@ from acdm.training.request import Request
 from acdm.training.train import train
 from acdm.web.report import build_report
 
-SIZE, TRAIN, TEST = 64, 4000, 400
+SIZE, TRAIN, TEST = 128, 4000, 400
 
 
 def run_demo(out: Path | None, minutes: float, seed: int, command: str, progress: Progress) -> tuple[Path, list[str]]:
