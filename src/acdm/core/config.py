@@ -97,6 +97,13 @@ class Network(Options):
         le=4,
         description="Side in pixels (1, 2 or 4) of the blocks that enter as one. 1 is finest and slowest.",
     )
+    fine: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Channels of two convolutions at full resolution, which smooth the seams of pixel blocks; 0 leaves"
+        " them out.",
+    )
     bottleneck: int = Field(1, ge=0, le=8, description="Residual blocks at the coarsest level, in each half.")
     style_dim: int = Field(64, ge=1, le=1024, description="Length of a class's style vector.")  # StarGAN v2
     mapping_hidden: int = Field(

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from acdm.core.config import Network
 from acdm.method.blocks import initialise
-from acdm.method.generator import Decoder, Encoder
+from acdm.method.generator import Decoder, Encoder, Fine
 from acdm.method.mapping import Mapping
 
 
@@ -27,7 +27,10 @@ class Branches(nn.Module):
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(network, channels)
         self.decoder = Decoder(network, channels, skips=skips)
+        self.fine = Fine(network, channels) if network.fine else None
         self.apply(initialise)
+        if self.fine:
+            nn.init.zeros_(self.fine.conv2.weight)
         nn.init.zeros_(self.decoder.head.weight)  # every branch begins silent: see docs/paper.md, "initial state"
 
     def forward(self, x: Tensor, *classes: Tensor) -> tuple[Tensor, ...]:
@@ -53,4 +56,6 @@ class Branches(nn.Module):
             )
         s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
         psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
+        if self.fine:
+            psi = self.fine(psi, x)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from acdm.core.config import Network
-from acdm.method.blocks import AdaIN, Down, Styled, conv
+from acdm.method.blocks import SLOPE, AdaIN, Down, Styled, conv
 
 
 class Encoder(nn.Module):
@@ -64,6 +64,27 @@ class Decoder(nn.Module):
             h = (coarse + skip(feature)).flatten(0, 1)
             h = _run(block, h, s, recompute=self.recompute)
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
+
+
+class Fine(nn.Module):
+    """What the seams of pixel blocks lack: two convolutions at full resolution of every branch beside the image.
+
+    Args:
+        network: number of branches and channels between the convolutions.
+        channels: C, of the images.
+    """
+
+    def __init__(self, network: Network, channels: int) -> None:
+        super().__init__()
+        self.branches = network.branches
+        self.conv1 = conv(network.branches, 2 * channels, network.fine)
+        self.conv2 = conv(network.branches, network.fine, channels)
+
+    def forward(self, psi: Tensor, x: Tensor) -> Tensor:
+        """Add to branches (K*B, N*C, H, W) of images (B, C, H, W) what they lack."""
+        seen = torch.cat([x.to(psi.dtype)] * (len(psi) // len(x)))
+        both = torch.cat([part for branch in psi.chunk(self.branches, dim=1) for part in (branch, seen)], dim=1)
+        return psi + self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
 
 
 class _NoSkip(nn.Module):
