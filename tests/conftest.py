@@ -5,8 +5,10 @@ from PIL import Image
 from small import SMALL
 
 from acdm.cli.app import main
+from acdm.maps import judge
 
 torch.set_num_threads(1)  # xdist runs one process a core
+judge.ROUND_STEPS = 10  # small trainings need a check classifier, not a good one
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,17 @@
 import numpy as np
+import pytest
 import torch
 
 from acdm.core.config import Augment
 from acdm.data.sets.toy import draw
+from acdm.maps import judge as fitting
 from acdm.maps.judge import Judge, load_judge, save_judge, small_resnet, train_judge
+
+
+@pytest.fixture(autouse=True)
+def whole_rounds(monkeypatch):
+    """As long as they are for users; elsewhere in the tests they are shorter."""
+    monkeypatch.setattr(fitting, "ROUND_STEPS", 40)
 
 
 def patches(n, seed):

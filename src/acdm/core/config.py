@@ -101,8 +101,8 @@ class Network(Options):
         0,
         ge=0,
         le=256,
-        description="Channels of two convolutions at full resolution, which smooth the seams of pixel blocks; 0 leaves"
-        " them out.",
+        description="Channels of two convolutions at full resolution, which rebuild images much better; classes are"
+        " learned more slowly. 0 leaves them out.",
     )
     bottleneck: int = Field(1, ge=0, le=8, description="Residual blocks at the coarsest level, in each half.")
     style_dim: int = Field(64, ge=1, le=1024, description="Length of a class's style vector.")  # StarGAN v2

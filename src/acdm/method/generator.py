@@ -67,10 +67,7 @@ class Decoder(nn.Module):
 
 
 class Fine(nn.Module):
-    """What the seams of pixel blocks lack: two convolutions at full resolution of every branch.
-
-    Branches 2 to N see the image beside themselves.  Branch 1 does not, or it would take the image's edges, unless
-    there is no other one.
+    """What the seams of pixel blocks lack: two convolutions at full resolution of every branch beside the image.
 
     Args:
         network: number of branches and channels between the convolutions.
@@ -86,12 +83,8 @@ class Fine(nn.Module):
     def forward(self, psi: Tensor, x: Tensor) -> Tensor:
         """Add to branches (K*B, N*C, H, W) of images (B, C, H, W) what they lack."""
         image = torch.cat([x.to(psi.dtype)] * (len(psi) // len(x)))
-        first, *others = psi.chunk(self.branches, dim=1)
-        parts = [first, torch.zeros_like(image) if others else image]
-        for branch in others:
-            parts += [branch, image]
-        both = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
-        return psi + self.conv2(F.leaky_relu(self.conv1(both), SLOPE))
+        both = torch.cat([part for branch in psi.chunk(self.branches, dim=1) for part in (branch, image)], dim=1)
+        return psi + self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
 
 
 class _NoSkip(nn.Module):
