@@ -9,6 +9,7 @@ often a command ended well, how often with a sentence and the exit code of one, 
 import contextlib
 import io
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from itertools import product
@@ -70,7 +71,9 @@ def quiet(command: list[str]) -> tuple[int, str]:
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(said),
         patch("acdm.web.server.serve", lambda page: page.server_close()),
+        warnings.catch_warnings(),
     ):
+        warnings.simplefilter("always")  # they are words to the user
         code = acdm(command)
     return code, said.getvalue()
 

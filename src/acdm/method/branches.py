@@ -55,7 +55,14 @@ class Branches(nn.Module):
                 f" and at least {2 * self.multiple}"
             )
         s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
-        psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
-        if self.fine:
-            psi = self.fine(psi, x)
+        psi = self.decode(self.encoder(x), s, x)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
+
+    def decode(self, features: list[Tensor], s: Tensor, x: Tensor) -> Tensor:
+        """Branches (K*B, N*C, H, W) of images x (B, C, H, W), from their features and K*B styles."""
+        psi: Tensor = self.decoder(features, s)
+        if self.fine is None:
+            return psi
+        copies = s.shape[0] // features[0].shape[0]  # as the decoder has it
+        mended: Tensor = self.fine(psi, torch.cat([x] * copies))
+        return mended

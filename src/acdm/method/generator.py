@@ -81,8 +81,8 @@ class Fine(nn.Module):
         self.conv2 = conv(network.branches, network.fine, channels)
 
     def forward(self, psi: Tensor, x: Tensor) -> Tensor:
-        """Add to branches (K*B, N*C, H, W) of images (B, C, H, W) what they lack."""
-        image = torch.cat([x.to(psi.dtype)] * (len(psi) // len(x)))
+        """Add to branches (B, N*C, H, W) of images (B, C, H, W) what they lack."""
+        image = x.to(psi.dtype)
         both = torch.cat([part for branch in psi.chunk(self.branches, dim=1) for part in (branch, image)], dim=1)
         return psi + self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
 

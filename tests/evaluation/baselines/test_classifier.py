@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(installed("captum") is None, reason="needs the x
 def test_a_classifier_that_is_right_points_at_the_only_thing_there_is(monkeypatch):
     """A bright square anywhere or none; a random place is right in 1 image of 16."""
     monkeypatch.setattr("acdm.evaluation.baselines.classifier.STEPS", 200)
+    monkeypatch.setattr("acdm.maps.judge.ROUND_STEPS", 40)
     g = torch.Generator().manual_seed(0)
     x, y = 0.1 * torch.randn(96, 1, 32, 32, generator=g), torch.arange(96) % 2
     truth = torch.zeros(96, 32, 32, dtype=torch.bool)
