@@ -5,6 +5,8 @@ from itertools import product
 import pytest
 from reliability.damaged_runs import COMMANDS, FILES, WAYS, damaged, make
 
+QUICK = [command for command in COMMANDS if command not in ("compare", "resume")]
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -15,6 +17,5 @@ def runs(tmp_path_factory):
 
 @pytest.mark.parametrize(("number", "trial"), enumerate(product(FILES, WAYS)))
 def test_a_damaged_file_is_a_sentence_at_most(runs, number, trial):
-    """Each damage under one command, in turn; the benchmark tries all of them under all commands."""
-    command = list(COMMANDS)[number % len(COMMANDS)]
-    assert damaged(runs, *trial, command) in ("well", "a sentence")
+    """Each damage under one of the quick commands, in turn; the benchmark tries all of them under all commands."""
+    assert damaged(runs, *trial, QUICK[number % len(QUICK)]) in ("well", "a sentence")

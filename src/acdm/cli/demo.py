@@ -38,7 +38,9 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, progress
     progress.say(f"drawing {TRAIN + TEST} toy images into {toy}")
     progress.begin("images", TRAIN + TEST)
     write_synthetic(toy, "1", SIZE, TRAIN, TEST, seed, progress)
-    request = Request(folders=[toy], out=folder / "run", preset="64", options=options, positive="with", command=command)
+    request = Request(
+        folders=[toy], out=folder / "run", options={**options, "size": SIZE}, positive="with", command=command
+    )
     run = train(request, progress)
     progress.say("evaluating")
     results = evaluate(run, [toy])
