@@ -136,7 +136,7 @@ def classes(judge: Judge, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
 
 
 def objects(drawn: Drawn, images: list[Array], masks: list[Mask | None]) -> dict[str, Tensor]:
-    """Of each image, how much its true parts differ from their surroundings: in the image, and in its counterfactual.
+    """How much the true parts of each image differ from their surroundings, there and in its counterfactual.
 
     A part is 8-connected; its surroundings are the median, channel by channel, of the pixels outside every part that
     lie `RING` pixels around it.  Both are sums of |difference| over the parts' pixels and channels, at own size; 0 for
