@@ -79,7 +79,7 @@ def _from_heap(
     """A data set of which nothing but validation images may have been set apart, those `given`."""
     classes = _ordered(names, positive, _marked(items), root)
     rest, test = split_test(_unambiguous(items, classes[1]), seed)
-    train, validation = (rest, list(given)) if given else split_training(rest, seed)
+    train, validation = _apart(rest, given, seed)
     return Dataset(root, classes, train, validation, test, split_made=True, unused=tuple(unused))
 
 
@@ -102,7 +102,7 @@ def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
     refuse_shared_groups({"train": train, "test": test, "validation": given}, root)
     if not test:
         return _from_heap(root, train, names, positive, seed, unused, given)
-    fit, validation = (train, given) if given else split_training(train, seed)
+    fit, validation = _apart(train, given, seed)
     ignored = tuple(name for name in folders if name not in (*names, "masks"))
     dev = read_names(root / "test" / "dev.txt")
     return Dataset(
@@ -116,6 +116,11 @@ def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
         dev=dev,
         unused=tuple(unused),
     )
+
+
+def _apart(train: list[Item], given: Sequence[Item], seed: int) -> tuple[list[Item], list[Item]]:
+    """Training and validation images: those `given`, or some that are set apart where there are none."""
+    return (train, list(given)) if given else split_training(train, seed)
 
 
 def _validation(root: Path, names: Sequence[str], groups: Mapping[str, str]) -> tuple[list[Item], list[Unused]]:

@@ -104,10 +104,11 @@ class Outlook:
         return f"{config.size} px ({why}) · {branches} · {device} · {self.steps:,} steps in {minutes}"
 
 
-def usual_side(dataset: Dataset) -> int:
-    """Median longer side of some training images, in pixels."""
+def usual_shape(dataset: Dataset) -> tuple[int, int]:
+    """Channels, and median longer side in pixels, of some training images."""
     some = dataset.train[:: max(1, len(dataset.train) // 20)]
-    return int(np.median([max(decode(item.path, dataset.reading).values.shape[1:]) for item in some]))
+    shapes = [decode(item.path, dataset.reading).values.shape for item in some]
+    return shapes[0][0], int(np.median([max(shape[1:]) for shape in shapes]))
 
 
 def preset_of(size: int) -> Preset:
@@ -137,8 +138,7 @@ def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Datase
         options: nested, as in config.yaml.
     """
     dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
-    side = usual_side(dataset)
-    channels = len(decode(dataset.train[0].path, dataset.reading).values)
+    channels, side = usual_shape(dataset)
     reading = {"images": dataset.reading.model_dump()}
 
     def at(size: int | None, name: str) -> Outlook:
