@@ -91,7 +91,7 @@ def label_studio(found: Sequence[Detections], category: str, prefix: str = "/dat
     tasks = []
     for d in found:
         results = [result for region in d.regions for result in _predictions(region, d, category)]
-        score = max((region.score for region in d.regions), default=0.0)
+        score = max((_share(region.score) for region in d.regions), default=0.0)
         prediction = {"model_version": "acdm", "score": score, "result": results}
         tasks.append({"data": {"image": prefix + quote(d.file)}, "predictions": [prediction]})
     return tasks
@@ -163,9 +163,14 @@ def _predictions(region: Region, d: Detections, category: str) -> list[dict[str,
     points = [[(left + x) * across, (top + y) * down] for y, x in outline(region.mask)]
     polygon = {"points": points, "polygonlabels": [category]}
     return [
-        {**common, "type": "rectanglelabels", "from_name": "box", "score": region.score, "value": box},
-        {**common, "type": "polygonlabels", "from_name": "polygon", "score": region.score, "value": polygon},
+        {**common, "type": "rectanglelabels", "from_name": "box", "score": _share(region.score), "value": box},
+        {**common, "type": "polygonlabels", "from_name": "polygon", "score": _share(region.score), "value": polygon},
     ]
+
+
+def _share(score: float) -> float:
+    """A score as Label Studio takes it, at most 1; psi1 and contrast reach 2 where black becomes white."""
+    return min(score, 1.0)
 
 
 def outline(mask: Mask) -> NDArray[np.float64]:
