@@ -16,7 +16,7 @@ def label_studio(folder: Path) -> list[list[str]]:
 
 
 def cvat(folder: Path) -> dict[str, dict[str, list]]:
-    """What Datumaro, CVAT's library of formats, finds by image: labels, boxes (x, y, w, h), rows of the masks' union."""
+    """What Datumaro, CVAT's library of formats, finds by image: labels, boxes (x, y, w, h), the masks' union."""
     import datumaro
     import numpy as np
 
