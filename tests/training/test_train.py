@@ -8,11 +8,12 @@ import torch
 from small import LEAST_NETWORK
 
 from acdm.core.progress import Progress
+from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
 from acdm.errors import DivergedError
 from acdm.method import losses
-from acdm.training import session
+from acdm.training import session, validation
 from acdm.training import train as fitting
 from acdm.training.request import Request
 from acdm.training.train import train as train_run
@@ -50,8 +51,8 @@ def trained(toy, tmp_path, monkeypatch):
     """Train, with something done to the session after a step; what was said, and the run folder."""
     monkeypatch.setattr(fitting, "_finish", lambda session: None)
 
-    def train(after=lambda session, step: None):
-        said = []
+    def train(after=lambda session, step: None, options=None):
+        said, asked = [], {**OPTIONS, **(options or {})}
         observe = session.Session.observe
 
         def watched(self, record, steps):
@@ -60,7 +61,7 @@ def trained(toy, tmp_path, monkeypatch):
 
         monkeypatch.setattr(session.Session, "observe", watched)
         try:
-            train_run(Request(folders=[toy], out=tmp_path / "run", preset="tiny", options=OPTIONS), Heard(said))
+            train_run(Request(folders=[toy], out=tmp_path / "run", preset="tiny", options=asked), Heard(said))
         except DivergedError as error:
             said.append(error)
         return said, tmp_path / "run"
@@ -141,3 +142,22 @@ def test_sigusr1_saves_and_goes_on(trained):
     said, run = trained(lambda s, step: os.kill(os.getpid(), signal.SIGUSR1) if step == 5 else None)
     assert "saved after step" in " ".join(said)
     assert checkpoints(run / "checkpoints")[-1].stem == "step-8"
+
+
+def test_while_branch_1_is_silent_sparsity_weighs_half_as_much_from_look_to_look(trained, monkeypatch):
+    """Steps that follow a look are trained with the new weight; here any branch 1 counts as silent."""
+    monkeypatch.setattr(validation, "PATIENCE", 3)
+    monkeypatch.setattr(validation, "SILENT", 2.0)
+    weights = []
+    steps = fitting.train_steps
+
+    def watched(players, batches, config, *rest):
+        for record in steps(players, batches, config, *rest):
+            weights.append(config.loss.sparse)
+            yield record
+
+    monkeypatch.setattr(fitting, "train_steps", watched)
+    said, run = trained(options={"validate_every": 2, "loss": {"sparse": 3.0}})
+    assert weights == [3.0] * 4 + [1.5] * 4, "of 8 steps, and not below 1"
+    assert Run.open(run).config().loss.sparse == 1.5, "a resumed training goes on with it"
+    assert sum("branch 1 is to speak: the weight of sparsity is 1.5" in line for line in said) == 1

@@ -30,6 +30,7 @@ SHEET_IMAGES = 8
 METRICS_EVERY = 10  # steps that a line of metrics.csv is the mean of
 MAX_ROLLBACKS = 3  # before a training that diverges is given up
 ROLLBACK_LR_FACTOR = 0.5  # multiplies both learning rates at each rollback
+LEAST_SPARSE = 1.0  # weight below which a silent branch 1 does not lower it: not sparsity, then, keeps it silent
 
 
 @dataclass(kw_only=True)
@@ -142,8 +143,17 @@ class Session:
             self.tell(f"memory ran short: from step {record.step} on a batch is computed in {record.parts} parts")
         if self.group.is_first:
             self._measure(record, steps)
+        if record.step % self.config.validate_every == 0 and self.group.any(self.health.silent):
+            self._let_speak()
         if record.step % self.config.save_every == 0:
             self.save(record.step)
+
+    def _let_speak(self) -> None:
+        """Halve the weight of sparsity, which a silent branch 1 has not overcome."""
+        weight = self.config.loss.sparse / 2
+        if weight >= LEAST_SPARSE:
+            self.change(loss={"sparse": weight})
+            self.tell(f"branch 1 is to speak: the weight of sparsity is {weight:g} from here on (--loss.sparse)")
 
     def _measure(self, record: StepRecord, steps: int | None) -> None:
         config, step = self.config, record.step

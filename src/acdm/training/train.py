@@ -190,7 +190,15 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
 
 def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Train until the steps are done, the minutes are over or a signal comes; returns the step it ended at."""
-    steps, minutes, done = session.config.steps, session.config.minutes, start
+    done, going = start, True
+    while going:
+        done, going = _with_these_weights(session, batches, done, stop)
+    return done
+
+
+def _with_these_weights(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
+    """Train on; returns the step it ended at, and whether that is for the losses' new weights alone."""
+    weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.minutes, start
     assert steps is not None
     for record in train_steps(session.players, batches, session.config, steps, start, session.group):
         done = record.step
@@ -205,7 +213,9 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
         if over:
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
             break
-    return done
+        if done < steps and session.config.loss != weights:
+            return done, True
+    return done, False
 
 
 def _fit_judge(session: Session) -> None:

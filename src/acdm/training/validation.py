@@ -1,6 +1,7 @@
 """Looks at validation images: signs of collapse, and which step's networks shall draw the maps.
 
-What is done about a sign is the caller's:
+What is done about a sign is the caller's: a training halves the weight of sparsity while branch 1 is silent, and tells
+of the others.
 
 branch 1 is silent   it holds less than `SILENT` of the energy of positive images, after the first `PATIENCE` steps
 discriminator won    its loss stays below `WON` for `PATIENCE` steps
@@ -84,11 +85,13 @@ class Health:
     Attributes:
         won: steps in a row that the discriminator's loss was next to nothing.
         best: highest PSNR so far, in dB.
+        silent: whether branch 1 was, at the latest look.
         told: signs that are there and were told.
     """
 
     won: int = 0
     best: float = -float("inf")
+    silent: bool = False
     told: set[str] = field(default_factory=set)
 
     def step(self, losses: dict[str, float]) -> list[str]:
@@ -105,10 +108,11 @@ class Health:
         """Sentences about signs that a look at validation images brings."""
         fallen = self.best - look.psnr
         self.best = max(self.best, look.psnr)
+        self.silent = look.share < SILENT and step > PATIENCE
         return self._news(
             {
                 f"branch 1 is silent: it holds under {SILENT:.2%} of the energy of positive validation images, and maps"
-                " will be empty; try --loss.sparse at half, or more images": look.share < SILENT and step > PATIENCE,
+                " are empty while it is": self.silent,
                 f"validation PSNR fell {FALL:g} dB or more below its best: training has become unstable; try"
                 " --optimiser.lr at half": fallen >= FALL,
                 "all images are rebuilt alike: training has collapsed; begin again with --optimiser.lr at half": (
