@@ -5,6 +5,7 @@ import pytest
 
 from acdm.core.progress import Progress
 from acdm.core.run import lock
+from acdm.data.sets.synthetic import write_synthetic
 from acdm.errors import ConfigError
 from acdm.evaluation import bench
 from acdm.evaluation.bench import Point, at, points_of, run_study, write_tables
@@ -48,8 +49,18 @@ STUDY = {
 
 
 @pytest.fixture
-def finished(tmp_path):
-    study = Study.model_validate(STUDY)
+def finished(tmp_path, monkeypatch):
+    """A study of two variants on both halves of the test images."""
+
+    def write_with_halves(folder, *rest):
+        write_synthetic(folder, *rest)
+        names = [
+            f"{label}/{path.name}" for label in ("with", "without") for path in (folder / "test" / label).iterdir()
+        ]
+        (folder / "test/dev.txt").write_text("\n".join(sorted(names)[::2]))
+
+    monkeypatch.setattr(bench, "write_synthetic", write_with_halves)
+    study = Study.model_validate(STUDY | {"split": ["dev", "final"]})
     assert [reason for _, reason in run_study(study, tmp_path, tmp_path / "out", "bench", Progress())] == [None, None]
     return study, tmp_path / "out"
 
@@ -59,8 +70,10 @@ def test_a_finished_study_has_a_line_a_cell_and_is_not_run_again(finished, monke
     table = write_tables(study, out.parent, out, {})
     with (out / "bench.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["variant"], row["steps"], row["failed"]) for row in rows] == [("one", "4", ""), ("two", "4", "")]
-    assert "| toy  | two     | 1 of 1 |" in table
+    assert [(row["variant"], row["split"], row["steps"], row["failed"]) for row in rows] == [
+        (variant, split, "4", "") for variant in ("one", "two") for split in ("dev", "final")
+    ]
+    assert "| toy  | final | two     | 1 of 1 |" in table
     with (out / "curves.csv").open(newline="") as file:
         curves = list(csv.DictReader(file))
     assert [row["step"] for row in curves] == ["2", "4", "2", "4"]
@@ -69,7 +82,7 @@ def test_a_finished_study_has_a_line_a_cell_and_is_not_run_again(finished, monke
     monkeypatch.setattr(bench, "train", None)
     assert len(list(run_study(study, out.parent, out, "bench", Progress()))) == 2
 
-    other = Study.model_validate(STUDY | {"common": STUDY["common"] | {"steps": 5}})
+    other = Study.model_validate(STUDY | {"split": ["dev", "final"], "common": STUDY["common"] | {"steps": 5}})
     with pytest.raises(ConfigError, match="other options"):
         list(run_study(other, out.parent, out, "bench", Progress()))
 

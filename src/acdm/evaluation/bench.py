@@ -3,7 +3,7 @@
 Several processes may share a folder: each takes the next cell that is neither finished nor in another's hands.
 
 OUT/ data/<name>/ (drawn images)   cells/<data>/<variant>/<seed>/{cell.json, run/}
-     bench.csv (a line a cell)   curves.csv (a line a look at validation images)   table.md   curves.html
+     bench.csv (a line a cell and split)   curves.csv (a line a look at validation images)   table.md   curves.html
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from plotly.subplots import make_subplots
 from acdm.core.config import MAPS, Split
 from acdm.core.files import json_equals, write_json, write_text
 from acdm.core.progress import Progress
+from acdm.core.results import Results
 from acdm.core.run import lock
 from acdm.core.tables import csv_text, markdown
 from acdm.data.sets.synthetic import SCENES, write_synthetic
@@ -39,6 +40,7 @@ COLUMNS = {  # a column of table.md, and the one of bench.csv that it summarises
     **{f"{name} AUPRC": f"{name}_auprc" for name in MAPS},
     "psi1 best IoU": "psi1_best_iou",
     "swap accuracy": "swap_accuracy",
+    "removal": "removal",
     "common gap": "common_gap",
 }
 
@@ -77,7 +79,7 @@ def run_study(
     """
     todo = cells(study, root, out)
     for cell in todo:
-        _require_same(cell, study.split)
+        _require_same(cell)
     with lock(out / "data", wait=True):
         folders = {name: _folder(name, source, root, out, progress) for name, source in study.data.items()}
     for number, cell in enumerate(todo, start=1):
@@ -86,7 +88,7 @@ def run_study(
             with lock(cell.folder):
                 if not cell.finished:
                     progress.say(f"cell {number} of {len(todo)}: {cell}")
-                    _run_cell(cell, folders[cell.data], study, command, progress)
+                    _run_cell(cell, folders[cell.data], command, progress)
         except RunLockedError:
             progress.say(f"cell {number} of {len(todo)} is in another process's hands: {cell}")
             continue
@@ -112,7 +114,8 @@ def write_tables(study: Study, root: Path, out: Path, reasons: dict[str, str]) -
         rows = []
         for cell in done:
             known = [curve for other in done if other.data == cell.data and (curve := curves.get(str(other)))]
-            rows.append(_row(cell, curves.get(str(cell)), known, reasons.get(str(cell), "")))
+            told = curves.get(str(cell)), known, reasons.get(str(cell), "")
+            rows += [_row(cell, split, *told) for split in cell.splits]
         write_text(out / "bench.csv", csv_text(rows))
         lines = [
             {"data": cell.data, "variant": cell.variant, "seed": cell.seed, **vars(point)}
@@ -145,22 +148,23 @@ def at(points: Sequence[Point], axis: str, where: float) -> float:
     return float(np.interp(where, places, [point.psnr for point in points], left=np.nan))
 
 
-def _run_cell(cell: Cell, folder: Path, study: Study, command: str, progress: Progress) -> None:
-    write_json(cell.folder / "cell.json", cell.asked(study.split))
+def _run_cell(cell: Cell, folder: Path, command: str, progress: Progress) -> None:
+    write_json(cell.folder / "cell.json", cell.asked())
     request = Request(
         folders=[folder],
         out=cell.run.path,
-        preset=study.preset,
+        preset=cell.preset,
         options=cell.options,
         resume=cell.run.begun,
         command=command,
     )
     run = cell.run if is_finished(cell.run) else train(request, progress)
-    evaluate(run, [folder], study.split)
+    for split in cell.splits:
+        evaluate(run, [folder], split).write(cell.results(split))
 
 
-def _require_same(cell: Cell, split: Split) -> None:
-    if json_equals(cell.folder / "cell.json", cell.asked(split)) is False:
+def _require_same(cell: Cell) -> None:
+    if json_equals(cell.folder / "cell.json", cell.asked()) is False:
         raise ConfigError(f"{cell.folder}: was run with other options; take another folder with -o, or remove it")
 
 
@@ -177,14 +181,14 @@ def _folder(name: str, source: Path | Drawn, root: Path, out: Path, progress: Pr
     return folder
 
 
-def _row(cell: Cell, points: list[Point] | None, known: list[list[Point]], reason: str) -> dict[str, Any]:
+def _row(cell: Cell, split: Split, points: list[Point] | None, known: list[list[Point]], reason: str) -> dict[str, Any]:
     """A line of bench.csv; equal steps and equal time are the least that a finished cell of the same data has."""
-    row: dict[str, Any] = {"data": cell.data, "variant": cell.variant, "seed": cell.seed, "failed": reason}
-    figures = ("steps", "minutes", "psnr", "psnr_equal_steps", "psnr_equal_time", "ssim")
+    row = {"data": cell.data, "split": split, "variant": cell.variant, "seed": cell.seed, "failed": reason}
+    figures = ("steps", "minutes", "psnr", "psnr_equal_steps", "psnr_equal_time", "ssim", "removal")
     names = (*figures, *(f"{name}_{f}" for name in MAPS for f in MAP_FIGURES), "swap_accuracy", "common_gap", "trivial")
     if not points:
         return row | dict.fromkeys(names, "")
-    results = cell.run.read_results()
+    results = Results.read(cell.results(split), "type the same command again")
     values = [
         points[-1].step,
         points[-1].seconds / 60,
@@ -192,6 +196,7 @@ def _row(cell: Cell, points: list[Point] | None, known: list[list[Point]], reaso
         at(points, "step", min(curve[-1].step for curve in known)),
         at(points, "seconds", min(curve[-1].seconds for curve in known)),
         results.reconstruction.ssim_mean,
+        results.reconstruction.removal,
         *(getattr(results.maps.get(name), f, None) for name in MAPS for f in MAP_FIGURES),
         results.classes.swap_accuracy,
         results.branches.common_gap,
@@ -203,9 +208,13 @@ def _row(cell: Cell, points: list[Point] | None, known: list[list[Point]], reaso
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     """Mean and, where there are several seeds, standard deviation of each data and variant."""
     lines = []
-    for data, variant in dict.fromkeys((row["data"], row["variant"]) for row in rows):
-        own = [row for row in rows if (row["data"], row["variant"]) == (data, variant)]
-        line = {"data": data, "variant": variant, "seeds": f"{sum(row['steps'] != '' for row in own)} of {len(own)}"}
+    places = ("data", "split", "variant")
+    for place in dict.fromkeys(tuple(row[key] for key in places) for row in rows):
+        own = [row for row in rows if tuple(row[key] for key in places) == place]
+        line = {
+            **dict(zip(places, place, strict=True)),
+            "seeds": f"{sum(row['steps'] != '' for row in own)} of {len(own)}",
+        }
         for title, key in COLUMNS.items():
             line[title] = _mean_and_deviation([row[key] for row in own if row[key] != ""])
         lines.append(line)

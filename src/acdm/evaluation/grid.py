@@ -1,5 +1,6 @@
 """What a file of `acdm bench` asks for: data × variants × seeds, each a cell with a folder of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,20 @@ class Variant(Options):
 
 
 class Study(Options):
-    """What a file of `acdm bench` holds."""
+    """What a file of `acdm bench` holds; without a preset the images choose it."""
 
     title: str = ""
     data: dict[str, Path | Drawn] = Field(min_length=1)
-    split: Split = "all"
+    split: list[Split] = Field(["all"], min_length=1)
     seeds: list[int] = Field([0], min_length=1)
-    preset: Preset = "tiny"
+    preset: Preset | None = "tiny"
     common: Layer = Field(default_factory=dict)
     variants: dict[str, Variant] = Field(min_length=1)
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _one_split(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @field_validator("data", "variants")
     @classmethod
@@ -66,6 +72,7 @@ class Cell:
         data, variant, seed: its place in the grid.
         options, preset: as for a training.
         source: the images: a folder, or how they are drawn.
+        splits: the parts of the test images that it is measured on.
         folder: where the cell lies.
     """
 
@@ -73,8 +80,9 @@ class Cell:
     variant: str
     seed: int
     options: Layer
-    preset: str
+    preset: str | None
     source: str
+    splits: Sequence[Split]
     folder: Path
 
     @property
@@ -85,11 +93,15 @@ class Cell:
     @property
     def finished(self) -> bool:
         """Whether it is trained and evaluated."""
-        return self.run.results.is_file()
+        return all(self.results(split).is_file() for split in self.splits)
 
-    def asked(self, split: Split) -> dict[str, Any]:
+    def results(self, split: Split) -> Path:
+        """Where the figures of a part of the test images are."""
+        return self.folder / f"{split}.json"
+
+    def asked(self) -> dict[str, Any]:
         """What the cell's folder remembers, so that nothing else is ever laid into it."""
-        return {key: value for key, value in vars(self).items() if key != "folder"} | {"split": split}
+        return {key: value for key, value in vars(self).items() if key != "folder"}
 
     def __str__(self) -> str:
         return f"{self.data}, {self.variant}, seed {self.seed}"
@@ -107,7 +119,7 @@ def read_study(file: Path) -> Study:
         raise ConfigError(f"{file}: {sentence(error)}") from None
     for name, variant in study.variants.items():
         try:
-            Config.of(PRESETS[study.preset], study.common, variant.options)
+            Config.of(PRESETS[study.preset] if study.preset else {}, study.common, variant.options)
         except ConfigError as error:
             raise ConfigError(f"{file}: variants.{name}: {error}") from None
     return study
@@ -130,6 +142,7 @@ def cells(study: Study, root: Path, out: Path) -> list[Cell]:
                             options=options,
                             preset=study.preset,
                             source=_source(study.data[data], root),
+                            splits=study.split,
                             folder=folder,
                         )
                     )
