@@ -53,7 +53,7 @@ def test_results_have_every_key_of_the_contract(run):
     assert results["positive"] == "with"
     for part, keys in KEYS.items():
         assert keys <= set(results[part])
-    assert set(results["maps"]) == {"psi1", "contrast", "residual", "evidence"}
+    assert set(results["maps"]) == {"psi1", "contrast", "residual", "evidence", "object"}
     assert all(set(figures) >= MAP_KEYS for figures in results["maps"].values())
     assert {"schema", "run", "data", "split", "seed", "default_map", "trivial", "timing"} <= set(results)
     assert sum(results["branches"]["energy_share"]) == pytest.approx(1)
@@ -83,9 +83,11 @@ def test_maps_come_back_at_their_own_size_and_sum_up(run, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "in" / "wide.png")
     assert main(["map", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--label", "with"]) == 0
     folder = tmp_path / "out" / "wide.png"
-    maps = {name: np.load(folder / f"{name}.npy") for name in ("psi1", "contrast", "residual", "evidence", "psi")}
+    maps = {
+        name: np.load(folder / f"{name}.npy") for name in ("psi1", "contrast", "residual", "evidence", "object", "psi")
+    }
     assert maps["psi"].shape == (3, 1, 30, 50)
-    assert all(maps[name].shape == (1, 30, 50) for name in ("psi1", "contrast", "residual", "evidence"))
+    assert all(maps[name].shape == (1, 30, 50) for name in ("psi1", "contrast", "residual", "evidence", "object"))
     assert maps["psi1"].dtype == np.float32
     rebuilt = np.asarray(Image.open(folder / "reconstruction.png"))[..., 0].astype(float)
     np.testing.assert_allclose(rebuilt, np.clip(maps["psi"].sum(axis=0)[0] * 127 + 128, 1, 255), atol=1)

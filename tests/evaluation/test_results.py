@@ -119,6 +119,7 @@ def test_what_needs_no_learning_by_hand():
 class Forgetful:
     """A decomposer whose branches must be gone when the next images are drawn."""
 
+    names, default_map = MAPS, "evidence"
     size, judge, calibration = 8, Bright(), {name: Calibration("both", 0.0, 0.0, 0.1, "otsu", {}) for name in MAPS}
 
     def __init__(self):

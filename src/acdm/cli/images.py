@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 import acdm
 from acdm.cli.options import AtLeast0, AtLeast1, NeededOut, RunFolder
-from acdm.core.config import DEFAULT_MAP, MapName
+from acdm.core.config import MapName
 from acdm.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def segment(
     images: Images,
     *,
     out: NeededOut,
-    map: MapName = DEFAULT_MAP,
+    map: MapName | None = None,
     threshold: str = "default",
     min_area: AtLeast0 | None = None,
     refine: Literal["none", "watershed", "random-walker"] = "none",
@@ -102,7 +102,7 @@ def segment(
     out
         Where everything goes.
     map
-        Map that is cut into masks; the default is the one that was best on five sets.
+        Map that is cut into masks. By default object where the run has a segmenter, else evidence.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area

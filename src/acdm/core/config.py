@@ -17,11 +17,14 @@ Preset = Literal["64", "128", "256", "paper", "tiny", "small"]
 Split = Literal["all", "dev", "final"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "bf16", "fp32"]
+FeatureChoice = Literal["auto", "off"]
 Judged = Literal["paired", "swapped", "both"]
-MapName = Literal["psi1", "contrast", "residual", "evidence"]
+MapName = Literal["psi1", "contrast", "residual", "evidence", "object"]
 MAPS: tuple[MapName, ...] = get_args(MapName)
 LEAST_SIDE = 8  # of what the discriminator's first block sees
-DEFAULT_MAP: MapName = "evidence"  # chosen on the dev halves of five sets: docs/results/choices.md
+DEFAULT_MAP: MapName = "evidence"  # where there is no segmenter; chosen on dev halves: docs/results/choices.md
+SEGMENTER_SHARE = 1 / 5  # of the minutes
+TAUGHT: MapName = "object"  # what a segmenter draws, where a run has one
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -292,6 +295,14 @@ class Config(Options):
     precision: Precision = Field(
         "auto", description="Numbers that networks compute in; auto takes bf16 where the processor is fast at it."
     )
+    segmenter: bool = Field(
+        True, description="Teach a segmenter by the maps of the training images, in the last sixth of the time."
+    )
+    features: FeatureChoice = Field(
+        "auto",
+        description="What the segmenter sees beside pixels: auto takes EfficientNet-Lite0, trained on ImageNet, where"
+        " its package is installed; off takes pixels alone.",
+    )
     save_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(500, ge=1, description="Steps between two sheets of sample pictures.")
     validate_every: int = Field(
@@ -336,6 +347,11 @@ class Config(Options):
     def drawn(self) -> int:
         """Images drawn at every step: the batch, and what the discriminator is taught by."""
         return self.batch * (1 + (self.lessons if self.loss.mismatch else 0))
+
+    @property
+    def branch_minutes(self) -> float | None:
+        """What the branches get of --minutes; the segmenter gets the rest."""
+        return self.minutes and self.minutes * (1 - SEGMENTER_SHARE if self.segmenter else 1)
 
     @property
     def parts(self) -> int:

@@ -54,6 +54,10 @@ class Run:
         return self.path / "chosen.safetensors"
 
     @property
+    def segmenter(self) -> Path:
+        return self.path / "segmenter.safetensors"
+
+    @property
     def calibration(self) -> Path:
         return self.path / "calibration.json"
 

@@ -52,11 +52,12 @@ class Batches:
     def _member(self, k: int, position: int) -> Tensor:
         """The image of class k at a position of an endless stream in which every image comes once an epoch."""
         epoch, place = divmod(position, len(self.members[k]))
-        return self.members[k][_order(len(self.members[k]), mix(self.seed, 2 + k, epoch))[place]]
+        return self.members[k][order_of(len(self.members[k]), mix(self.seed, 2 + k, epoch))[place]]
 
 
 @lru_cache(maxsize=64)
-def _order(count: int, seed: int) -> Tensor:
+def order_of(count: int, seed: int) -> Tensor:
+    """An order of `count` things that depends on the seed alone."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from acdm.core.config import DEFAULT_MAP
 from acdm.core.files import write_bytes
 from acdm.core.results import Gallery, GalleryImage
 from acdm.data.images.arrays import Floats
@@ -43,7 +42,7 @@ def write_gallery(folder: Path, decomposer: Decomposer, truth: Truth, scores: li
 
 def _auprc_of_each(decomposer: Decomposer, truth: Truth, scores: list[Floats]) -> dict[int, float]:
     """AUPRC of the default map on each positive image that has pixels to rank, by the image's place."""
-    scale = decomposer.calibration[DEFAULT_MAP].scale
+    scale = decomposer.calibration[decomposer.default_map].scale
     return {
         i: metrics.auprc(smoothed(scores[i], scale), truth.masks[i])
         for i in truth.only(decomposer.classes[1])

@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
-from acdm.core.config import MAPS, MapName
+from acdm.core.config import MapName
 from acdm.data.images.arrays import Array, Floats, Mask
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.statistics import psnr, ssim
@@ -58,7 +58,7 @@ class Seen:
 
 def look_at_all(decomposer: Decomposer, truth: Truth) -> Seen:
     """Decompose every test image, once, under its true class; memory grows with what is kept of an image alone."""
-    columns, scores, seconds = Columns(), {name: list[Floats]() for name in MAPS}, 0.0
+    columns, scores, seconds = Columns(), {name: list[Floats]() for name in decomposer.names}, 0.0
     for first in range(0, len(truth.items), TOGETHER):
         rows, maps, spent = _look_at(decomposer, truth, range(first, min(first + TOGETHER, len(truth.items))))
         columns.add(rows)
@@ -85,8 +85,8 @@ def _look_at(
         **classes(decomposer.judge, x, drawn),
         **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
     }
-    polarity = {name: decomposer.calibration[name].polarity for name in MAPS}
-    maps = {name: [score(m, polarity[name]) for m in own_size(drawn.maps[name], images)] for name in MAPS}
+    polarity = {name: decomposer.calibration[name].polarity for name in decomposer.names}
+    maps = {name: [score(m, polarity[name]) for m in own_size(drawn.maps[name], images)] for name in polarity}
     return rows, maps, seconds
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import DEFAULT_MAP, MAPS, Split
+from acdm.core.config import Split
 from acdm.core.progress import QUIET, Progress
 from acdm.core.results import BranchFigures, ClassFigures, Reconstruction, Results, Timing
 from acdm.core.run import Run
@@ -51,7 +51,7 @@ def evaluate(
     results = measure(run, decomposer, dataset, truth, split, seen)
     results.write(out or run.results)
     if out is None:
-        write_gallery(run.gallery, decomposer, truth, seen.scores[DEFAULT_MAP])
+        write_gallery(run.gallery, decomposer, truth, seen.scores[decomposer.default_map])
     return results
 
 
@@ -80,9 +80,10 @@ def measure(run: Run, decomposer: Decomposer, dataset: Dataset, truth: Truth, sp
         reconstruction=reconstruction_figures(seen.columns),
         branches=branch_figures(seen.columns),
         maps={
-            name: map_metrics(name, seen.scores[name], truth, dataset, decomposer.calibration[name]) for name in MAPS
+            name: map_metrics(name, scores, truth, dataset, decomposer.calibration[name])
+            for name, scores in seen.scores.items()
         },
-        default_map=DEFAULT_MAP,
+        default_map=decomposer.default_map,
         trivial=trivial_scores(truth, dataset.positive),
         classes=class_figures(seen.columns),
         timing=Timing(map_images_per_second=len(truth.items) / seen.seconds),

@@ -23,7 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import MAPS, MapName
+from acdm.core.config import MAPS, TAUGHT, MapName
 from acdm.core.files import parse_json, write_json
 from acdm.core.run import Run
 from acdm.data.batches import first_of_each
@@ -124,16 +124,17 @@ def calibration_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def calibrate(maps: Mapping[MapName, Tensor], y: Tensor) -> dict[MapName, Calibration]:
-    """Calibrate every map, (n, C, S, S) each, of training images of classes (n,)."""
-    loud = {name: np.asarray(maps[name][y == 1]) for name in MAPS}
-    quiet = {name: np.asarray(maps[kind.quiet_of][y == 0]) for name, kind in KINDS.items()}
-    polarity = {name: _polarity(loud[kind.sign_of]) for name, kind in KINDS.items()}
+    """Calibrate maps, (n, C, S, S) each, of training images of classes (n,)."""
+    kinds = {name: kind for name, kind in KINDS.items() if name in maps}
+    loud = {name: np.asarray(maps[name][y == 1]) for name in kinds}
+    quiet = {name: np.asarray(maps[kind.quiet_of][y == 0]) for name, kind in kinds.items()}
+    polarity = {name: _polarity(loud[kind.sign_of]) for name, kind in kinds.items()}
     scale = {
         name: _scale(score(maps[name], polarity[name]), y.numpy())
-        for name in {kind.scale_of: None for kind in KINDS.values()}
+        for name in {kind.scale_of: None for kind in kinds.values()}
     }
     return {
-        name: _cut(kind, loud[name], quiet[name], polarity[name], scale[kind.scale_of]) for name, kind in KINDS.items()
+        name: _cut(kind, loud[name], quiet[name], polarity[name], scale[kind.scale_of]) for name, kind in kinds.items()
     }
 
 
@@ -200,7 +201,7 @@ def save_calibration(run: Run, calibration: Mapping[MapName, Calibration]) -> No
 
 
 def load_calibration(run: Run) -> dict[MapName, Calibration]:
-    """Calibration of every map; empty if the run has none, or one from a version with fewer maps.
+    """Calibration of every map that the run draws; empty if it has none, or one from a version with fewer maps.
 
     Raises:
         RunError: when calibration.json is not one, or is of another run.
@@ -215,7 +216,8 @@ def load_calibration(run: Run) -> dict[MapName, Calibration]:
         raise RunError(f"{run.calibration}: not a calibration ({error}); make it again with --resume") from None
     if owner and own and owner != own:
         raise RunError(f"{run.calibration}: is of another run; make it again with --resume")
-    return {name: known[name] for name in MAPS} if known.keys() >= set(MAPS) else {}
+    names = [name for name in MAPS if name in known]
+    return {name: known[name] for name in names} if {*names, TAUGHT} == set(MAPS) else {}
 
 
 def _checked(entry: dict[str, Any]) -> Calibration:

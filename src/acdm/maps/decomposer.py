@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import MAPS, Config, MapName, Reading
+from acdm.core.config import DEFAULT_MAP, MAPS, TAUGHT, Config, MapName, Reading
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.run import Run
 from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
@@ -24,9 +24,10 @@ from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import AS_IS, Picture, read_picture
 from acdm.errors import CheckpointError, DataError, RunError
 from acdm.maps.calibration import Calibration, load_calibration
-from acdm.maps.decomposition import Decomposition
+from acdm.maps.decomposition import NO_SEGMENTER, OF_BRANCHES, Decomposition
 from acdm.maps.evidence import evidence
 from acdm.maps.judge import Judge, load_judge
+from acdm.maps.segmenter import Segmenter, load_segmenter
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction
 from acdm.method.inference import network_maps, of_all_views
@@ -58,6 +59,7 @@ class Decomposer:
     Attributes:
         branches: the averaged networks.
         judge: the check classifier, trained apart; None where the run has none yet.
+        segmenter: what draws the map `object`; None where the run has none, or its features are not installed.
         classes: names; class 1 is positive.
         size: side of the square that the network sees.
         mirrors: axes of the mirror images that an image is decomposed together with; first (), the image itself.
@@ -71,6 +73,7 @@ class Decomposer:
 
     branches: Branches
     judge: Judge | None
+    segmenter: Segmenter | None = None
     classes: tuple[str, ...]
     size: int
     mirrors: tuple[tuple[int, ...], ...] = ((),)
@@ -80,6 +83,22 @@ class Decomposer:
     side: int = 0
     depths: tuple[float | None, ...] = ()
     origin: str = ""
+
+    @property
+    def names(self) -> tuple[MapName, ...]:
+        """The maps that this run draws."""
+        return MAPS if self.segmenter else tuple(name for name in MAPS if name != TAUGHT)
+
+    @property
+    def default_map(self) -> MapName:
+        """The map that masks are cut from where nothing else is asked for."""
+        return TAUGHT if self.segmenter else DEFAULT_MAP
+
+    def require_map(self, name: MapName | None) -> MapName:
+        """The map of that name, None for the default one; raises RunError where this run does not draw it."""
+        if name is not None and name not in self.names:
+            raise RunError(NO_SEGMENTER)
+        return name or self.default_map
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,13 +138,25 @@ class Decomposer:
         own, other = self.split(x, y, (y + 1) % len(self.classes))
         maps = network_maps(x, y, own, other)
         residual = maps["residual"]
-        return Drawn(y, own, other, {**maps, "evidence": evidence(self.judge, x, residual) if self.judge else residual})
+        maps["evidence"] = evidence(self.judge, x, residual) if self.judge else residual
+        if self.segmenter:
+            maps[TAUGHT] = self.objects(x)
+        return Drawn(y, own, other, maps)
+
+    def objects(self, x: Tensor) -> Tensor:
+        """The segmenter's mean probability (B, 1, S, S) over images (B, C, S, S) and their mirror images."""
+        assert self.segmenter is not None  # the run draws this map
+        drawn = []
+        for part in x.split(TOGETHER):
+            views = [self.segmenter.probabilities(part.flip(axes)).flip(axes) for axes in self.mirrors]
+            drawn.append(torch.stack(views).mean(dim=0))
+        return torch.cat(drawn)
 
     def maps(self, x: Tensor, y: Tensor) -> Mapping[MapName, Tensor]:
-        """Every map of images (B, C, S, S) of classes (B,), (B, C, S, S) each; no branch is kept."""
+        """Every map of images (B, C, S, S) of classes (B,), of one value a pixel or C; no branch is kept."""
         parts = zip(x.split(TOGETHER), y.split(TOGETHER), strict=True)
         drawn = [self.draw(*part).maps for part in parts]
-        return {name: torch.cat([maps[name] for maps in drawn]) for name in MAPS}
+        return {name: torch.cat([maps[name] for maps in drawn]) for name in self.names}
 
     def decompose(
         self, image: AnyImage | Path | str | Picture, label: str | None = None, name: Path | str = "image"
@@ -167,7 +198,7 @@ class Decomposer:
             image=frame.leave(x[None])[0],
             psi=frame.leave(drawn.own[i]),
             psi_other=frame.leave(drawn.other[i]),
-            drawn={name: frame.leave(drawn.maps[name][i]) for name in ("residual", "evidence")},
+            drawn={name: frame.leave(drawn.maps[name][i]) for name in self.names if name not in OF_BRANCHES},
             label=self.classes[y],
             other=self.classes[(y + 1) % len(self.classes)],
             positive=y == 1,
@@ -189,7 +220,7 @@ class Decomposer:
 
     def require_ready(self, label: str | None) -> None:
         """Raise RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
-        if not self.calibration or self.judge is None:
+        if not set(self.names) <= set(self.calibration) or self.judge is None:
             missing = "judge" if self.judge is None else "calibration of this version's maps"
             raise RunError(f"this run has no {missing} yet; finish it with 'acdm train … --resume'")
         if label is not None:
@@ -237,10 +268,12 @@ def load(path: Path | str) -> Decomposer:
     load_module(branches, checkpoint.tensors, checkpoint.path)
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
+    segmenter = _segmenter_of(run, branches.channels, device)
     calibration = load_calibration(run)
     return Decomposer(
         branches=branches,
         judge=judge,
+        segmenter=segmenter,
         classes=data.classes,
         size=config.size,
         mirrors=mirrors(config),
@@ -249,8 +282,21 @@ def load(path: Path | str) -> Decomposer:
         reading=config.images,
         side=data.side,
         depths=data.depths,
-        origin=_origin(checkpoint.tensors, judge, calibration),
+        origin=_origin(checkpoint.tensors, judge, segmenter, calibration),
     )
+
+
+def _segmenter_of(run: Run, channels: int, device: str) -> Segmenter | None:
+    if not run.segmenter.is_file():
+        return None
+    segmenter = load_segmenter(run.segmenter, channels, device, run.id)
+    if segmenter is None:
+        warnings.warn(
+            f"{run.path}: has a segmenter, whose features are not installed: the map 'object' is left out, and evidence"
+            " stands for it; pip install 'acdm[features]'",
+            stacklevel=3,
+        )
+    return segmenter
 
 
 @cache
@@ -260,8 +306,16 @@ def _survive_forks() -> None:
         os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
-def _origin(own: dict[str, Tensor], judge: Judge | None, calibration: Mapping[MapName, Calibration]) -> str:
-    asked = {f"judge.{name}": value.cpu() for name, value in judge.network.state_dict().items()} if judge else {}
+def _origin(
+    own: dict[str, Tensor],
+    judge: Judge | None,
+    segmenter: Segmenter | None,
+    calibration: Mapping[MapName, Calibration],
+) -> str:
+    others = {name: part.network for name, part in (("judge", judge), ("segmenter", segmenter)) if part}
+    asked = {
+        f"{name}.{key}": value.cpu() for name, network in others.items() for key, value in network.state_dict().items()
+    }
     return checksum({**own, **asked}, {name: vars(known) for name, known in calibration.items()})
 
 

@@ -10,12 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acdm.core.config import MAPS, MapName
+from acdm.core.config import DEFAULT_MAP, MAPS, TAUGHT, MapName
 from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import Grid
+from acdm.errors import RunError
 from acdm.maps.calibration import Calibration
 from acdm.maps.kinds import KINDS
 from acdm.method.compose import compose, distinction
+
+NO_SEGMENTER = (
+    "this run draws no map 'object': it has no segmenter (add one with 'acdm train … --resume'), or the features it was"
+    " taught on are not installed (pip install 'acdm[features]')"
+)
+OF_BRANCHES = ("psi1", "contrast")  # maps that branches alone give
 
 
 class SignedMap(Tensor):
@@ -54,7 +61,8 @@ class Decomposition:
         image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
         psi: (N, C, H, W), branches under the own class.
         psi_other: (N, C, H, W), branches under the other class.
-        drawn: residual and evidence, (C, H, W) each: maps that branches alone do not give.
+        drawn: the maps that branches alone do not give: residual and evidence, (C, H, W) each, and object, (1, H, W),
+            where the run has a segmenter.
         label, other: names of the two classes.
         positive: whether the own class is the one with the object.
         calibration: of each map; empty where the run has none yet.
@@ -103,9 +111,25 @@ class Decomposition:
         """The residual, weighed by how much the check classifier hangs on a place.  (C, H, W), signed."""
         return self._map("evidence", self.drawn["evidence"])
 
+    @property
+    def object(self) -> SignedMap:
+        """The segmenter's probability of the object, (1, H, W) in [0, 1].
+
+        Raises:
+            RunError: when the run has no segmenter, or its features are not installed.
+        """
+        if TAUGHT not in self.drawn:
+            raise RunError(NO_SEGMENTER)
+        return self._map(TAUGHT, self.drawn[TAUGHT])
+
+    @property
+    def default_map(self) -> MapName:
+        """The map that masks are cut from where nothing else is asked for."""
+        return TAUGHT if TAUGHT in self.drawn else DEFAULT_MAP
+
     def maps(self) -> dict[MapName, SignedMap]:
-        """Every map by its name, (C, H, W) each."""
-        return {name: getattr(self, name) for name in MAPS}
+        """Every map by its name, (C, H, W) or (1, H, W) each."""
+        return {name: getattr(self, name) for name in MAPS if name in OF_BRANCHES or name in self.drawn}
 
     def _map(self, name: MapName, signed: Tensor) -> SignedMap:
         """The map, 0 where there is no data; on a negative image it may claim nothing (`MapKind`)."""

@@ -27,6 +27,11 @@ def between(thresholds: Mapping[str, float]) -> tuple[float, str]:
     return sqrt(thresholds["otsu"] * thresholds["negatives"]), f"between otsu and negatives {QUANTILE:.1%}"
 
 
+def half(thresholds: Mapping[str, float]) -> tuple[float, str]:
+    """Even odds, of what is a probability."""
+    return 0.5, "even odds"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MapKind:
     """What is special about a map.
@@ -65,6 +70,9 @@ _ROWS = (
     MapKind(  # a weight, whose sign is that of what it weighs
         name="evidence", quiet_of="evidence", sign_of="residual", scale_of="evidence", default_rule=between,
         exported=False,
+    ),
+    MapKind(
+        name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=half, exported=False,
     ),
 )  # fmt: skip
 KINDS: dict[MapName, MapKind] = {kind.name: kind for kind in _ROWS}

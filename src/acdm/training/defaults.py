@@ -85,7 +85,7 @@ class Outlook:
     @property
     def steps(self) -> int:
         """How many steps the training will have, as far as one can say beforehand."""
-        return self.config.steps or max(1, steps_within(self.config.minutes or 0, self.seconds))
+        return self.config.steps or max(1, steps_within(self.config.branch_minutes or 0, self.seconds))
 
     @property
     def minutes(self) -> float:

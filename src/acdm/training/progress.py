@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-STEPS = "step"  # name of the phase
+STEPS, SEGMENTER = "step", "segmenter"  # names of phases
 SHOWN = ("rec", "sparse", "adv", "discriminator")  # losses
 
 

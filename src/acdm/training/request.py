@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
-from acdm.core.config import PRESETS, Config
+from acdm.core.config import PRESETS, TAUGHT, Config
 from acdm.core.options import Layer, overlay, with_new_names
 from acdm.core.processes import is_first_process
 from acdm.core.progress import QUIET, Progress
@@ -135,7 +135,15 @@ def _leaves(layer: Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run has all that a training leaves: networks, check classifier, and calibration of every map."""
+    """Whether a run has all that a training leaves: networks, check classifier, segmenter, calibration of every map."""
+    try:
+        return has_networks(run) and (not run.config().segmenter or TAUGHT in load_calibration(run))
+    except RunError:
+        return False
+
+
+def has_networks(run: Run) -> bool:
+    """Whether a run's branches are trained to their end, by its check classifier and the calibration of their maps."""
     try:
         return run.judge.is_file() and bool(load_calibration(run)) and bool(checkpoints(run.checkpoints))
     except RunError:

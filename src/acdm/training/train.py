@@ -5,9 +5,10 @@ The loop of `acdm.training.loop` only tells what happened, a `Session` measures 
 
 import time
 from contextlib import closing, nullcontext
+from math import inf
 from statistics import fmean
 
-from acdm.core.config import Config
+from acdm.core.config import TAUGHT, Config
 from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
@@ -19,14 +20,22 @@ from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
 from acdm.maps.decomposer import load
+from acdm.maps.features import Features
 from acdm.maps.judge import load_judge, save_judge, train_judge
+from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
-from acdm.training.progress import STEPS
-from acdm.training.request import Prepared, Request, is_finished, prepare
+from acdm.training.progress import SEGMENTER, STEPS
+from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
+from acdm.training.segmenter import TEACHER, lessons, steps_within_reach, teach
 from acdm.training.session import Session, fresh_players
 from acdm.training.signals import Stop, listening
+
+NO_FEATURES = (
+    ": what photographs have in common is unknown to it, as the package of its features is not installed"
+    " (pip install 'acdm[features]')"
+)
 
 
 def train(request: Request, progress: Progress = QUIET) -> Run:
@@ -77,10 +86,10 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             session = Session(
                 run=Run.open(path), config=config, players=players, images=images, progress=progress, group=group
             )
-            if resume and group.broadcast(_lacks_calibration_alone(session.run)):
-                session.tell("trained already; it is calibrated as this version does it, and left as it is otherwise")
+            if resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run)):
+                session.tell("the branches are trained already, and left as they are")
                 if group.is_first:
-                    _calibrate(session)
+                    _end(session)
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
@@ -117,10 +126,10 @@ def _require_same_pixels(run: Run, images: TrainingImages) -> None:
         )
 
 
-def _lacks_calibration_alone(run: Run) -> bool:
-    """Whether nothing is missing of a run but a calibration that this version understands."""
+def _lacks_the_end_alone(run: Run) -> bool:
+    """Whether nothing is missing of a run but its segmenter, or a calibration that this version understands."""
     try:
-        return run.judge.is_file() and run.calibration.is_file() and not load_calibration(run)
+        return has_networks(run) or (run.judge.is_file() and run.calibration.is_file() and not load_calibration(run))
     except RunError:
         return True
 
@@ -156,14 +165,18 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     if session.group.any(stop.signum is not None):
         signum = int(session.group.broadcast(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {signum}; saved after step {done}, go on with"
-            f" 'acdm train … -o {session.run.path} --resume'",
-            signum,
+            f"stopped by signal {signum}; saved after step {done}, {_go_on(session.run)}", signum
         )
+
+
+def _go_on(run: Run) -> str:
+    return f"go on with 'acdm train … -o {run.path} --resume'"
 
 
 def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
+
+    What the segmenter gets of the minutes is left to it.
 
     In a new training these steps lie within the warm-up, where the learning rate does not depend on the count.
     """
@@ -179,7 +192,7 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
             return done
         if done - start >= last:
             break
-    minutes = session.config.minutes
+    minutes = session.config.branch_minutes
     assert minutes is not None
     spent = time.perf_counter() - session.began
     steps = int(session.group.broadcast(steps_for(minutes, spent, done, fmean(seconds))))
@@ -198,7 +211,7 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
 
 def _with_these_weights(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
     """Train on; returns the step it ended at, and whether that is for the losses' new weights alone."""
-    weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.minutes, start
+    weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
     assert steps is not None
     for record in train_steps(session.players, batches, session.config, steps, start, session.group):
         done = record.step
@@ -243,11 +256,50 @@ def _finish(session: Session) -> None:
         session.tell(
             f"maps use the networks of step {chosen} ({choice.taken:.0%} of counterfactuals fool the check classifier)"
         )
-    _calibrate(session)
+    save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
+    session.run.segmenter.unlink(missing_ok=True)  # of a training before this one
+    _end(session)
+
+
+def _end(session: Session) -> None:
+    """What comes after the branches, as far as the run has it not yet: calibration and segmenter."""
+    if not has_networks(session.run):
+        _calibrate(session)
+    if session.config.segmenter:
+        _teach(session)
 
 
 def _calibrate(session: Session) -> None:
     session.tell("calibrating")
-    save_calibration(session.run, {})  # for a run that is cut off here is trained all the same
     x, y = calibration_images(*session.images.train)
     save_calibration(session.run, calibrate(load(session.run.path).maps(x, y), y))
+
+
+def _teach(session: Session) -> None:
+    """Teach the segmenter by the maps of all training images, and calibrate what it draws."""
+    run, config, (x, y) = session.run, session.config, session.images.train
+    features = Features.installed() if config.features == "auto" else None
+    if features is None:
+        session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
+    else:
+        features.to(config.device)
+    decomposer = load(run.path)
+    targets = lessons(decomposer, x, y, session.progress)
+    end = session.began + 60 * config.minutes if config.minutes else inf
+    steps = steps_within_reach(x, y, targets, config, features, end)
+    session.progress.begin(SEGMENTER, steps)
+    with listening() as stop:
+
+        def after_each() -> None:
+            session.progress.advance()
+            if stop.signum is not None:
+                raise InterruptedTrainingError(
+                    f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
+                )
+
+        segmenter = teach(x, y, targets, config.augment, features, steps, config.seed, after_each)
+    save_segmenter(run.segmenter, segmenter, run.id)
+    session.tell(f"segmenter: taught by {TEACHER} in {steps} steps")
+    taught = load(run.path)
+    x, y = calibration_images(x, y)
+    save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})

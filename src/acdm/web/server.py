@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from acdm.core.config import DEFAULT_MAP
 from acdm.data.images.write import png
 from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer
@@ -100,10 +99,10 @@ class LocalServer(ThreadingHTTPServer):
         with self.working:
             pixels = decode(content, self.decomposer.reading)
             d = self.decomposer.decompose(pixels, label, "the image")
-            found = segment(d.maps()[DEFAULT_MAP])
+            found = segment(d.maps()[self.decomposer.default_map])
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
         regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
-        shown = {"scale": SCALE, "map": DEFAULT_MAP, "images": [{**image, **as_text(preview(d))}]}
+        shown = {"scale": SCALE, "map": self.decomposer.default_map, "images": [{**image, **as_text(preview(d))}]}
         row = b64encode(png(strip(d))).decode("ascii")
         return {"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "strip": row}
 

@@ -34,7 +34,7 @@ def again(forty, tmp_path):
 def test_an_archive_holds_the_maps_of_its_images(again, forty, tmp_path):
     assert again() == [0, 1, 2, 3]
     held = members(tmp_path / "out" / "shard-00000.tar")
-    assert len(held) == 5 * 9, "the fourth image is none"
+    assert len(held) == 6 * 9, "the fourth image is none"
     d = acdm.load(forty / "run").decompose(forty / "images" / "04.png", "with")
     assert json.loads(held["000003.json"]) == {"file": "04.png", "label": "with"}
     for name, signed in d.maps().items():

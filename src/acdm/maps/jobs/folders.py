@@ -7,7 +7,7 @@ from statistics import mode
 import numpy as np
 import torch
 
-from acdm.core.config import DEFAULT_MAP, MAPS, MapName
+from acdm.core.config import MapName
 from acdm.core.files import write_bytes, write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import csv_text
@@ -68,7 +68,7 @@ def _map_in_windows(
     decomposer: Decomposer, path: Path, folder: Path, label: str | None, side: int, progress: Progress
 ) -> str:
     """Write one large image's files, all of them blended from windows; returns the class that most windows are of."""
-    shown = decomposer.calibration[DEFAULT_MAP]
+    shown = decomposer.calibration[decomposer.default_map]
 
     def draw(d: Decomposition) -> dict[str, Floats]:
         return {
@@ -76,7 +76,7 @@ def _map_in_windows(
             "psi": d.psi.flatten(0, 1).numpy(),
             "psi_other": d.psi_other.flatten(0, 1).numpy(),
             **{name: signed.numpy() for name, signed in d.drawn.items()},
-            "scores": shown.scores(d.maps()[DEFAULT_MAP])[None],
+            "scores": shown.scores(d.maps()[d.default_map])[None],
         }
 
     whole: dict[str, Array] = {}
@@ -94,7 +94,7 @@ def _map_in_windows(
         image=torch.from_numpy(whole["image"]),
         psi=torch.from_numpy(whole["psi"]).unflatten(0, (n, c)),
         psi_other=torch.from_numpy(whole["psi_other"]).unflatten(0, (n, c)),
-        drawn={name: torch.from_numpy(whole[name]) for name in ("residual", "evidence")},
+        drawn={name: torch.from_numpy(whole[name]) for name in decomposer.names if name in whole},
         label=decided,
         other=next(name for name in decomposer.classes if name != decided),
         positive=decided == decomposer.classes[1],
@@ -108,7 +108,7 @@ def _map_in_windows(
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, options: MapOptions) -> str:
     """Write the maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
     grid, slices = decompose_volume(decomposer, path, options)
-    maps: dict[MapName, list[Array]] = {name: [] for name in MAPS}
+    maps: dict[MapName, list[Array]] = {name: [] for name in decomposer.names}
     labels, best, shown = [], -1.0, None
     for d in slices:
         labels.append(d.label)
@@ -141,8 +141,8 @@ def write_decomposition(folder: Path, d: Decomposition, scores: Floats | None = 
     write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
     for number, branch in enumerate(d.psi, start=1):
         write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
-    shown = d.calibration[DEFAULT_MAP]
-    scores = shown.scores(d.maps()[DEFAULT_MAP]) if scores is None else scores
+    shown = d.calibration[d.default_map]
+    scores = shown.scores(d.maps()[d.default_map]) if scores is None else scores
     write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
     write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
     write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))

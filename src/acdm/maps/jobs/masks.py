@@ -9,7 +9,7 @@ from statistics import mode
 import numpy as np
 import torch
 
-from acdm.core.config import DEFAULT_MAP, MapName
+from acdm.core.config import MapName
 from acdm.core.files import write_bytes, write_json, write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import cell, csv_text
@@ -37,14 +37,14 @@ class Recipe:
     """How masks are made of maps.
 
     Attributes:
-        map: psi1, contrast, residual or evidence.
+        map: a name in `acdm.core.config.MAPS`; None takes object where the run has a segmenter, else evidence.
         rule: default, negatives, otsu, two-means, or a number.
         min_area: pixels that a part has at least; None takes what the run takes for a speck.
         refine: whether borders are moved to edges of the image, and how.
         formats: names in `acdm.maps.jobs.annotations.FORMATS`.
     """
 
-    map: MapName = DEFAULT_MAP
+    map: MapName | None = None
     rule: str = "default"
     min_area: int | None = None
     refine: Refine = "none"
@@ -52,12 +52,13 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Segmenter:
-    """What every image of one command is segmented with."""
+class _Masks:
+    """What the masks of one command are made with."""
 
     decomposer: Decomposer
     out: Path
     options: MapOptions
+    map: MapName
     recipe: Recipe
     mask_names: dict[str, str]
     progress: Progress
@@ -80,7 +81,7 @@ class _Segmenter:
 
     def _cut(self, d: Decomposition) -> Segmentation:
         r = self.recipe
-        return segment(d.maps()[r.map], r.rule, min_area=r.min_area, refine=r.refine, image=d.image)
+        return segment(d.maps()[self.map], r.rule, min_area=r.min_area, refine=r.refine, image=d.image)
 
     def _segment_volume(self, path: Path, name: str) -> tuple[list[Detections], str]:
         """The mask on the volume's grid; regions slice by slice, and the class most slices are of."""
@@ -99,11 +100,11 @@ class _Segmenter:
         recipe = self.recipe
         if recipe.refine != "none":
             raise DataError(f"{path}: is taken in windows, which cannot be refined; leave --refine out for it")
-        known = self.decomposer.calibration[recipe.map]
+        known = self.decomposer.calibration[self.map]
         threshold = known.threshold_for(recipe.rule)
 
         def draw(d: Decomposition) -> dict[str, Floats]:
-            return {"scores": known.scores(claimed_maps(d)[recipe.map])[None]}
+            return {"scores": known.scores(claimed_maps(d)[self.map])[None]}
 
         with opened(self.decomposer, path, draw, self.options.label, side) as raster:
             scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(self.progress))
@@ -140,19 +141,21 @@ def segment_folder(
 
     Raises:
         DataError: as `work_through`, and when there is no such class.
+        RunError: when the run does not draw the map.
         ConfigError: when there is no such rule, or a format is asked for that no image allows.
     """
     decomposer.require_ready(options.label)
-    decomposer.calibration[recipe.map].threshold_for(recipe.rule)
+    shown = decomposer.require_map(recipe.map)
+    decomposer.calibration[shown].threshold_for(recipe.rule)
     if "dicom-seg" in recipe.formats and not any(map(is_dicom, files.paths.values())):
         raise ConfigError("--to dicom-seg: no image is a DICOM file, which a segmentation could refer to")
     names, found = _mask_names(files.paths), list[Detections]()
-    segmenter = _Segmenter(
-        decomposer=decomposer, out=out, options=options, recipe=recipe, mask_names=names, progress=progress
+    masks = _Masks(
+        decomposer=decomposer, out=out, options=options, map=shown, recipe=recipe, mask_names=names, progress=progress
     )
 
     def job(path: Path, name: str) -> str:
-        detections, decided = segmenter.segment(path, name)
+        detections, decided = masks.segment(path, name)
         found.extend(detections)
         return decided
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acdm.core.config import MAPS, MapName
+from acdm.core.config import TAUGHT, MapName
 from acdm.core.extras import extra
 from acdm.core.files import whole_file
 from acdm.core.progress import Progress
@@ -231,10 +231,11 @@ def map_raster(
     def draw(d: Decomposition) -> dict[str, Floats]:
         return {name: signed.numpy() for name, signed in claimed_maps(d).items()}
 
+    one = {TAUGHT: 1} if decomposer.segmenter else {}
     with opened(decomposer, path, draw, label, side) as raster, ExitStack() as stack:
         targets: dict[str, Callable[[int, NDArray[Any]], None]] = {
-            name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, channels, "float32", np.nan))
-            for name in MAPS
+            name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, count, "float32", np.nan))
+            for name, count in {**dict.fromkeys(decomposer.names, channels), **one}.items()
         }
         for top, maps, valid in raster.bands(progress):
             for name, band in maps.items():

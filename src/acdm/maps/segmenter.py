@@ -1,0 +1,115 @@
+"""The segmenter: a small U-Net that the maps of the training images teach, on pixels and frozen features.
+
+A map shows what the classes differ by in one image.  The segmenter sees what all of them have in common, and that
+images of the other class hold nothing of it.
+
+Axes: B images, C channels, S rows and columns of the network's square; pixels in [-1, 1].
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acdm.core.tensors import load_module, read_tensors, write_tensors
+from acdm.errors import CheckpointError
+from acdm.maps.features import CHANNELS, Features, Origin
+
+WIDTHS = (24, 48, 72, 96)  # from the finest to the coarsest level
+BLOCK = 2  # side in pixels of the blocks that enter as one
+MULTIPLE = BLOCK * 2 ** (len(WIDTHS) - 1)  # of the sides of what enters
+
+
+class UNet(nn.Module):
+    """Logits a pixel from an image and its features; `channels` is C, of the images."""
+
+    def __init__(self, channels: int, *, features: bool) -> None:
+        super().__init__()
+        finest = WIDTHS[0]
+        self.stem = nn.Conv2d(channels * BLOCK**2, finest, 3, padding=1)
+        self.downs = nn.ModuleList(_convolutions(a, b) for a, b in pairwise((finest, *WIDTHS)))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in CHANNELS if features)
+        self.seen = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(CHANNELS, WIDTHS, strict=True) if features)
+        self.ups = nn.ModuleList(_convolutions(b + a, a) for a, b in reversed(list(pairwise(WIDTHS))))
+        self.head = nn.Conv2d(finest, BLOCK**2, 3, padding=1)
+
+    def forward(self, x: Tensor, seen: list[Tensor]) -> Tensor:
+        """Logits (B, 1, H, W) of images (B, C, H, W); `seen` are the features of four levels, or empty."""
+        height, width = x.shape[-2:]
+        pads = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        h = self.stem(F.pixel_unshuffle(F.pad(x, pads, mode="replicate"), BLOCK))
+        levels: list[Tensor] = []
+        for level, down in enumerate(self.downs):
+            h = down(F.max_pool2d(h, 2) if level else h)
+            if seen:
+                told = self.seen[level](self.norms[level](seen[level]))
+                h = h + F.interpolate(told, h.shape[-2:], mode="bilinear")
+            levels.append(h)
+        for up, finer in zip(self.ups, reversed(levels[:-1]), strict=True):
+            h = up(torch.cat([F.interpolate(h, scale_factor=2), finer], dim=1))
+        return F.pixel_shuffle(self.head(h), BLOCK)[..., :height, :width]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A taught network with the features it was taught on.
+
+    Attributes:
+        network: in evaluation mode.
+        features: frozen; None where it sees pixels alone.
+    """
+
+    network: UNet
+    features: Features | None
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(B, 1, S, S) of images (B, C, S, S), on the networks' device."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            seen = self.features(x) if self.features else []
+        return self.network(x, seen)
+
+    @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Probability of the object at every pixel of images (B, C, S, S): (B, 1, S, S), on the images' device."""
+        device = next(self.network.parameters()).device
+        return self.logits(x.to(device)).sigmoid().float().to(x.device)
+
+
+def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
+    """Write segmenter.safetensors of the run with this id: weights, and which features they want, never these."""
+    origin = {"features": vars(segmenter.features.origin)} if segmenter.features else {}
+    owner = {"run": run} if run else {}
+    write_tensors(path, dict(segmenter.network.state_dict()), {"kind": "segmenter", **origin, **owner})
+
+
+def load_segmenter(path: Path, channels: int, device: str = "cpu", run: str = "") -> Segmenter | None:
+    """Read a segmenter of images with so many channels; None where its features are not installed.
+
+    Raises:
+        CheckpointError: when the file is not one, or wants other features than those that are installed.
+    """
+    tensors, about = read_tensors(path, "segmenter", run)
+    asked = about.get("features")
+    features = None
+    if asked:
+        features = Features.installed()
+        if features is None:
+            return None
+        if Origin(**{key: str(asked.get(key)) for key in ("name", "version", "sha256")}) != features.origin:
+            raise CheckpointError(f"{path}: was taught on other features than those that are installed")
+    network = UNet(channels, features=bool(asked))
+    load_module(network, tensors, path)
+    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return Segmenter(network, features.to(device) if features else None)
+
+
+def _convolutions(width_in: int, width_out: int) -> nn.Sequential:
+    """Two convolutions, each with batch norm and ReLU."""
+    layers: list[nn.Module] = []
+    for a in (width_in, width_out):
+        layers += [nn.Conv2d(a, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()]
+    return nn.Sequential(*layers)

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from acdm.errors import CheckpointError
+from acdm.maps.features import Features
+from acdm.maps.segmenter import Segmenter, UNet, load_segmenter, save_segmenter
+
+
+def some(channels=1, features=None):
+    """A segmenter whose last convolution says something, in evaluation mode."""
+    torch.manual_seed(0)
+    network = UNet(channels, features=features is not None)
+    nn.init.normal_(network.head.weight)
+    return Segmenter(network.eval(), features)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 30), (24, 9)])
+def test_probabilities_have_the_size_of_the_image(size):
+    found = some(3).probabilities(torch.rand(2, 3, *size))
+    assert found.shape == (2, 1, *size)
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_what_is_saved_is_read_and_knows_its_run_and_its_features(tmp_path):
+    x, path = torch.rand(1, 1, 32, 32), tmp_path / "segmenter.safetensors"
+    taught = some(features=Features.installed())
+    save_segmenter(path, taught, "run-a")
+    again = load_segmenter(path, 1, run="run-a")
+    torch.testing.assert_close(again.probabilities(x), taught.probabilities(x))
+    with pytest.raises(CheckpointError, match="another run"):
+        load_segmenter(path, 1, run="run-b")
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_segmenter(path, 3)
+
+
+def test_without_the_features_it_was_taught_on_there_is_no_segmenter(tmp_path, monkeypatch):
+    save_segmenter(tmp_path / "on-features", some(features=Features.installed()))
+    save_segmenter(tmp_path / "on-pixels", some())
+    monkeypatch.setattr(Features, "installed", lambda: None)
+    assert load_segmenter(tmp_path / "on-features", 1) is None
+    assert load_segmenter(tmp_path / "on-pixels", 1) is not None
+
+
+def test_of_other_features_it_is_refused(tmp_path, monkeypatch):
+    from acdm.maps import segmenter
+    from acdm.maps.features import Origin
+
+    taught = some(features=Features.installed())
+    monkeypatch.setattr(taught.features, "origin", Origin("another", "1", "0"))
+    save_segmenter(tmp_path / "of-another", taught)
+    with pytest.raises(CheckpointError, match="other features"):
+        segmenter.load_segmenter(tmp_path / "of-another", 1)

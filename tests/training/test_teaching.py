@@ -1,0 +1,70 @@
+"""What a map teaches, and what the segmenter makes of it."""
+
+from math import inf, log
+
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+
+from acdm.core.config import Augment, Config
+from acdm.training.segmenter import MOST, loss_of, steps_within_reach, targets_of, teach
+
+STILL = Augment(degrees=0, translate=0, scale=0)
+
+
+def test_negatives_hold_nothing_and_the_threshold_stands_at_a_half():
+    scores = torch.tensor([[[0.0, 2.0, 9.0]], [[0.0, 2.0, 9.0]]])
+    targets = targets_of(scores, torch.tensor([1, 0]), threshold=2.0)
+    assert targets.squeeze().tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
+
+
+def test_the_loss_of_even_odds_by_hand():
+    """Of 4 pixels one is the object and one is unsure (.3, which weighs .2); each costs log 2."""
+    targets = torch.tensor([1.0, 0.3, 0.0, 0.0]).view(1, 1, 2, 2)
+    pixels = log(2) * (1 + 0.2 + 1 + 1) / 4
+    dice = 1 - (2 * 0.5 * 1.3 + 1) / (4 * 0.5 + 1.3 + 1)
+    expected = pixels + 0.3 * dice + 0.1 * log(2)
+    assert loss_of(torch.zeros(1, 1, 2, 2), targets, torch.tensor([1])).item() == pytest.approx(expected)
+
+
+def scenes(count=128, side=32):
+    """Noise, and in every other image a bright square: images, classes, squares, places where there is nothing."""
+    g = torch.Generator().manual_seed(0)
+    x, y = 0.1 * torch.randn(count, 1, side, side, generator=g), torch.arange(count) % 2
+    squares, elsewhere = torch.zeros(2, count, side, side)
+    for i in range(1, count, 2):
+        for place, top in ((squares, 2), (elsewhere, 20)):
+            left = int(torch.randint(2, side - 10, (), generator=g))
+            place[i, top : top + 8, left : left + 8] = 1
+        if torch.rand((), generator=g) < 0.5:
+            squares[i], elsewhere[i] = elsewhere[i].clone(), squares[i].clone()
+    x[:, 0] += 0.8 * squares
+    return x, y, squares, elsewhere
+
+
+def test_what_a_map_errs_in_by_chance_is_unlearned():
+    """The map is blind to every other pixel of the squares, and marks as much elsewhere, where there is nothing."""
+    x, y, squares, elsewhere = scenes()
+    blind = torch.rand(squares.shape, generator=torch.Generator().manual_seed(1)) < 0.5
+    scores = torch.where(blind, 0.0, squares + elsewhere)
+    segmenter = teach(x[:120], y[:120], targets_of(scores, y, threshold=0.5)[:120], STILL, None, steps=100, seed=0)
+    truth = squares[120:].flatten().numpy()
+    assert average_precision_score(truth, scores[120:].flatten().numpy()) < 0.4
+    assert average_precision_score(truth, segmenter.probabilities(x[120:]).flatten().numpy()) > 0.9
+
+
+def test_the_same_seed_teaches_the_same_and_leaves_torch_s_own_randomness():
+    x, y, squares, _ = scenes(12)
+    targets = targets_of(squares, y, 0.5)
+    state = torch.get_rng_state()
+    one, two = (teach(x, y, targets, Augment(), None, steps=3, seed=5).network.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_without_a_clock_steps_are_a_share_of_the_branches_own():
+    x, y, squares, _ = scenes(12)
+    rest = (x, y, targets_of(squares, y, 0.5))
+    for steps, expected in ((3, 1), (100, 20), (1_000_000, MOST)):
+        assert steps_within_reach(*rest, Config(steps=steps), None, inf) == expected
+    assert steps_within_reach(*rest, Config(steps=3000, size=32), None, 0.0) == 1, "the time is over"
