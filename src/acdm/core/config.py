@@ -104,8 +104,8 @@ class Network(Options):
         0,
         ge=0,
         le=256,
-        description="Channels of two convolutions at full resolution, which rebuild images much better; classes are"
-        " learned more slowly. 0 leaves them out.",
+        description="Channels of two convolutions at full resolution in branches 2 to N, which rebuild images much"
+        " better. 0 leaves them out.",
     )
     bottleneck: int = Field(1, ge=0, le=8, description="Residual blocks at the coarsest level, in each half.")
     style_dim: int = Field(64, ge=1, le=1024, description="Length of a class's style vector.")  # StarGAN v2
@@ -374,7 +374,7 @@ class Config(Options):
             )
 
 
-LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16}  # half the width for twice the side
+LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16, "fine": 8}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
     "64": {"size": 64},
     "128": {"size": 128, "network": LEAN},

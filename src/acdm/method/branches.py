@@ -27,7 +27,7 @@ class Branches(nn.Module):
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(network, channels)
         self.decoder = Decoder(network, channels, skips=skips)
-        self.fine = Fine(network, channels) if network.fine else None
+        self.fine = Fine(network, channels) if network.fine and network.branches > 1 else None
         self.apply(initialise)
         if self.fine:
             nn.init.zeros_(self.fine.conv2.weight)

@@ -67,7 +67,10 @@ class Decoder(nn.Module):
 
 
 class Fine(nn.Module):
-    """What the seams of pixel blocks lack: two convolutions at full resolution of every branch beside the image.
+    """What the seams of pixel blocks lack: two convolutions at full resolution of branches 2 to N beside the image.
+
+    They see no class, for fine detail has none; branch 1 has no such convolutions, for in it edges of everything would
+    stay.
 
     Args:
         network: number of branches and channels between the convolutions.
@@ -76,15 +79,18 @@ class Fine(nn.Module):
 
     def __init__(self, network: Network, channels: int) -> None:
         super().__init__()
-        self.branches = network.branches
-        self.conv1 = conv(network.branches, 2 * channels, network.fine)
-        self.conv2 = conv(network.branches, network.fine, channels)
+        self.branches = network.branches - 1
+        self.channels = channels
+        self.conv1 = conv(self.branches, 2 * channels, network.fine)
+        self.conv2 = conv(self.branches, network.fine, channels)
 
     def forward(self, psi: Tensor, x: Tensor) -> Tensor:
-        """Add to branches (B, N*C, H, W) of images (B, C, H, W) what they lack."""
+        """Add to branches 2 to N of (B, N*C, H, W) of images (B, C, H, W) what they lack."""
+        first, common = psi[:, : self.channels], psi[:, self.channels :]
         image = x.to(psi.dtype)
-        both = torch.cat([part for branch in psi.chunk(self.branches, dim=1) for part in (branch, image)], dim=1)
-        return psi + self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
+        both = torch.cat([part for branch in common.chunk(self.branches, dim=1) for part in (branch, image)], dim=1)
+        lacking = self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
+        return torch.cat([first, common + lacking], dim=1)
 
 
 class _NoSkip(nn.Module):
