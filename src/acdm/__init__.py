@@ -2,8 +2,8 @@
 
     run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
     model = acdm.load(run.path)
-    d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.residual, d.evidence, d.counterfactual
-    boxes = acdm.segment(d.evidence).boxes
+    d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.evidence, d.object, d.counterfactual
+    boxes = acdm.segment(d.object).boxes
 
 Importing this is cheap: torch is loaded when something is called.
 """

@@ -41,7 +41,7 @@ def map_(
     workers: AtLeast1 = 2,
     scheduler: str | None = None,
 ) -> None:
-    """Write psi1, contrast, residual, evidence and all branches of every image, at its own size.
+    """Write psi1, contrast, residual, evidence, object and all branches of every image, at its own size.
 
     The same command goes on where it was cut off: images that are mapped already are passed over.
 
