@@ -113,3 +113,24 @@ def test_the_bootstrap_of_one_group_has_no_width():
 def test_auprc_of_counts_agrees_with_auprc():
     counts = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])  # from the lowest score up: false, true, false, true
     assert metrics.auprc_of_counts(counts) == pytest.approx(metrics.auprc(SCORES, MASK))
+
+
+def test_average_precision_of_boxes_by_hand():
+    """One of two true boxes is found, louder than a false alarm: precision 1 up to a recall of a half, then nothing.
+
+    COCO reads precision at 101 recalls, of which 51 lie there.  The box found overlaps with IoU .8: AP50 counts it, and of ten
+    IoUs .5 to .95 seven do.
+    """
+    true = [[(10, 10, 20, 20), (30, 30, 40, 40)], []]
+    found = [[((10, 10, 20, 18), 0.9)], [((0, 5, 9, 9), 0.8)]]
+    ap50, ap50_95 = metrics.box_ap(found, true, [(50, 50)] * 2)
+    assert ap50 == pytest.approx(51 / 101)
+    assert ap50_95 == pytest.approx(0.7 * 51 / 101)
+
+
+def test_boxes_cut_by_the_border_are_neither_wanted_nor_false_alarms():
+    true = [[(0, 10, 20, 20), (30, 30, 40, 40)]]
+    found = [[((0, 10, 20, 20), 0.9), ((30, 30, 40, 40), 0.5)]]
+    assert metrics.box_ap(found, true, [(50, 50)]) == pytest.approx((1, 1))
+    assert np.isnan(metrics.box_ap(found, [[(0, 10, 20, 20)]], [(50, 50)])).all(), "none is whole"
+    assert metrics.box_ap([[]], true, [(50, 50)]) == (0, 0)

@@ -374,7 +374,13 @@ class Config(Options):
             )
 
 
-LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16, "fine": 8}  # half the width for twice the side
+LEAN = {
+    "width": 16,
+    "downs": 3,
+    "max_width": 64,
+    "discriminator_width": 16,
+    "fine": 8,
+}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
     "64": {"size": 64},
     "128": {"size": 128, "network": LEAN},

@@ -39,6 +39,8 @@ class MapFigures(Record):
     relevance_mass: Figure
     maxboxacc: Figure
     box_recall: Figure
+    ap50: Figure = None
+    ap50_95: Figure = None
     negative_area: Figure
     image_auroc: Figure = None
     polarity: str

@@ -46,6 +46,11 @@ def map_metrics(
     everywhere = [s if i in claimed else np.zeros_like(s) for i, s in enumerate(scores)]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
     other = truth.pooled([cuts[i].mask for i in negatives], negatives)
+    ap50, ap50_95 = metrics.box_ap(
+        [[(r.box, r.score) for r in c.regions] if i in claimed else [] for i, c in enumerate(cuts)],
+        truth.boxes,
+        [s.shape for s in scores],
+    )
     specks = [calibration.min_area(*s.shape) for s in scores]
     return MapFigures(
         auprc=metrics.auprc(flat, true),
@@ -65,6 +70,8 @@ def map_metrics(
         relevance_mass=metrics.relevance_mass(chosen, masks),
         maxboxacc=metrics.maxboxacc(chosen, boxes),
         box_recall=metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks),
+        ap50=ap50,
+        ap50_95=ap50_95,
         negative_area=float(other.mean()) if kind.claims_on_negatives else math.nan,
         image_auroc=math.nan if kind.drawn_for_true_class else _image_auroc(scores, truth, dataset.positive),
         polarity=calibration.polarity,

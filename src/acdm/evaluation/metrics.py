@@ -4,8 +4,13 @@ Scores are float arrays in which higher means "more of the object"; masks are bo
 """
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
 
 import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from scipy.ndimage import find_objects, label
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -202,6 +207,50 @@ def box_recall(
         else:
             best = max(best, found)
     return best / true
+
+
+def box_ap(
+    found: Sequence[Sequence[tuple[Box, float]]], boxes: Sequence[Sequence[Box]], shapes: Sequence[tuple[int, ...]]
+) -> tuple[float, float]:
+    """Average precision of scored boxes at IoU .5, and the mean of those at .5 to .95, by pycocotools.
+
+    Args:
+        found: boxes with scores, of all test images.
+        boxes: the truth of each image; empty where there is no object.
+        shapes: (H, W) of each image.
+
+    Boxes cut by the border are ignored, as crowds are.
+    """
+    truth = [
+        {**_coco(box), "image_id": i, "iscrowd": int(_cut(box, shape))}
+        for i, (own, shape) in enumerate(zip(boxes, shapes, strict=True))
+        for box in own
+    ]
+    if all(entry["iscrowd"] for entry in truth):
+        return np.nan, np.nan
+    seen = [{**_coco(box), "image_id": i, "score": s} for i, own in enumerate(found) for box, s in own]
+    if not seen:
+        return 0.0, 0.0
+    with redirect_stdout(StringIO()):
+        known = COCO()
+        known.dataset = {
+            "info": {},
+            "images": [{"id": i} for i in range(len(boxes))],
+            "annotations": [{**entry, "id": number} for number, entry in enumerate(truth, start=1)],
+            "categories": [{"id": 1, "name": "object"}],
+        }
+        known.createIndex()
+        judged = COCOeval(known, known.loadRes(seen), "bbox")
+        judged.evaluate()
+        judged.accumulate()
+        judged.summarize()
+    return float(judged.stats[1]), float(judged.stats[0])
+
+
+def _coco(box: Box) -> dict[str, Any]:
+    top, left, bottom, right = box
+    height, width = bottom - top, right - left
+    return {"bbox": [left, top, width, height], "area": height * width, "category_id": 1}
 
 
 def _cut(box: Box, shape: tuple[int, ...]) -> bool:
