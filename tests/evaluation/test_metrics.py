@@ -118,7 +118,7 @@ def test_auprc_of_counts_agrees_with_auprc():
 def test_average_precision_of_boxes_by_hand():
     """One of two true boxes is found, louder than a false alarm: precision 1 up to a recall of a half, then nothing.
 
-    COCO reads precision at 101 recalls, of which 51 lie there.  The box found overlaps with IoU .8: AP50 counts it, and of ten
+    COCO reads precision at 101 recalls, 51 of them there.  The box found overlaps with IoU .8: AP50 counts it, of ten
     IoUs .5 to .95 seven do.
     """
     true = [[(10, 10, 20, 20), (30, 30, 40, 40)], []]

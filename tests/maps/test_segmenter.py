@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -51,3 +53,10 @@ def test_of_other_features_it_is_refused(tmp_path, monkeypatch):
     save_segmenter(tmp_path / "of-another", taught)
     with pytest.raises(CheckpointError, match="other features"):
         segmenter.load_segmenter(tmp_path / "of-another", 1)
+
+
+def test_what_has_not_learned_its_teacher_s_map_is_not_trusted(tmp_path):
+    path = tmp_path / "segmenter.safetensors"
+    for agreement, trusted in ((0.8, True), (0.7, False)):
+        save_segmenter(path, replace(some(), agreement=agreement))
+        assert load_segmenter(path, 1).trusted is trusted

@@ -1,7 +1,9 @@
 """What may change when a run is gone on with, and which files belong to it."""
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import newest_checkpoint, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
-from acdm.errors import AcdmError, CheckpointError, ConfigError, DataError, RunError
+from acdm.errors import AcdmError, CheckpointError, ConfigError, DataError, InterruptedTrainingError, RunError
+from acdm.maps.features import Features
+from acdm.training import train as fitting
 from acdm.training.request import Request
 from acdm.training.train import train
 
@@ -145,3 +149,63 @@ def test_a_damaged_file_is_a_sentence(run, file, content):
 def test_maps_are_drawn_in_the_precision_of_the_training(run):
     assert acdm.load(run).precision == "fp32"
     assert read_tensors(run / "checkpoints/step-4.safetensors", "training")[1]["run"] == Run(run).id
+
+
+def without_segmenter(run):
+    """Take from a run what versions before segmenters did not leave."""
+    (run / "segmenter.safetensors").unlink()
+    known = json.loads((run / "calibration.json").read_text())
+    del known["object"]
+    (run / "calibration.json").write_text(json.dumps(known))
+
+
+def networks_of(run):
+    return {path.name: path.read_bytes() for path in (*run.glob("checkpoints/*"), run / "judge.safetensors")}
+
+
+def test_a_run_of_before_gets_a_segmenter_and_keeps_its_networks(run):
+    taught, before = (run / "segmenter.safetensors").read_bytes(), networks_of(run)
+    without_segmenter(run)
+    assert "object" not in acdm.load(run).names
+    resume(run)
+    assert "object" in acdm.load(run).names
+    assert networks_of(run) == before
+    assert (run / "segmenter.safetensors").read_bytes() == taught, "the same seed, the same segmenter"
+
+
+def test_where_none_is_asked_for_there_is_none_and_evidence_stands_for_it(made, tmp_path):
+    options = {**OPTIONS, "steps": 4, "segmenter": False}
+    train(Request(folders=[made / "toy"], out=tmp_path / "run", options=options))
+    model = acdm.load(tmp_path / "run")
+    assert not (tmp_path / "run/segmenter.safetensors").exists()
+    d = model.decompose(np.zeros((16, 16), np.float32), "with")
+    assert model.default_map == d.default_map == "evidence"
+    with pytest.raises(RunError, match="no map 'object'"):
+        _ = d.object
+    with pytest.raises(RunError, match="no map 'object'"):
+        model.require_map("object")
+
+
+def test_without_its_features_a_run_draws_evidence_and_says_so(run, monkeypatch):
+    monkeypatch.setattr(Features, "installed", lambda: None)
+    with pytest.warns(UserWarning, match="features are not installed"):
+        model = acdm.load(run)
+    model.require_ready(None)
+    assert "object" not in model.names
+
+
+def test_stopped_while_the_segmenter_is_taught_it_is_taught_anew(run, monkeypatch):
+    taught = (run / "segmenter.safetensors").read_bytes()
+    without_segmenter(run)
+
+    def stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        arguments[-1]()  # as after a step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "teach", stopped)
+        with pytest.raises(InterruptedTrainingError, match="begins anew"):
+            resume(run)
+    assert not (run / "segmenter.safetensors").exists()
+    resume(run)
+    assert (run / "segmenter.safetensors").read_bytes() == taught

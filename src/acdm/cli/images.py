@@ -102,7 +102,8 @@ def segment(
     out
         Where everything goes.
     map
-        Map that is cut into masks. By default object where the run has a segmenter, else evidence.
+        Map that is cut into masks. By default object where the run's segmenter has learned its teacher's maps, else
+        evidence.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area

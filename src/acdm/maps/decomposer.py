@@ -92,7 +92,7 @@ class Decomposer:
     @property
     def default_map(self) -> MapName:
         """The map that masks are cut from where nothing else is asked for."""
-        return TAUGHT if self.segmenter else DEFAULT_MAP
+        return TAUGHT if self.segmenter and self.segmenter.trusted else DEFAULT_MAP
 
     def require_map(self, name: MapName | None) -> MapName:
         """The map of that name, None for the default one; raises RunError where this run does not draw it."""
@@ -202,6 +202,7 @@ class Decomposer:
             label=self.classes[y],
             other=self.classes[(y + 1) % len(self.classes)],
             positive=y == 1,
+            default_map=self.default_map,
             calibration=self.calibration,
             valid=picture.valid,
             grid=picture.grid,

@@ -65,6 +65,7 @@ class Decomposition:
             where the run has a segmenter.
         label, other: names of the two classes.
         positive: whether the own class is the one with the object.
+        default_map: the map that masks are cut from where nothing else is asked for.
         calibration: of each map; empty where the run has none yet.
         valid: (H, W), false where the file has no data, and maps are 0; None where all pixels count.
         grid: where the pixels lie in the world, if the file says.
@@ -77,6 +78,7 @@ class Decomposition:
     label: str
     other: str
     positive: bool = True
+    default_map: MapName = DEFAULT_MAP
     calibration: Mapping[MapName, Calibration] = field(default_factory=dict)
     valid: Mask | None = None
     grid: Grid | None = None
@@ -121,11 +123,6 @@ class Decomposition:
         if TAUGHT not in self.drawn:
             raise RunError(NO_SEGMENTER)
         return self._map(TAUGHT, self.drawn[TAUGHT])
-
-    @property
-    def default_map(self) -> MapName:
-        """The map that masks are cut from where nothing else is asked for."""
-        return TAUGHT if TAUGHT in self.drawn else DEFAULT_MAP
 
     def maps(self) -> dict[MapName, SignedMap]:
         """Every map by its name, (C, H, W) or (1, H, W) each."""

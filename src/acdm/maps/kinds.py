@@ -6,6 +6,7 @@ from math import sqrt
 
 from acdm.core.config import MAPS, MapName
 
+EVEN_ODDS = 0.5  # of a probability
 QUANTILE = 0.995  # share of the other class's pixels that stay under the threshold "negatives"
 
 Rule = Callable[[Mapping[str, float]], tuple[float, str]]
@@ -29,7 +30,7 @@ def between(thresholds: Mapping[str, float]) -> tuple[float, str]:
 
 def half(thresholds: Mapping[str, float]) -> tuple[float, str]:
     """Even odds, of what is a probability."""
-    return 0.5, "even odds"
+    return EVEN_ODDS, "even odds"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-STEPS, SEGMENTER = "step", "segmenter"  # names of phases
+STEPS, DRAWING, SEGMENTER = "step", "maps to teach by", "segmenter"  # names of phases
 SHOWN = ("rec", "sparse", "adv", "discriminator")  # losses
 
 

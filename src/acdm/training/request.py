@@ -18,7 +18,7 @@ from acdm.maps.calibration import load_calibration
 from acdm.training.defaults import choose, resolve
 from acdm.training.launch import launched, require_named
 
-CHANGEABLE = {"steps", "minutes", "device", "precision", "accumulate"}  # with --resume; all else must agree
+CHANGEABLE = {"steps", "minutes", "device", "precision", "accumulate", "segmenter", "features"}  # with --resume
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,15 +16,14 @@ import torch.nn.functional as F
 from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
 from torch import Tensor
 
-from acdm.core.config import Augment, Config, MapName
-from acdm.core.progress import Progress
+from acdm.core.config import TAUGHT, Augment, Config, MapName
 from acdm.data.batches import mix, order_of
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
+from acdm.maps.kinds import EVEN_ODDS
 from acdm.maps.segmenter import Segmenter, UNet
 
 TEACHER: MapName = "evidence"
-DRAWING = "maps to teach"  # name of a phase
 TOGETHER = 16  # images whose maps are drawn at once
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps
 TRIED = 3  # steps whose speed is measured
@@ -38,17 +37,28 @@ LOUDEST = 0.01  # share of an image's pixels whose mean stands for the image
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
 
 
-def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, progress: Progress) -> Tensor:
+def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[], None]) -> Tensor:
     """Targets (n, 1, S, S) of training images (n, C, S, S) of classes (n,), drawn a few images at a time."""
     known = decomposer.calibration[TEACHER]
-    progress.begin(DRAWING, len(x))
     scores = []
     for images, labels in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
         drawn = decomposer.draw(images, labels).maps[TEACHER]
         scores.append(torch.from_numpy(known.scores(drawn)).float())
         for _ in images:
-            progress.advance()
+            after_each()
     return targets_of(torch.cat(scores), y, known.threshold)
+
+
+def agreement(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
+    """Dice of the segmenter's masks and its teacher's, of the positive ones of images (n, C, S, S) of classes (n,)."""
+    x, known, both, either = x[y == 1], decomposer.calibration[TEACHER], 0, 0
+    for images in x.split(TOGETHER):
+        drawn = decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps
+        teacher = torch.from_numpy(known.scores(drawn[TEACHER]) >= known.threshold)
+        own = drawn[TAUGHT][:, 0] >= EVEN_ODDS
+        both += int((teacher & own).sum())
+        either += int(teacher.sum() + own.sum())
+    return 2 * both / max(either, 1)
 
 
 def steps_within_reach(

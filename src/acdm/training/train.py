@@ -5,10 +5,11 @@ The loop of `acdm.training.loop` only tells what happened, a `Session` measures 
 
 import time
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from math import inf
 from statistics import fmean
 
-from acdm.core.config import TAUGHT, Config
+from acdm.core.config import DEFAULT_MAP, TAUGHT, Config
 from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
@@ -26,9 +27,9 @@ from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
-from acdm.training.progress import SEGMENTER, STEPS
+from acdm.training.progress import DRAWING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import TEACHER, lessons, steps_within_reach, teach
+from acdm.training.segmenter import TEACHER, agreement, lessons, steps_within_reach, teach
 from acdm.training.session import Session, fresh_players
 from acdm.training.signals import Stop, listening
 
@@ -284,10 +285,7 @@ def _teach(session: Session) -> None:
     else:
         features.to(config.device)
     decomposer = load(run.path)
-    targets = lessons(decomposer, x, y, session.progress)
     end = session.began + 60 * config.minutes if config.minutes else inf
-    steps = steps_within_reach(x, y, targets, config, features, end)
-    session.progress.begin(SEGMENTER, steps)
     with listening() as stop:
 
         def after_each() -> None:
@@ -297,9 +295,19 @@ def _teach(session: Session) -> None:
                     f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
                 )
 
+        session.progress.begin(DRAWING, len(x))
+        targets = lessons(decomposer, x, y, after_each)
+        steps = steps_within_reach(x, y, targets, config, features, end)
+        session.progress.begin(SEGMENTER, steps)
         segmenter = teach(x, y, targets, config.augment, features, steps, config.seed, after_each)
+    taught = replace(decomposer, segmenter=segmenter)
+    agreed = agreement(taught, *session.images.validation)
+    segmenter = replace(segmenter, agreement=agreed)
     save_segmenter(run.segmenter, segmenter, run.id)
-    session.tell(f"segmenter: taught by {TEACHER} in {steps} steps")
-    taught = load(run.path)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
+    shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
+    session.tell(
+        f"segmenter: taught by {TEACHER} in {steps} steps; on validation images their masks agree by {agreed:.0%}"
+        f" (Dice), so the default map is {shown}"
+    )

@@ -12,7 +12,7 @@ Networks are chosen without a mask: the latest that convince for hardly more cha
 few images, counterfactuals change more and more that has nothing to do with the class, and convince no better
 (docs/results/choices.md).  Each look knows how surely the check classifier takes counterfactuals for the other class,
 and by how much they changed.  The quotient rises while the class is learned, and falls when everything else is.
-Networks that rebuild images much better are finer ones, and are taken all the same.
+Networks that rebuild images much better are finer ones, and are taken all the same, unless those taken rebuild well.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +34,8 @@ ALIKE = 0.01  # share of the images' own variety
 CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
 CONVINCED_SHARE = 0.9  # looks count no more below this share of the best conviction so far
 NEAR_BEST = 0.95  # the latest look that reaches this share of the best quotient so far is taken
-FINER = 2.0  # dB; a later look that rebuilds images so much better is taken all the same
+FINER = 2.0  # dB; a later look that rebuilds images so much better is taken all the same, below
+FINE = 34.0  # dB, from which on rebuilding better shows nothing more of the class
 TOGETHER = 32  # images
 
 
@@ -160,7 +161,7 @@ class Choice:
         quotient = convinced / max(change, 1e-9)
         if quotient >= NEAR_BEST * self.best:
             best = max(self.best, quotient)
-        elif psnr >= self.psnr + FINER:
+        elif self.psnr < FINE and psnr >= self.psnr + FINER:
             best = quotient
         else:
             return False

@@ -98,6 +98,7 @@ def _map_in_windows(
         label=decided,
         other=next(name for name in decomposer.classes if name != decided),
         positive=decided == decomposer.classes[1],
+        default_map=decomposer.default_map,
         calibration=decomposer.calibration,
         valid=None if valid.all() else valid,
     )
