@@ -3,7 +3,7 @@
 from acdm.core.config import Config, Network
 
 NETWORK = {"branches": 3, "width": 4, "max_width": 8, "discriminator_width": 4, "discriminator_max_width": 8}
-OPTIONS = {"size": 16, "batch": 4, "precision": "fp32", "network": NETWORK}
+OPTIONS = {"size": 16, "batch": 4, "precision": "fp32", "features": "off", "network": NETWORK}
 LEAST_NETWORK = {
     "branches": 2,
     "width": 2,
@@ -15,6 +15,7 @@ LEAST_NETWORK = {
 SMALL = [
     "--size", "16", "--batch", "4", "--precision", "fp32", "--network.width", "4", "--network.max-width", "8",
     "--network.discriminator-width", "4", "--network.discriminator-max-width", "8", "--branches", "3",
+    "--features", "off",
 ]  # fmt: skip
 TINY = [*SMALL, "--steps", "12"]
 

@@ -35,6 +35,7 @@ STUDY = {
         "size": 16,
         "steps": 4,
         "validate_every": 2,
+        "features": "off",
         "network": {
             "width": 2,
             "max_width": 2,

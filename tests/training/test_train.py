@@ -24,6 +24,7 @@ OPTIONS = {
     "ablation": {"choose": False},
     "save_every": 2,
     "precision": "fp32",
+    "features": "off",
     "network": LEAST_NETWORK,
     "optimiser": {"r1_every": 1},
 }
