@@ -187,6 +187,9 @@ def test_where_none_is_asked_for_there_is_none_and_evidence_stands_for_it(made, 
 
 
 def test_without_its_features_a_run_draws_evidence_and_says_so(run, monkeypatch):
+    without_segmenter(run)
+    resume(run, options={"features": "auto"})
+    assert "object" in acdm.load(run).names
     monkeypatch.setattr(Features, "installed", lambda: None)
     with pytest.warns(UserWarning, match="features are not installed"):
         model = acdm.load(run)

@@ -9,6 +9,7 @@ the image's class is multiple-instance learning.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -25,6 +26,8 @@ from acdm.maps.segmenter import Segmenter, UNet
 
 TEACHER: MapName = "evidence"
 TOGETHER = 16  # images whose maps are drawn at once
+MOST_IMAGES = 600  # of the positive class, whose maps teach
+DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps
 TRIED = 3  # steps whose speed is measured
 TIME_SHARE = 0.9  # of what is left of --minutes; the rest is for calibration
@@ -37,16 +40,42 @@ LOUDEST = 0.01  # share of an image's pixels whose mean stands for the image
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
 
 
-def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[], None]) -> Tensor:
-    """Targets (n, 1, S, S) of training images (n, C, S, S) of classes (n,), drawn a few images at a time."""
-    known = decomposer.calibration[TEACHER]
+@dataclass(frozen=True)
+class Lessons:
+    """What a segmenter is taught by.
+
+    Attributes:
+        x: (n, C, S, S), images.
+        y: (n,) classes; 1 is positive.
+        targets: (n, 1, S, S), as of `targets_of`.
+    """
+
+    x: Tensor
+    y: Tensor
+    targets: Tensor
+
+
+def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[], None], end: float = inf) -> Lessons:
+    """Lessons of training images (n, C, S, S) of classes (n,): all negative ones, and the first `MOST_IMAGES` positive.
+
+    Maps are drawn of the positive ones alone, a few at a time, and of fewer where `DRAWING_SHARE` of the time until
+    `end`, on the clock of `time.perf_counter`, is over.
+    """
+    known, positive = decomposer.calibration[TEACHER], x[y == 1][:MOST_IMAGES]
+    until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
     scores = []
-    for images, labels in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
-        drawn = decomposer.draw(images, labels).maps[TEACHER]
+    for images in positive.split(TOGETHER):
+        drawn = decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[TEACHER]
         scores.append(torch.from_numpy(known.scores(drawn)).float())
         for _ in images:
             after_each()
-    return targets_of(torch.cat(scores), y, known.threshold)
+        if time.perf_counter() > until:
+            break
+    taught = torch.cat(scores)
+    images = torch.cat([x[y == 0], positive[: len(taught)]])
+    classes = torch.cat([y[y == 0], torch.ones(len(taught), dtype=y.dtype)])
+    nothing = taught.new_zeros(int((y == 0).sum()), *taught.shape[1:])
+    return Lessons(images, classes, targets_of(torch.cat([nothing, taught]), classes, known.threshold))
 
 
 def agreement(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
@@ -61,9 +90,7 @@ def agreement(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
     return 2 * both / max(either, 1)
 
 
-def steps_within_reach(
-    x: Tensor, y: Tensor, targets: Tensor, config: Config, features: Features | None, end: float
-) -> int:
+def steps_within_reach(taught: Lessons, config: Config, features: Features | None, end: float) -> int:
     """How many steps to teach: a share of the branches' own, at most `MOST`, and what the time until `end` holds.
 
     `end` is on the clock of `time.perf_counter`; infinity asks for no clock, and then nothing depends on the machine.
@@ -72,7 +99,7 @@ def steps_within_reach(
     if end == inf:
         return steps
     began = time.perf_counter()
-    teach(x, y, targets, config.augment, features, TRIED, config.seed)
+    teach(taught, config.augment, features, TRIED, config.seed)
     seconds = (time.perf_counter() - began) / TRIED
     return max(1, min(steps, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
 
@@ -98,9 +125,7 @@ def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
 
 
 def teach(
-    x: Tensor,
-    y: Tensor,
-    targets: Tensor,
+    taught: Lessons,
     augment: Augment,
     features: Features | None,
     steps: int,
@@ -110,15 +135,14 @@ def teach(
     """Teach a segmenter.
 
     Args:
-        x: training images (n, C, S, S) in [-1, 1].
-        y: (n,) classes; 1 is positive.
-        targets: (n, 1, S, S), as of `targets_of`.
+        taught: images and targets.
         augment: how images may be moved, as for the generators.
         features: frozen; None teaches on pixels alone.
         steps: how many.
         seed: of weights and batches.
         after_each: called after every step; what it raises ends the teaching.
     """
+    x, y, targets = taught.x, taught.y, taught.targets
     device = next(features.parameters()).device if features else x.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 5))

@@ -29,7 +29,7 @@ from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import DRAWING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import TEACHER, agreement, lessons, steps_within_reach, teach
+from acdm.training.segmenter import MOST_IMAGES, TEACHER, agreement, lessons, steps_within_reach, teach
 from acdm.training.session import Session, fresh_players
 from acdm.training.signals import Stop, listening
 
@@ -295,11 +295,11 @@ def _teach(session: Session) -> None:
                     f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
                 )
 
-        session.progress.begin(DRAWING, len(x))
-        targets = lessons(decomposer, x, y, after_each)
-        steps = steps_within_reach(x, y, targets, config, features, end)
+        session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
+        learned = lessons(decomposer, x, y, after_each, end)
+        steps = steps_within_reach(learned, config, features, end)
         session.progress.begin(SEGMENTER, steps)
-        segmenter = teach(x, y, targets, config.augment, features, steps, config.seed, after_each)
+        segmenter = teach(learned, config.augment, features, steps, config.seed, after_each)
     taught = replace(decomposer, segmenter=segmenter)
     agreed = agreement(taught, *session.images.validation)
     segmenter = replace(segmenter, agreement=agreed)
