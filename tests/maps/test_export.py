@@ -24,9 +24,8 @@ needs_onnx = pytest.mark.skipif(installed("onnxruntime") is None, reason="needs 
 @pytest.fixture(scope="module")
 def decomposer():
     torch.manual_seed(0)
-    branches = Branches(small_network(fine=4), 1, 2).eval()
+    branches = Branches(small_network(), 1, 2).eval()
     torch.nn.init.normal_(branches.decoder.head.weight, std=0.1)  # beyond that, 1e-4 is less than float32 resolves
-    torch.nn.init.normal_(branches.fine.conv2.weight, std=0.1)
     known = {"residual": Calibration("positive", 0.01, 0.0, 0.2, "otsu", {})}
     return Decomposer(
         branches=branches,

@@ -18,39 +18,31 @@ SMALL = {
 def awake(branches):
     """Heads begin at zero; give them something to say."""
     torch.nn.init.normal_(branches.decoder.head.weight)
-    if branches.fine:
-        torch.nn.init.normal_(branches.fine.conv2.weight)
     return branches
-
-
-fine = pytest.mark.parametrize("fine", [0, 4])
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@fine
-def test_any_number_of_branches_and_channels(n, channels, fine):
-    branches = Branches(small_network(branches=n, fine=fine), channels, classes=2)
+def test_any_number_of_branches_and_channels(n, channels):
+    branches = Branches(small_network(branches=n), channels, classes=2)
     x, y = torch.randn(2, channels, 32, 16), torch.tensor([0, 1])
     own, other = branches(x, y, 1 - y)
     assert own.shape == other.shape == (2, n, channels, 32, 16)
 
 
-@fine
-def test_every_branch_begins_silent(fine):
-    branches = Branches(small_network(fine=fine), 1, 2)
+def test_every_branch_begins_silent():
+    branches = Branches(small_network(), 1, 2)
     (psi,) = branches(torch.randn(2, 1, 16, 16), torch.tensor([0, 1]))
     assert psi.abs().max() == 0
 
 
-@fine
-def test_a_branch_has_no_part_in_another_one(fine):
-    branches = awake(Branches(small_network(branches=3, fine=fine), 1, 2))
+def test_a_branch_has_no_part_in_another_one():
+    branches = awake(Branches(small_network(branches=3), 1, 2))
     x = torch.randn(1, 1, 16, 16)
     (psi,) = branches(x, torch.tensor([0]))
     psi[:, 1].sum().backward()
     for name, p in branches.named_parameters():
-        if name.startswith(("encoder", "decoder", "fine")) and p.ndim == 4 and p.shape[0] % 3 == 0:
+        if name.startswith(("encoder", "decoder")) and p.ndim == 4 and p.shape[0] % 3 == 0:
             first, second, third = p.grad.chunk(3)
             assert second.abs().sum() > 0 or name.endswith("bias"), name
             assert first.abs().sum() == third.abs().sum() == 0, name
@@ -64,9 +56,8 @@ def test_the_style_alone_tells_the_classes_apart():
     torch.testing.assert_close(a, c)
 
 
-@fine
-def test_encoding_once_equals_encoding_for_each_class(fine):
-    branches = awake(Branches(small_network(fine=fine), 1, 3))
+def test_encoding_once_equals_encoding_for_each_class():
+    branches = awake(Branches(small_network(), 1, 3))
     x, y = torch.randn(2, 1, 16, 16), torch.tensor([0, 2])
     together = branches(x, y, (y + 1) % 3)
     apart = branches(x, y)[0], branches(x, (y + 1) % 3)[0]
@@ -83,9 +74,8 @@ def test_without_skips_the_decoder_sees_the_coarsest_features_alone(skips):
     assert same != skips
 
 
-@fine
-def test_every_parameter_has_a_gradient(fine):
-    branches = awake(Branches(small_network(fine=fine), 1, 2))
+def test_every_parameter_has_a_gradient():
+    branches = awake(Branches(small_network(), 1, 2))
     own, other = branches(torch.randn(2, 1, 16, 16), torch.tensor([0, 1]), torch.tensor([1, 0]))
     (own.square().mean() + other.square().mean()).backward()
     without = [name for name, p in branches.named_parameters() if p.grad is None or not p.grad.abs().sum()]

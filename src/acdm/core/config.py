@@ -100,13 +100,6 @@ class Network(Options):
         le=4,
         description="Side in pixels (1, 2 or 4) of the blocks that enter as one. 1 is finest and slowest.",
     )
-    fine: int = Field(
-        0,
-        ge=0,
-        le=256,
-        description="Channels of two convolutions at full resolution in branches 2 to N, which rebuild images much"
-        " better. 0 leaves them out.",
-    )
     bottleneck: int = Field(1, ge=0, le=8, description="Residual blocks at the coarsest level, in each half.")
     style_dim: int = Field(64, ge=1, le=1024, description="Length of a class's style vector.")  # StarGAN v2
     mapping_hidden: int = Field(
@@ -374,13 +367,7 @@ class Config(Options):
             )
 
 
-LEAN = {
-    "width": 16,
-    "downs": 3,
-    "max_width": 64,
-    "discriminator_width": 16,
-    "fine": 8,
-}  # half the width for twice the side
+LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
     "64": {"size": 64},
     "128": {"size": 128, "network": LEAN},

@@ -52,7 +52,7 @@ class Portable(nn.Module):
         """Branches under both classes, (2, B, N, C, H, W)."""
         features = self.branches.encoder(x)
         n, c = self.branches.branches, self.branches.channels
-        both = [self.branches.decode(features, self.branches.mapping(k), x).unflatten(1, (n, c)) for k in (y, other)]
+        both = [self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)]
         return torch.stack(both)
 
 

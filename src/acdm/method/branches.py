@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from acdm.core.config import Network
 from acdm.method.blocks import initialise
-from acdm.method.generator import Decoder, Encoder, Fine
+from acdm.method.generator import Decoder, Encoder
 from acdm.method.mapping import Mapping
 
 
@@ -27,10 +27,7 @@ class Branches(nn.Module):
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(network, channels)
         self.decoder = Decoder(network, channels, skips=skips)
-        self.fine = Fine(network, channels) if network.fine and network.branches > 1 else None
         self.apply(initialise)
-        if self.fine:
-            nn.init.zeros_(self.fine.conv2.weight)
         nn.init.zeros_(self.decoder.head.weight)  # every branch begins silent: see docs/paper.md, "initial state"
 
     def forward(self, x: Tensor, *classes: Tensor) -> tuple[Tensor, ...]:
@@ -55,14 +52,5 @@ class Branches(nn.Module):
                 f" and at least {2 * self.multiple}"
             )
         s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
-        psi = self.decode(self.encoder(x), s, x)
+        psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
-
-    def decode(self, features: list[Tensor], s: Tensor, x: Tensor) -> Tensor:
-        """Branches (K*B, N*C, H, W) of images x (B, C, H, W), from their features and K*B styles."""
-        psi: Tensor = self.decoder(features, s)
-        if self.fine is None:
-            return psi
-        copies = s.shape[0] // features[0].shape[0]  # as the decoder has it
-        mended: Tensor = self.fine(psi, torch.cat([x] * copies))
-        return mended

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from acdm.core.config import Network
-from acdm.method.blocks import SLOPE, AdaIN, Down, Styled, conv
+from acdm.method.blocks import AdaIN, Down, Styled, conv
 
 
 class Encoder(nn.Module):
@@ -64,33 +64,6 @@ class Decoder(nn.Module):
             h = (coarse + skip(feature)).flatten(0, 1)
             h = _run(block, h, s, recompute=self.recompute)
         return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
-
-
-class Fine(nn.Module):
-    """What the seams of pixel blocks lack: two convolutions at full resolution of branches 2 to N beside the image.
-
-    They see no class, for fine detail has none; branch 1 has no such convolutions, for in it edges of everything would
-    stay.
-
-    Args:
-        network: number of branches and channels between the convolutions.
-        channels: C, of the images.
-    """
-
-    def __init__(self, network: Network, channels: int) -> None:
-        super().__init__()
-        self.branches = network.branches - 1
-        self.channels = channels
-        self.conv1 = conv(self.branches, 2 * channels, network.fine)
-        self.conv2 = conv(self.branches, network.fine, channels)
-
-    def forward(self, psi: Tensor, x: Tensor) -> Tensor:
-        """Add to branches 2 to N of (B, N*C, H, W) of images (B, C, H, W) what they lack."""
-        first, common = psi[:, : self.channels], psi[:, self.channels :]
-        image = x.to(psi.dtype)
-        both = torch.cat([part for branch in common.chunk(self.branches, dim=1) for part in (branch, image)], dim=1)
-        lacking = self.conv2(F.leaky_relu(self.conv1(both.contiguous(memory_format=torch.channels_last)), SLOPE))
-        return torch.cat([first, common + lacking], dim=1)
 
 
 class _NoSkip(nn.Module):

@@ -35,7 +35,7 @@ CONVINCED = 0.5  # probability of the other class, from which on a look counts a
 CONVINCED_SHARE = 0.9  # looks count no more below this share of the best conviction so far
 NEAR_BEST = 0.95  # the latest look that reaches this share of the best quotient so far is taken
 FINER = 2.0  # dB; a later look that rebuilds images so much better is taken all the same, below
-FINE = 34.0  # dB, from which on rebuilding better shows nothing more of the class
+FINE = 32.0  # dB, from which on rebuilding better shows nothing more of the class
 TOGETHER = 32  # images
 
 
