@@ -26,7 +26,7 @@ from acdm.maps.segmenter import Segmenter, UNet
 
 TEACHER: MapName = "evidence"
 TOGETHER = 16  # images whose maps are drawn at once
-MOST_IMAGES = 600  # of the positive class, whose maps teach
+MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps
 TRIED = 3  # steps whose speed is measured
@@ -56,12 +56,13 @@ class Lessons:
 
 
 def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[], None], end: float = inf) -> Lessons:
-    """Lessons of training images (n, C, S, S) of classes (n,): all negative ones, and the first `MOST_IMAGES` positive.
+    """Lessons of training images (n, C, S, S) of classes (n,), of the first `MOST_IMAGES` of each class.
 
     Maps are drawn of the positive ones alone, a few at a time, and of fewer where `DRAWING_SHARE` of the time until
     `end`, on the clock of `time.perf_counter`, is over.
     """
-    known, positive = decomposer.calibration[TEACHER], x[y == 1][:MOST_IMAGES]
+    known = decomposer.calibration[TEACHER]
+    negative, positive = (x[torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES]] for k in (0, 1))
     until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
     scores = []
     for images in positive.split(TOGETHER):
@@ -72,10 +73,13 @@ def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[
         if time.perf_counter() > until:
             break
     taught = torch.cat(scores)
-    images = torch.cat([x[y == 0], positive[: len(taught)]])
-    classes = torch.cat([y[y == 0], torch.ones(len(taught), dtype=y.dtype)])
-    nothing = taught.new_zeros(int((y == 0).sum()), *taught.shape[1:])
-    return Lessons(images, classes, targets_of(torch.cat([nothing, taught]), classes, known.threshold))
+    classes = torch.tensor([0] * len(negative) + [1] * len(taught))
+    nothing = taught.new_zeros(len(negative), *taught.shape[1:])
+    return Lessons(
+        torch.cat([negative, positive[: len(taught)]]),
+        classes,
+        targets_of(torch.cat([nothing, taught]), classes, known.threshold),
+    )
 
 
 def agreement(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
