@@ -6,10 +6,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from acdm.core.config import Augment, Config
+from acdm.core.config import Config
 from acdm.training.segmenter import MOST, Lessons, loss_of, steps_within_reach, targets_of, teach
 
-STILL = Augment(degrees=0, translate=0, scale=0)
+STILL = {"degrees": 0, "translate": 0, "scale": 0}
 
 
 def test_negatives_hold_nothing_and_the_threshold_stands_at_a_half():
@@ -47,9 +47,8 @@ def test_what_a_map_errs_in_by_chance_is_unlearned():
     x, y, squares, elsewhere = scenes()
     blind = torch.rand(squares.shape, generator=torch.Generator().manual_seed(1)) < 0.5
     scores = torch.where(blind, 0.0, squares + elsewhere)
-    segmenter = teach(
-        Lessons(x[:120], y[:120], targets_of(scores, y, threshold=0.5)[:120]), STILL, None, steps=100, seed=0
-    )
+    taught = Lessons(x[:120], y[:120], targets_of(scores, y, threshold=0.5)[:120])
+    segmenter = teach(taught, Config.of({"augment": STILL, "device": "cpu"}), None, steps=100)
     truth = squares[120:].flatten().numpy()
     assert average_precision_score(truth, scores[120:].flatten().numpy()) < 0.4
     assert average_precision_score(truth, segmenter.probabilities(x[120:]).flatten().numpy()) > 0.9
@@ -59,7 +58,7 @@ def test_the_same_seed_teaches_the_same_and_leaves_torch_s_own_randomness():
     x, y, squares, _ = scenes(12)
     taught = Lessons(x, y, targets_of(squares, y, 0.5))
     state = torch.get_rng_state()
-    one, two = (teach(taught, Augment(), None, steps=3, seed=5).network.state_dict() for _ in range(2))
+    one, two = (teach(taught, Config(seed=5, device="cpu"), None, steps=3).network.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert torch.equal(state, torch.get_rng_state())
 
@@ -68,5 +67,5 @@ def test_without_a_clock_steps_are_a_share_of_the_branches_own():
     x, y, squares, _ = scenes(12)
     taught = Lessons(x, y, targets_of(squares, y, 0.5))
     for steps, expected in ((3, 1), (100, 20), (1_000_000, MOST)):
-        assert steps_within_reach(taught, Config(steps=steps), None, inf) == expected
-    assert steps_within_reach(taught, Config(steps=3000, size=32), None, 0.0) == 1, "the time is over"
+        assert steps_within_reach(taught, Config(steps=steps, device="cpu"), None, inf) == expected
+    assert steps_within_reach(taught, Config(steps=3000, device="cpu"), None, 0.0) == 1, "the time is over"

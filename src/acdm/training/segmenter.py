@@ -103,7 +103,7 @@ def steps_within_reach(taught: Lessons, config: Config, features: Features | Non
     if end == inf:
         return steps
     began = time.perf_counter()
-    teach(taught, config.augment, features, TRIED, config.seed)
+    teach(taught, config, features, TRIED)
     seconds = (time.perf_counter() - began) / TRIED
     return max(1, min(steps, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
 
@@ -130,24 +130,23 @@ def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
 
 def teach(
     taught: Lessons,
-    augment: Augment,
+    config: Config,
     features: Features | None,
     steps: int,
-    seed: int,
     after_each: Callable[[], None] = lambda: None,
 ) -> Segmenter:
     """Teach a segmenter.
 
     Args:
         taught: images and targets.
-        augment: how images may be moved, as for the generators.
+        config: how images may be moved, the seed of weights and batches, and the device.
         features: frozen; None teaches on pixels alone.
         steps: how many.
-        seed: of weights and batches.
         after_each: called after every step; what it raises ends the teaching.
     """
-    x, y, targets = taught.x, taught.y, taught.targets
-    device = next(features.parameters()).device if features else x.device
+    x, y, targets, seed, device = taught.x, taught.y, taught.targets, config.seed, config.device
+    if features is not None:
+        features.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 5))
         network = UNet(x.shape[1], features=features is not None)
@@ -156,7 +155,7 @@ def teach(
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    moved = _moving(augment)
+    moved = _moving(config.augment)
     members = [torch.nonzero(y == k).squeeze(1) for k in (0, 1)]
     for step in range(steps):
         chosen = torch.cat([_members(own, step, mix(seed, 6 + k)) for k, own in enumerate(members)])

@@ -282,8 +282,6 @@ def _teach(session: Session) -> None:
     features = Features.installed() if config.features == "auto" else None
     if features is None:
         session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
-    else:
-        features.to(config.device)
     decomposer = load(run.path)
     end = session.began + 60 * config.minutes if config.minutes else inf
     with listening() as stop:
@@ -299,7 +297,7 @@ def _teach(session: Session) -> None:
         learned = lessons(decomposer, x, y, after_each, end)
         steps = steps_within_reach(learned, config, features, end)
         session.progress.begin(SEGMENTER, steps)
-        segmenter = teach(learned, config.augment, features, steps, config.seed, after_each)
+        segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
     agreed = agreement(taught, *session.images.validation)
     segmenter = replace(segmenter, agreement=agreed)
