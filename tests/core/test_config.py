@@ -62,3 +62,9 @@ keys = st.sampled_from(["size", "batch", "steps", "loss", "network", "optimiser"
 def test_any_document_is_a_config_or_a_config_error(document):
     with contextlib.suppress(ConfigError):
         Config.of(document)
+
+
+def test_an_option_of_one_version_is_passed_over_where_it_did_nothing():
+    assert Config.of({"network": {"fine": 0}}) == Config.of()
+    with pytest.raises(ConfigError, match=r"network\.fine: no such option"):
+        Config.of({"network": {"fine": 8}})

@@ -102,7 +102,7 @@ def segment(
     out
         Where everything goes.
     map
-        Map that is cut into masks. By default object where the run's segmenter has learned its teacher's maps, else
+        Map that is cut into masks. By default object where the run's segmenter tells unseen images apart, else
         evidence.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.

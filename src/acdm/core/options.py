@@ -24,6 +24,9 @@ RENAMED = {
 """Names that options had in earlier versions, and the names they have now; both are understood."""
 
 
+GONE = "network.fine"  # an option of one version, which runs wrote as 0
+
+
 class Options(BaseModel):
     """Values that are checked once and never change; an unknown key is an error."""
 
@@ -45,6 +48,9 @@ def overlay(below: Layer, above: Layer) -> Layer:
 def with_new_names(layer: Layer) -> Layer:
     """Nested options in which names of earlier versions are replaced by those of `RENAMED`."""
     layer = overlay({}, layer)  # sections are changed below, and not the caller's
+    section, key = _place(layer, GONE)
+    if section.get(key) == 0:
+        del section[key]
     for old, new in RENAMED.items():
         section, key = _place(layer, old)
         if key in section:

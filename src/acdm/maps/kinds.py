@@ -6,7 +6,6 @@ from math import sqrt
 
 from acdm.core.config import MAPS, MapName
 
-EVEN_ODDS = 0.5  # of a probability
 QUANTILE = 0.995  # share of the other class's pixels that stay under the threshold "negatives"
 
 Rule = Callable[[Mapping[str, float]], tuple[float, str]]
@@ -30,7 +29,7 @@ def between(thresholds: Mapping[str, float]) -> tuple[float, str]:
 
 def half(thresholds: Mapping[str, float]) -> tuple[float, str]:
     """Even odds, of what is a probability."""
-    return EVEN_ODDS, "even odds"
+    return 0.5, "even odds"
 
 
 @dataclass(frozen=True, kw_only=True)

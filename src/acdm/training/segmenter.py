@@ -15,13 +15,13 @@ from math import inf
 import torch
 import torch.nn.functional as F
 from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import TAUGHT, Augment, Config, MapName
+from acdm.core.config import Augment, Config, MapName
 from acdm.data.batches import mix, order_of
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
-from acdm.maps.kinds import EVEN_ODDS
 from acdm.maps.segmenter import Segmenter, UNet
 
 TEACHER: MapName = "evidence"
@@ -82,16 +82,9 @@ def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[
     )
 
 
-def agreement(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
-    """Dice of the segmenter's masks and its teacher's, of the positive ones of images (n, C, S, S) of classes (n,)."""
-    x, known, both, either = x[y == 1], decomposer.calibration[TEACHER], 0, 0
-    for images in x.split(TOGETHER):
-        drawn = decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps
-        teacher = torch.from_numpy(known.scores(drawn[TEACHER]) >= known.threshold)
-        own = drawn[TAUGHT][:, 0] >= EVEN_ODDS
-        both += int((teacher & own).sum())
-        either += int(teacher.sum() + own.sum())
-    return 2 * both / max(either, 1)
+def auroc(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
+    """How well the segmenter's highest probability tells the classes (n,) of images (n, C, S, S) apart."""
+    return float(roc_auc_score(y.numpy() == 1, decomposer.objects(x).amax(dim=(1, 2, 3)).numpy()))
 
 
 def steps_within_reach(taught: Lessons, config: Config, features: Features | None, end: float) -> int:

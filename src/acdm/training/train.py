@@ -29,7 +29,7 @@ from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import DRAWING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import MOST_IMAGES, TEACHER, agreement, lessons, steps_within_reach, teach
+from acdm.training.segmenter import MOST_IMAGES, TEACHER, auroc, lessons, steps_within_reach, teach
 from acdm.training.session import Session, fresh_players
 from acdm.training.signals import Stop, listening
 
@@ -299,13 +299,12 @@ def _teach(session: Session) -> None:
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
-    agreed = agreement(taught, *session.images.validation)
-    segmenter = replace(segmenter, agreement=agreed)
+    segmenter = replace(segmenter, auroc=auroc(taught, *session.images.validation))
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
     shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
     session.tell(
-        f"segmenter: taught by {TEACHER} in {steps} steps; on validation images their masks agree by {agreed:.0%}"
-        f" (Dice), so the default map is {shown}"
+        f"segmenter: taught by {TEACHER} in {steps} steps; tells validation images apart with an AUROC of"
+        f" {segmenter.auroc:.3f}, so the default map is {shown}"
     )
