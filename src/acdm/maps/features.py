@@ -37,7 +37,7 @@ CHANNELS = (16, 24, 40, 112)  # of their features
 
 @dataclass(frozen=True)
 class Origin:
-    """Where features come from: a package, its version, and the checksum of its weights."""
+    """The package that features come from, its version, and the checksum of its weights."""
 
     name: str
     version: str
