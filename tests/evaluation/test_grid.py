@@ -45,10 +45,10 @@ def test_a_cell_remembers_all_that_makes_it_what_it_is(read, tmp_path):
     for old, new in changes:
         other, *_ = cells(read(GOOD.replace(old, new)), tmp_path, tmp_path)
         assert other.folder == first.folder
-        assert other.asked("all") != first.asked("all"), new
+        assert other.asked() != first.asked(), new
     brain = next(c for c in cells(read(GOOD), tmp_path, tmp_path) if c.data == "brain")
     elsewhere = next(c for c in cells(read(GOOD), tmp_path / "other", tmp_path) if c.data == "brain")
-    assert brain.asked("all") != elsewhere.asked("all")
+    assert brain.asked() != elsewhere.asked()
 
 
 @pytest.mark.parametrize(
