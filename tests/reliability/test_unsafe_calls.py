@@ -37,7 +37,8 @@ def test_nothing_unsafe_is_called(path):
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from pickle import loads", "torch.load(p)", "torch.load(p, weights_only=False)", "eval(x)", "yaml.load(f)", "run(c, shell=True)",
+    ["import pickle", "from pickle import loads", "torch.load(p)", "torch.load(p, weights_only=False)", "eval(x)",
+     "yaml.load(f)", "run(c, shell=True)",
      "np.load(p, allow_pickle=True)", "archive.extractall()", "os.system('ls')"],
 )  # fmt: skip
 def test_the_lint_finds_what_it_looks_for(source):
