@@ -173,6 +173,16 @@ def test_a_run_of_before_gets_a_segmenter_and_keeps_its_networks(run):
     assert (run / "segmenter.safetensors").read_bytes() == taught, "the same seed, the same segmenter"
 
 
+def test_a_damaged_segmenter_is_a_sentence_and_taught_anew_where_it_is_removed(run):
+    taught = (run / "segmenter.safetensors").read_bytes()
+    (run / "segmenter.safetensors").write_bytes(taught[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        acdm.load(run)
+    (run / "segmenter.safetensors").unlink()
+    resume(run)
+    assert (run / "segmenter.safetensors").read_bytes() == taught
+
+
 def test_where_none_is_asked_for_there_is_none_and_evidence_stands_for_it(made, tmp_path):
     options = {**OPTIONS, "steps": 4, "segmenter": False}
     train(Request(folders=[made / "toy"], out=tmp_path / "run", options=options))

@@ -62,16 +62,18 @@ class Segmenter:
         network: in evaluation mode.
         features: frozen; None where it sees pixels alone.
         auroc: how well its highest probability tells the classes of validation images apart, which taught it nothing.
+        teacher_auroc: how well the highest score of the map that taught it does.
     """
 
     network: UNet
     features: Features | None
     auroc: float = 0.0
+    teacher_auroc: float = 1.0
 
     @property
     def trusted(self) -> bool:
-        """Whether it knows the object, so that masks are cut from what it draws."""
-        return self.auroc >= TRUSTED
+        """Whether it knows the object, and better than its teacher, so that masks are cut from what it draws."""
+        return self.auroc >= TRUSTED and self.auroc > self.teacher_auroc
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, 1, S, S) of images (B, C, S, S), on the networks' device."""
@@ -91,7 +93,7 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     """Write segmenter.safetensors of the run with this id: weights, and which features they want, never these."""
     origin = {"features": vars(segmenter.features.origin)} if segmenter.features else {}
     owner = {"run": run} if run else {}
-    about = {"kind": "segmenter", "auroc": segmenter.auroc, **origin, **owner}
+    about = {"kind": "segmenter", "auroc": segmenter.auroc, "teacher_auroc": segmenter.teacher_auroc, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
@@ -111,13 +113,13 @@ def load_segmenter(path: Path, channels: int, device: str = "cpu", run: str = ""
         if Origin(**{key: str(asked.get(key)) for key in ("name", "version", "sha256")}) != features.origin:
             raise CheckpointError(f"{path}: was taught on other features than those that are installed")
     try:
-        auroc = float(about["auroc"])
+        quality = {name: float(about[name]) for name in ("auroc", "teacher_auroc")}
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
     network = UNet(channels, features=bool(asked))
     load_module(network, tensors, path)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Segmenter(network, features.to(device) if features else None, auroc)
+    return Segmenter(network, features.to(device) if features else None, **quality)
 
 
 def _convolutions(width_in: int, width_out: int) -> nn.Sequential:

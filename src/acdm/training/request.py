@@ -137,7 +137,8 @@ def _leaves(layer: Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 def is_finished(run: Run) -> bool:
     """Whether a run has all that a training leaves: networks, check classifier, segmenter, calibration of every map."""
     try:
-        return has_networks(run) and (not run.config().segmenter or TAUGHT in load_calibration(run))
+        taught = run.segmenter.is_file() and TAUGHT in load_calibration(run)
+        return has_networks(run) and (taught or not run.config().segmenter)
     except RunError:
         return False
 

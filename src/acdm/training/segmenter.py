@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import Augment, Config, MapName
+from acdm.core.config import TAUGHT, Augment, Config, MapName
 from acdm.data.batches import mix, order_of
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
@@ -82,9 +83,16 @@ def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[
     )
 
 
-def auroc(decomposer: Decomposer, x: Tensor, y: Tensor) -> float:
-    """How well the segmenter's highest probability tells the classes (n,) of images (n, C, S, S) apart."""
-    return float(roc_auc_score(y.numpy() == 1, decomposer.objects(x).amax(dim=(1, 2, 3)).numpy()))
+def aurocs(decomposer: Decomposer, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """How well the highest score of an image tells the classes (n,) of images (n, C, S, S) apart.
+
+    Returns:
+        The segmenter's AUROC, and its teacher's.
+    """
+    maps = decomposer.maps(x, y)
+    highest = [decomposer.calibration[TEACHER].scores(maps[TEACHER]).max(axis=(1, 2)), maps[TAUGHT].amax(dim=(1, 2, 3))]
+    teacher, own = (float(roc_auc_score(y.numpy() == 1, np.asarray(scores))) for scores in highest)
+    return own, teacher
 
 
 def steps_within_reach(taught: Lessons, config: Config, features: Features | None, end: float) -> int:

@@ -29,8 +29,8 @@ from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import DRAWING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import MOST_IMAGES, TEACHER, auroc, lessons, steps_within_reach, teach
-from acdm.training.session import Session, fresh_players
+from acdm.training.segmenter import MOST_IMAGES, TEACHER, aurocs, lessons, steps_within_reach, teach
+from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
 from acdm.training.signals import Stop, listening
 
 NO_FEATURES = (
@@ -258,7 +258,6 @@ def _finish(session: Session) -> None:
             f"maps use the networks of step {chosen} ({choice.taken:.0%} of counterfactuals fool the check classifier)"
         )
     save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
-    session.run.segmenter.unlink(missing_ok=True)  # of a training before this one
     _end(session)
 
 
@@ -279,6 +278,7 @@ def _calibrate(session: Session) -> None:
 def _teach(session: Session) -> None:
     """Teach the segmenter by the maps of all training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
+    run.segmenter.unlink(missing_ok=True)  # of another training, or damaged
     features = Features.installed() if config.features == "auto" else None
     if features is None:
         session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
@@ -299,12 +299,13 @@ def _teach(session: Session) -> None:
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
-    segmenter = replace(segmenter, auroc=auroc(taught, *session.images.validation))
+    own, teacher = aurocs(taught, *session.images.head(VALIDATION_IMAGES))
+    segmenter = replace(segmenter, auroc=own, teacher_auroc=teacher)
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
     shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
     session.tell(
         f"segmenter: taught by {TEACHER} in {steps} steps; tells validation images apart with an AUROC of"
-        f" {segmenter.auroc:.3f}, so the default map is {shown}"
+        f" {own:.3f}, {TEACHER} with {teacher:.3f}: the default map is {shown}"
     )
