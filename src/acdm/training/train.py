@@ -263,6 +263,7 @@ def _finish(session: Session) -> None:
 
 def _end(session: Session) -> None:
     """What comes after the branches, as far as the run has it not yet: calibration and segmenter."""
+    session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
     if not has_networks(session.run):
         _calibrate(session)
     if session.config.segmenter:
@@ -278,7 +279,6 @@ def _calibrate(session: Session) -> None:
 def _teach(session: Session) -> None:
     """Teach the segmenter by the maps of all training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
-    run.segmenter.unlink(missing_ok=True)  # of another training, or damaged
     features = Features.installed() if config.features == "auto" else None
     if features is None:
         session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
