@@ -26,6 +26,7 @@ TRAINING = [
 ]  # fmt: skip
 FILES = [
     "config.yaml", "data.json", "env.json", "metrics.csv", "log.txt", "judge.safetensors", "chosen.safetensors",
+    "segmenter.safetensors",
     "calibration.json", "results.json", "gallery/gallery.json", "checkpoints/step-12.safetensors",
     "samples/step-12.png",
 ]  # fmt: skip
