@@ -289,7 +289,7 @@ class Config(Options):
         "auto", description="Numbers that networks compute in; auto takes bf16 where the processor is fast at it."
     )
     segmenter: bool = Field(
-        True, description="Teach a segmenter by the maps of the training images, in the last sixth of the time."
+        True, description="Teach a segmenter by the maps of the training images, in the last fifth of the minutes."
     )
     features: FeatureChoice = Field(
         "auto",
@@ -344,7 +344,12 @@ class Config(Options):
     @property
     def branch_minutes(self) -> float | None:
         """What the branches get of --minutes; the segmenter gets the rest."""
-        return self.minutes and self.minutes * (1 - SEGMENTER_SHARE if self.segmenter else 1)
+        return self.minutes and self.minutes * (1 - self.segmenter_share)
+
+    @property
+    def segmenter_share(self) -> float:
+        """Share of the time that the segmenter gets."""
+        return SEGMENTER_SHARE if self.segmenter else 0.0
 
     @property
     def parts(self) -> int:

@@ -51,13 +51,17 @@ class Batches:
 
     def _member(self, k: int, position: int) -> Tensor:
         """The image of class k at a position of an endless stream in which every image comes once an epoch."""
-        epoch, place = divmod(position, len(self.members[k]))
-        return self.members[k][order_of(len(self.members[k]), mix(self.seed, 2 + k, epoch))[place]]
+        return member(self.members[k], position, self.seed, 2 + k)
+
+
+def member(own: Tensor, position: int, *seed: int) -> Tensor:
+    """The one of `own` (n,) at a position of an endless stream in which each comes once an epoch, in a drawn order."""
+    epoch, place = divmod(position, len(own))
+    return own[_order(len(own), mix(*seed, epoch))[place]]
 
 
 @lru_cache(maxsize=64)
-def order_of(count: int, seed: int) -> Tensor:
-    """An order of `count` things that depends on the seed alone."""
+def _order(count: int, seed: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
@@ -73,14 +77,22 @@ def mix(*numbers: int) -> int:
 
 
 def _pipeline(augment: Augment) -> AugmentationSequential:
-    s, t, i = augment.scale, augment.translate, augment.intensity or 0.0
+    i = augment.intensity or 0.0
     return AugmentationSequential(
-        RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
-        RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
-        RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
+        *moves(augment),
         RandomGamma((1 - i, 1 + i), (1 - i, 1 + i), p=1.0 if i else 0.0),
         data_keys=["input"],
     )
+
+
+def moves(augment: Augment) -> list[RandomHorizontalFlip | RandomVerticalFlip | RandomAffine]:
+    """The changes that move pixels and leave their values alone."""
+    s, t = augment.scale, augment.translate
+    return [
+        RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
+        RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
+        RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
+    ]
 
 
 def _cast(x: Tensor, strength: float) -> Tensor:

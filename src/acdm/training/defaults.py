@@ -7,7 +7,7 @@ from math import log2
 import numpy as np
 import torch
 
-from acdm.core.config import PRESETS, SEGMENTER_SHARE, Config, Preset
+from acdm.core.config import PRESETS, Config, Preset
 from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
 from acdm.data.dataset import Dataset
@@ -90,8 +90,7 @@ class Outlook:
     @property
     def minutes(self) -> float:
         """How long these steps take, and the segmenter after them."""
-        share = SEGMENTER_SHARE if self.config.segmenter else 0
-        return self.steps * self.seconds / 60 / (1 - share)
+        return self.steps * self.seconds / 60 / (1 - self.config.segmenter_share)
 
     def sentence(self) -> str:
         """Size, branches, device and time in a line."""

@@ -15,18 +15,17 @@ from math import inf
 import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from kornia.augmentation import AugmentationSequential
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import TAUGHT, Augment, Config, MapName
-from acdm.data.batches import mix, order_of
-from acdm.maps.decomposer import Decomposer
+from acdm.core.config import TAUGHT, Config, MapName
+from acdm.data.batches import member, mix, moves
+from acdm.maps.decomposer import TOGETHER, Decomposer
 from acdm.maps.features import Features
 from acdm.maps.segmenter import Segmenter, UNet
 
 TEACHER: MapName = "evidence"
-TOGETHER = 16  # images whose maps are drawn at once
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps
@@ -156,7 +155,7 @@ def teach(
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    moved = _moving(config.augment)
+    moved = AugmentationSequential(*moves(config.augment), data_keys=["input", "mask"])
     members = [torch.nonzero(y == k).squeeze(1) for k in (0, 1)]
     for step in range(steps):
         chosen = torch.cat([_members(own, step, mix(seed, 6 + k)) for k, own in enumerate(members)])
@@ -175,19 +174,8 @@ def teach(
 
 
 def _members(own: Tensor, step: int, seed: int) -> Tensor:
-    """The images of one class in a step's batch: every one comes once an epoch."""
-    places = [divmod(slot, len(own)) for slot in range(step * EACH, (step + 1) * EACH)]
-    return torch.stack([own[order_of(len(own), mix(seed, epoch))[place]] for epoch, place in places])
-
-
-def _moving(augment: Augment) -> AugmentationSequential:
-    s, t = augment.scale, augment.translate
-    return AugmentationSequential(
-        RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
-        RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
-        RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
-        data_keys=["input", "mask"],
-    )
+    """The images of one class in a step's batch."""
+    return torch.stack([member(own, position, seed) for position in range(step * EACH, (step + 1) * EACH)])
 
 
 def _roughened(x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Recipe:
     """How masks are made of maps.
 
     Attributes:
-        map: a name in `acdm.core.config.MAPS`; None takes object where the run has a segmenter, else evidence.
+        map: a name in `acdm.core.config.MAPS`; None takes the run's default map.
         rule: default, negatives, otsu, two-means, or a number.
         min_area: pixels that a part has at least; None takes what the run takes for a speck.
         refine: whether borders are moved to edges of the image, and how.
