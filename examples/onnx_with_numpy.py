@@ -21,4 +21,11 @@ y = np.array([1])  # of about["classes"], the positive one
 psi, psi_other, residual = session.run(None, {"x": x, "y": y})
 contrast = psi[:, 0] - psi_other[:, 0]
 print(f"{about['classes'][1]}: contrast up to {contrast.max():.2f}, residual up to {residual.max():.2f}")
-Image.fromarray(np.clip(residual[0, 0] * 127 + 128, 0, 255).astype(np.uint8)).save(out)
+shown = residual[0, 0] * 127 + 128  # zero is mid-grey
+if "object" in about:  # the run has a segmenter, which needs no class
+    segmenter = onnxruntime.InferenceSession(str(folder / "object.onnx"))
+    probability = segmenter.run(None, {"x": x})[0]
+    found = (probability >= about["calibration"]["object"]["threshold"]).mean()
+    print(f"object: probability up to {probability.max():.2f}, {found:.1%} of the pixels belong to it")
+    shown = probability[0, 0] * 255
+Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8)).save(out)

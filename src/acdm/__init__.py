@@ -28,6 +28,7 @@ def train(
     preset: str | int | None = None,
     positive: str | None = None,
     resume: bool = False,
+    masks: str | Path | None = None,
     **options: Any,
 ) -> "Run":
     """Train on DATA, or on two folders of images.
@@ -38,6 +39,7 @@ def train(
         preset: 64, 128, 256 or "paper"; by default chosen from the images' size.
         positive: the class that carries the object; by default the one with masks or boxes, else the second.
         resume: go on with the run in `out`.
+        masks: folder of a few training images' masks, which the segmenter is taught by, too.
         options: keys of the configuration, nested ones as dictionaries: `loss={"sparse": 2.0}`.
 
     Raises:
@@ -55,6 +57,7 @@ def train(
         options=options,
         positive=positive,
         resume=resume,
+        masks=Path(masks) if masks else None,
     )
     with fork_rng(devices=[]):  # what the caller draws stays as it would have been
         return run_training(request)

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from small import small_network
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.export import export
+from acdm.maps.features import Features
+from acdm.maps.segmenter import Segmenter, UNet
 from acdm.method.branches import Branches
 from acdm.method.inference import network_maps
 
@@ -43,6 +46,17 @@ def onnx_folder(decomposer, tmp_path_factory):
     return export(decomposer, tmp_path_factory.mktemp("onnx"), "onnx").parent
 
 
+@pytest.fixture(scope="module")
+def with_segmenter(decomposer, tmp_path_factory):
+    """The run of `decomposer` with a segmenter on features, and the folder of its export."""
+    torch.manual_seed(1)
+    network = UNet(1, features=True).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    known = {**decomposer.calibration, "object": Calibration("positive", 0.0, 0.0, 0.5, "even odds", {})}
+    model = replace(decomposer, segmenter=Segmenter(network, Features.installed()), calibration=known)
+    return model, export(model, tmp_path_factory.mktemp("object"), "onnx").parent
+
+
 def ours(decomposer, x, y):
     own, other = decomposer.split(x, y, 1 - y)
     return own, other, network_maps(x, y, own, other)["residual"]
@@ -66,6 +80,28 @@ def test_an_exported_program_says_the_same_without_acdm(decomposer, tmp_path):
         x, y = torch.rand(b, 1, h, w) * 2 - 1, torch.arange(b) % 2
         for one, two in zip(program(x, y), ours(decomposer, x, y), strict=True):
             torch.testing.assert_close(one, two, atol=1e-4, rtol=0)
+
+
+@needs_onnx
+def test_the_segmenter_is_one_graph_from_pixels_to_probabilities(with_segmenter):
+    model, folder = with_segmenter
+    session = installed("onnxruntime").InferenceSession(str(folder / "object.onnx"))
+    assert json.loads((folder / "model.json").read_text())["object_multiple"] == 16
+    for b, h, w in ((1, 32, 32), (3, 48, 64)):
+        x = torch.rand(b, 1, h, w) * 2 - 1
+        (told,) = session.run(None, {"x": x.numpy()})
+        np.testing.assert_allclose(told, model.objects(x).numpy(), atol=1e-4)
+
+
+@needs_onnx
+def test_the_example_shows_the_object_where_there_is_a_segmenter(with_segmenter, tmp_path, rng):
+    _, folder = with_segmenter
+    Image.fromarray(rng.integers(0, 255, (30, 20), np.uint8)).save(tmp_path / "image.png")
+    about = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**about, "size": 32}))
+    command = [sys.executable, "examples/onnx_with_numpy.py", folder, tmp_path / "image.png", tmp_path / "out.png"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert (done.returncode, "object: probability up to" in done.stdout) == (0, True), done.stderr
 
 
 @needs_onnx

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +206,23 @@ def test_without_its_features_a_run_draws_evidence_and_says_so(run, monkeypatch)
         model = acdm.load(run)
     model.require_ready(None)
     assert "object" not in model.names
+
+
+def test_masks_teach_the_segmenter_of_a_finished_run_anew_and_leave_its_networks(run, made, tmp_path):
+    taught, before = (run / "segmenter.safetensors").read_bytes(), networks_of(run)
+    named = [Path(file.path) for file in Run(run).read_data().files["train"] if file.label == "with"]
+    (tmp_path / "masks").mkdir()
+    for image in named[:2]:
+        Image.fromarray(np.full((16, 16), 255, np.uint8)).save(tmp_path / "masks" / f"{image.stem}.png")
+    resume(run, masks=tmp_path / "masks")
+    assert networks_of(run) == before
+    corrected = (run / "segmenter.safetensors").read_bytes()
+    assert corrected != taught
+    segmenter = acdm.load(run).segmenter
+    assert segmenter is not None
+    assert segmenter.masks == 2
+    with pytest.raises(ConfigError, match="--segmenter"):
+        resume(run, masks=tmp_path / "masks", options={"segmenter": False})
 
 
 def test_stopped_while_the_segmenter_is_taught_it_is_taught_anew(run, monkeypatch):

@@ -7,7 +7,16 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from acdm.core.config import Config
-from acdm.training.segmenter import MOST, Lessons, loss_of, steps_within_reach, targets_of, teach
+from acdm.training.segmenter import (
+    MOST,
+    Lessons,
+    _members,
+    _with_masks,
+    loss_of,
+    steps_within_reach,
+    targets_of,
+    teach,
+)
 
 STILL = {"degrees": 0, "translate": 0, "scale": 0}
 
@@ -61,6 +70,32 @@ def test_the_same_seed_teaches_the_same_and_leaves_torch_s_own_randomness():
     one, two = (teach(taught, Config(seed=5, device="cpu"), None, steps=3).network.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_masks_are_half_of_what_a_class_is_taught_by():
+    """Of 20 positive images two have masks, and of 6 in a batch three are theirs; without masks none is told apart."""
+    y = torch.tensor([0] * 10 + [1] * 20)
+    corrected = torch.zeros(30, dtype=torch.bool)
+    corrected[[12, 20]] = True
+    nothing = torch.zeros(30, 1, 8, 8)
+    taught = Lessons(nothing, y, nothing, corrected)
+    for step in range(5):
+        chosen = _members(taught, 1, step, seed=0)
+        assert len(chosen) == 6
+        assert corrected[chosen].sum() == 3
+        assert not corrected[_members(taught, 0, step, seed=0)].any()
+
+
+def test_what_a_mask_says_is_the_class_and_the_target():
+    """Of four positive images, the second has an empty mask and the third a full one."""
+    x, y, targets = torch.rand(4, 1, 8, 8), torch.ones(4, dtype=torch.long), torch.full((4, 1, 8, 8), 0.7)
+    masks = {1: torch.zeros(1, 8, 8), 2: torch.ones(1, 8, 8)}
+    taught = _with_masks(Lessons(x, y, targets), torch.arange(4), x, masks)
+    assert taught.corrected is not None
+    assert taught.corrected.tolist() == [False, False, True, True]
+    assert taught.y.tolist() == [1, 1, 0, 1]
+    assert torch.equal(taught.targets[2:], torch.stack([masks[1], masks[2]]))
+    assert torch.equal(taught.x[2:], x[1:3])
 
 
 def test_without_a_clock_steps_are_a_share_of_the_branches_own():

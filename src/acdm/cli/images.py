@@ -36,6 +36,7 @@ def map_(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
+    only: Literal["object"] | None = None,
     shard: AtLeast1 | None = None,
     engine: Literal["local", "dask"] = "local",
     workers: AtLeast1 = 2,
@@ -49,6 +50,8 @@ def map_(
     ----------
     out
         Where the maps go; one folder an image.
+    only
+        object: this map alone, by the segmenter without the branches, in a part of the time.
     shard
         Write tar archives of so many images each (WebDataset), with the maps as float16, in place of folders: for
         very many images.
@@ -61,22 +64,23 @@ def map_(
     """
     if shard and (tile or axis != 2):
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
+    from acdm.maps.decomposer import load
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.shards import map_shards
     from acdm.maps.jobs.worklist import MapOptions
 
-    options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
+    options, alone = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile), only is not None
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         if engine == "dask":
             from acdm.maps.jobs import on_dask
 
             if shard:
-                return on_dask.shards_on_dask(run, files, out, options.label, shard, workers, scheduler)
-            return on_dask.map_on_dask(run, files, out, options, workers, scheduler)
+                return on_dask.shards_on_dask(run, files, out, options.label, shard, workers, scheduler, alone)
+            return on_dask.map_on_dask(run, files, out, options, workers, scheduler, alone)
         if shard:
-            return map_shards(acdm.load(run), files, out, options.label, shard)
-        return map_folder(acdm.load(run), files, out, options, progress)
+            return map_shards(load(run, alone), files, out, options.label, shard)
+        return map_folder(load(run, alone), files, out, options, progress)
 
     _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv")
 

@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from json import dumps
+from pathlib import Path
 
 from acdm.cli.options import (
     AtLeast1,
@@ -87,6 +88,7 @@ def train(
     preset: PresetName = None,
     positive: PositiveClass = None,
     resume: bool = False,
+    masks: Path | None = None,
     devices: AtLeast1 = 1,
     nodes: AtLeast1 = 1,
     config: ConfigFile = None,
@@ -100,6 +102,9 @@ def train(
         Run folder; by default a new one under runs/.
     resume
         Go on with the run of -o from its newest checkpoint, after it was stopped or cut off.
+    masks
+        Folder of a few training images' masks, <name of the image>.png each, nonzero where the object is; they teach
+        the segmenter beside the maps. With --resume of a finished run, it alone is taught anew.
     devices
         Processes on this machine that share each batch, one a GPU where there are any.
     nodes
@@ -120,6 +125,7 @@ def train(
         options=layers(config, options),
         positive=positive,
         resume=resume,
+        masks=masks,
         command=typed(),
     )
     with showing() if is_first_process() else nullcontext(QUIET) as progress:

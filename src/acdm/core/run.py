@@ -2,7 +2,7 @@
 
 RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
      checkpoints/step-<n>.safetensors  chosen.safetensors  judge.safetensors  calibration.json  samples/step-<n>.png
-     results.json  gallery/<n>.png  report/index.html
+     segmenter.safetensors  results.json  look-first.csv  gallery/<n>.png  report/index.html
 """
 
 import csv
@@ -64,6 +64,10 @@ class Run:
     @property
     def results(self) -> Path:
         return self.path / "results.json"
+
+    @property
+    def look_first(self) -> Path:
+        return self.path / "look-first.csv"
 
     @property
     def report(self) -> Path:

@@ -12,13 +12,14 @@ import torch
 from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
-from acdm.core.config import MapName
+from acdm.core.config import TAUGHT, MapName
 from acdm.data.images.arrays import Array, Floats, Mask
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.statistics import psnr, ssim
 from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import score
 from acdm.maps.decomposer import Decomposer, Drawn
+from acdm.maps.doubt import doubts
 from acdm.maps.judge import Judge
 from acdm.method.compose import common, compose
 
@@ -83,6 +84,7 @@ def _look_at(
         **reconstructions(x, drawn, images),
         **branches(drawn.own, drawn.other),
         **classes(decomposer.judge, x, drawn),
+        **unsure(drawn),
         **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
     }
     polarity = {name: decomposer.calibration[name].polarity for name in decomposer.names}
@@ -133,6 +135,11 @@ def classes(judge: Judge, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
         "swap_distance": (x_st - x).abs().mean(dim=(1, 2, 3)),
         "reconstruction_distance": (x_hat - x).abs().mean(dim=(1, 2, 3)),
     }
+
+
+def unsure(drawn: Drawn) -> dict[str, Tensor]:
+    """How unsure the segmenter is of each image, where there is one."""
+    return {"doubt": doubts(drawn.maps[TAUGHT], drawn.y == 1)} if TAUGHT in drawn.maps else {}
 
 
 def objects(drawn: Drawn, images: list[Array], masks: list[Mask | None]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.core.config import Split
+from acdm.core.files import write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.results import BranchFigures, ClassFigures, Reconstruction, Results, Timing
 from acdm.core.run import Run
@@ -22,13 +23,14 @@ from acdm.evaluation.looks import Columns, Seen, look_at_all
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth, trivial_scores
 from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.doubt import look_first
 from acdm.training.checkpoints import load_choice
 
 
 def evaluate(
     run: Run, data: Sequence[Path], split: Split = "all", out: Path | None = None, progress: Progress = QUIET
 ) -> Results:
-    """Measure a run on test images; writes results.json (into the run with a gallery, or to `out`).
+    """Measure a run on test images; writes results.json (into the run with a gallery and look-first.csv, or to `out`).
 
     Images that the run was trained or validated on are left out wherever the test part had to be cut from a heap.
 
@@ -51,6 +53,9 @@ def evaluate(
     results = measure(run, decomposer, dataset, truth, split, seen)
     results.write(out or run.results)
     if out is None:
+        if decomposer.segmenter:
+            doubtful = zip(truth.items, seen.columns["doubt"].tolist(), strict=True)
+            write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
         write_gallery(run.gallery, decomposer, truth, seen.scores[decomposer.default_map])
     return results
 

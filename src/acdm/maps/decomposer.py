@@ -6,7 +6,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +69,7 @@ class Decomposer:
         side: median longer side of the training images in pixels; 0 where unknown.
         depths: highest values that the training images' formats can hold; empty where unknown.
         origin: checksum of all that maps and masks come from: weights, check classifier, calibration.
+        alone: whether the segmenter works without the branches, and `object` is the only map.
     """
 
     branches: Branches
@@ -83,22 +84,34 @@ class Decomposer:
     side: int = 0
     depths: tuple[float | None, ...] = ()
     origin: str = ""
+    alone: bool = False
 
     @property
     def names(self) -> tuple[MapName, ...]:
         """The maps that this run draws."""
+        if self.alone:
+            return (TAUGHT,)
         return MAPS if self.segmenter else tuple(name for name in MAPS if name != TAUGHT)
 
     @property
     def default_map(self) -> MapName:
         """The map that masks are cut from where nothing else is asked for."""
-        return TAUGHT if self.segmenter and self.segmenter.trusted else DEFAULT_MAP
+        return TAUGHT if self.alone or (self.segmenter and self.segmenter.trusted) else DEFAULT_MAP
 
     def require_map(self, name: MapName | None) -> MapName:
         """The map of that name, None for the default one; raises RunError where this run does not draw it."""
         if name is not None and name not in self.names:
             raise RunError(NO_SEGMENTER)
         return name or self.default_map
+
+    def with_the_segmenter_alone(self) -> "Decomposer":
+        """This run without its branches: it draws `object` alone, in a part of the time.
+
+        Raises:
+            RunError: when it has no segmenter, or the features of it are not installed.
+        """
+        self.require_map(TAUGHT)
+        return replace(self, alone=True)
 
     @torch.no_grad()
     def split(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,6 +148,9 @@ class Decomposer:
 
     def draw(self, x: Tensor, y: Tensor) -> Drawn:
         """Branches and maps of a batch (B, C, S, S) of classes (B,); without a judge, evidence is the residual."""
+        if self.alone:
+            none = x[:, None, ...][:, :0]
+            return Drawn(y, none, none, {TAUGHT: self.objects(x)})
         own, other = self.split(x, y, (y + 1) % len(self.classes))
         maps = network_maps(x, y, own, other)
         residual = maps["residual"]
@@ -253,8 +269,12 @@ class Decomposer:
         return self.classes.index(label)
 
 
-def load(path: Path | str) -> Decomposer:
+def load(path: Path | str, alone: bool = False) -> Decomposer:
     """Load a run's averaged networks, on a GPU where there is one, and its check classifier.
+
+    Args:
+        path: of the run folder.
+        alone: whether its segmenter works without the branches.
 
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
@@ -271,7 +291,7 @@ def load(path: Path | str) -> Decomposer:
     judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
     segmenter = _segmenter_of(run, branches.channels, device)
     calibration = load_calibration(run)
-    return Decomposer(
+    decomposer = Decomposer(
         branches=branches,
         judge=judge,
         segmenter=segmenter,
@@ -285,6 +305,7 @@ def load(path: Path | str) -> Decomposer:
         depths=data.depths,
         origin=_origin(checkpoint.tensors, judge, segmenter, calibration),
     )
+    return decomposer.with_the_segmenter_alone() if alone else decomposer
 
 
 def _segmenter_of(run: Run, channels: int, device: str) -> Segmenter | None:

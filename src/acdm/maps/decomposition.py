@@ -59,7 +59,7 @@ class Decomposition:
 
     Attributes:
         image: (C, H, W) in [-1, 1], as the network saw it, on the image's own grid.
-        psi: (N, C, H, W), branches under the own class.
+        psi: (N, C, H, W), branches under the own class; none where the segmenter worked alone.
         psi_other: (N, C, H, W), branches under the other class.
         drawn: the maps that branches alone do not give: residual and evidence, (C, H, W) each, and object, (1, H, W),
             where the run has a segmenter.
@@ -82,6 +82,11 @@ class Decomposition:
     calibration: Mapping[MapName, Calibration] = field(default_factory=dict)
     valid: Mask | None = None
     grid: Grid | None = None
+
+    @property
+    def branched(self) -> bool:
+        """Whether there are branches; without them, `object` is the only map."""
+        return len(self.psi) > 0
 
     @property
     def psi1(self) -> SignedMap:
@@ -126,7 +131,8 @@ class Decomposition:
 
     def maps(self) -> dict[MapName, SignedMap]:
         """Every map by its name, (C, H, W) or (1, H, W) each."""
-        return {name: getattr(self, name) for name in MAPS if name in OF_BRANCHES or name in self.drawn}
+        there = (*self.drawn, *(OF_BRANCHES if self.branched else ()))
+        return {name: getattr(self, name) for name in MAPS if name in there}
 
     def _map(self, name: MapName, signed: Tensor) -> SignedMap:
         """The map, 0 where there is no data; on a negative image it may claim nothing (`MapKind`)."""

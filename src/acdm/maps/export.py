@@ -14,10 +14,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from acdm.core.config import TAUGHT
 from acdm.core.extras import extra
 from acdm.core.files import write_bytes, write_json
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.kinds import KINDS
+from acdm.maps.segmenter import MULTIPLE, Segmenter
 from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
@@ -29,6 +31,7 @@ OUTPUTS = {
     "psi_other": "float32 (B, N, C, H, W), branches under the other class",
     "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
 }
+OBJECT = "float32 (B, 1, H, W), probability of the object"
 MAX_SIDE = 4096  # px; the largest rows and columns that the exported program promises to take
 
 
@@ -56,10 +59,27 @@ class Portable(nn.Module):
         return torch.stack(both)
 
 
+class PortableSegmenter(nn.Module):
+    """An image in, the probability of the object out, as `Decomposer.objects` computes it, features included."""
+
+    def __init__(self, segmenter: Segmenter, mirrors: tuple[tuple[int, ...], ...]) -> None:
+        super().__init__()
+        self.network, self.features, self.mirrors = segmenter.network, segmenter.features, mirrors
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, 1, H, W)."""
+        return torch.stack([self._probability(x.flip(axes)).flip(axes) for axes in self.mirrors]).mean(dim=0)
+
+    def _probability(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x, self.features(x) if self.features else [])
+        return logits.sigmoid()
+
+
 def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     """Write `model.onnx` or `model.pt2`, and `model.json` with names, classes and sizes; returns the model's path.
 
-    Batch, height and width are free; height and width must be multiples of `multiple` in model.json.
+    Where the run has a segmenter, `object.onnx` or `object.pt2` is written, too.  Batch, height and width are free;
+    height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.
 
     Raises:
         DataError: when the onnx extra is missing.
@@ -69,16 +89,36 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     x = torch.zeros(2, decomposer.branches.channels, size, size)
     y = torch.tensor([0, 1])
     batch = torch.export.Dim("batch", min=1, max=1024)
-    rows, columns = (multiple * torch.export.Dim(f"{name}_blocks", min=2, max=MAX_SIDE // multiple) for name in "hw")
-    shapes = {"x": {0: batch, 2: rows, 3: columns}, "y": {0: batch}}
+    shapes = {"x": {0: batch, **_sides(multiple)}, "y": {0: batch}}
     model = Portable(decomposer).eval().requires_grad_(False)
-    with quiet():
-        program = torch.export.export(model, (x, y), dynamic_shapes=shapes)
-        content = _onnx(program) if kind == "onnx" else _pt2(program)
-    path = folder / f"model.{ {'onnx': 'onnx', 'torch': 'pt2'}[kind] }"
+    content = _program(model, {"x": x, "y": y}, shapes, list(OUTPUTS), kind)
+    alone = None
+    if decomposer.segmenter:
+        portable = PortableSegmenter(decomposer.segmenter, decomposer.mirrors).eval().requires_grad_(False)
+        alone = _program(portable, {"x": x}, {"x": {0: batch, **_sides(MULTIPLE)}}, [TAUGHT], kind)
+    ending = {"onnx": "onnx", "torch": "pt2"}[kind]
     write_json(folder / "model.json", about(decomposer))
-    write_bytes(path, content)
-    return path
+    if alone:
+        write_bytes(folder / f"{TAUGHT}.{ending}", alone)
+    write_bytes(folder / f"model.{ending}", content)
+    return folder / f"model.{ending}"
+
+
+def _sides(multiple: int) -> dict[int, Any]:
+    """Rows and columns (axes 2 and 3) of any multiple."""
+    largest = MAX_SIDE // multiple
+    return {
+        axis: multiple * torch.export.Dim(f"{name}_blocks", min=2, max=largest) for axis, name in ((2, "h"), (3, "w"))
+    }
+
+
+def _program(
+    model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, Any], outputs: list[str], kind: Kind
+) -> bytes:
+    """A network as the content of a file, with names for what goes in and comes out; `shapes` are those that vary."""
+    with quiet():
+        program = torch.export.export(model, tuple(inputs.values()), dynamic_shapes=shapes)
+        return _onnx(program, list(inputs), outputs) if kind == "onnx" else _pt2(program)
 
 
 def about(decomposer: Decomposer) -> dict[str, Any]:
@@ -87,6 +127,7 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
         "format": 1,
         "inputs": INPUTS,
         "outputs": OUTPUTS,
+        **({TAUGHT: OBJECT, f"{TAUGHT}_multiple": MULTIPLE} if decomposer.segmenter else {}),
         "classes": list(decomposer.classes),
         "channels": decomposer.branches.channels,
         "branches": decomposer.branches.branches,
@@ -112,11 +153,11 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _onnx(program: torch.export.ExportedProgram) -> bytes:
+def _onnx(program: torch.export.ExportedProgram, inputs: list[str], outputs: list[str]) -> bytes:
     for module in ("onnx", "onnxscript"):
         extra(module, "onnx", "writing ONNX")
     made = torch.onnx.export(
-        program, input_names=list(INPUTS), output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False
+        program, input_names=inputs, output_names=outputs, opset_version=OPSET, dynamo=True, verbose=False
     )
     assert made is not None
     return made.model_proto.SerializeToString()

@@ -72,7 +72,7 @@ _ROWS = (
         exported=False,
     ),
     MapKind(
-        name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=half, exported=False,
+        name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=half,
     ),
 )  # fmt: skip
 KINDS: dict[MapName, MapKind] = {kind.name: kind for kind in _ROWS}

@@ -73,8 +73,10 @@ def stack(strips: Sequence[Pixels]) -> Pixels:
 
 def strip(d: Decomposition) -> Pixels:
     """An image in a row: itself, branch 1 (framed), the other branches, x_hat, counterfactual, then the other maps."""
-    first, *rest = [to_pixels(branch) for branch in d.psi]
-    tiles = [to_pixels(d.image), _framed(first), *rest, to_pixels(d.reconstruction), to_pixels(d.counterfactual)]
+    tiles = [to_pixels(d.image)]
+    if d.branched:
+        first, *rest = [to_pixels(branch) for branch in d.psi]
+        tiles += [_framed(first), *rest, to_pixels(d.reconstruction), to_pixels(d.counterfactual)]
     tiles += [to_pixels(signed) for name, signed in d.maps().items() if name != "psi1"]
     return beside([_enlarge(tile) for tile in tiles])
 

@@ -62,18 +62,20 @@ class Segmenter:
         network: in evaluation mode.
         features: frozen; None where it sees pixels alone.
         auroc: how well its highest probability tells the classes of validation images apart, which taught it nothing.
-        teacher_auroc: how well the highest score of the map that taught it does.
+        evidence_auroc: how well the highest score of evidence does.
+        masks: how many training images' masks taught it, too.
     """
 
     network: UNet
     features: Features | None
     auroc: float = 0.0
-    teacher_auroc: float = 1.0
+    evidence_auroc: float = 1.0
+    masks: int = 0
 
     @property
     def trusted(self) -> bool:
-        """Whether it knows the object, and better than its teacher, so that masks are cut from what it draws."""
-        return self.auroc >= TRUSTED and self.auroc > self.teacher_auroc
+        """Whether it knows the object, and better than evidence does, so that masks are cut from what it draws."""
+        return self.auroc >= TRUSTED and self.auroc > self.evidence_auroc
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, 1, S, S) of images (B, C, S, S), on the networks' device."""
@@ -93,7 +95,8 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     """Write segmenter.safetensors of the run with this id: weights, and which features they want, never these."""
     origin = {"features": vars(segmenter.features.origin)} if segmenter.features else {}
     owner = {"run": run} if run else {}
-    about = {"kind": "segmenter", "auroc": segmenter.auroc, "teacher_auroc": segmenter.teacher_auroc, **origin, **owner}
+    quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks")}
+    about = {"kind": "segmenter", **quality, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
@@ -113,13 +116,14 @@ def load_segmenter(path: Path, channels: int, device: str = "cpu", run: str = ""
         if Origin(**{key: str(asked.get(key)) for key in ("name", "version", "sha256")}) != features.origin:
             raise CheckpointError(f"{path}: was taught on other features than those that are installed")
     try:
-        quality = {name: float(about[name]) for name in ("auroc", "teacher_auroc")}
+        quality = {name: float(about[name]) for name in ("auroc", "evidence_auroc")}
+        masks = int(about.get("masks", 0))
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
     network = UNet(channels, features=bool(asked))
     load_module(network, tensors, path)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Segmenter(network, features.to(device) if features else None, **quality)
+    return Segmenter(network, features.to(device) if features else None, **quality, masks=masks)
 
 
 def _convolutions(width_in: int, width_out: int) -> nn.Sequential:

@@ -11,6 +11,7 @@ from acdm.core.processes import is_first_process
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, next_folder, require_free
 from acdm.core.tensors import checkpoints
+from acdm.data.corrections import Correction, find_corrections
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
@@ -32,6 +33,7 @@ class Request:
         options: nested, as in config.yaml.
         positive: the class that carries the object; None takes the one with masks or boxes, else the second.
         resume: whether to go on with the run in `out`.
+        masks: folder of a few training images' masks, which the segmenter is taught by, too.
         command: as it was typed; stored in env.json.
     """
 
@@ -41,6 +43,7 @@ class Request:
     options: Layer = field(default_factory=dict)
     positive: str | None = None
     resume: bool = False
+    masks: Path | None = None
     command: str = "acdm.train(...)"
 
 
@@ -53,12 +56,14 @@ class Prepared:
         config: everything decided.
         path: of the run folder.
         trains_on: whether steps or minutes were asked for, so that even a finished run is trained on.
+        corrections: masks of training images.
     """
 
     dataset: Dataset
     config: Config
     path: Path
     trains_on: bool
+    corrections: Sequence[Correction] = ()
 
 
 def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
@@ -93,8 +98,18 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     if begun is None and (ranges := config.images.range):
         values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
         progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
+    corrections = _corrections(request.masks, dataset, config, progress) if request.masks else ()
     progress.say(f"results → {path}")
-    return Prepared(dataset, config, path, bool({"steps", "minutes"} & request.options.keys()))
+    return Prepared(dataset, config, path, bool({"steps", "minutes"} & request.options.keys()), corrections)
+
+
+def _corrections(folder: Path, dataset: Dataset, config: Config, progress: Progress) -> Sequence[Correction]:
+    """The masks that were given; raises ConfigError where no segmenter is to be taught by them."""
+    if not config.segmenter:
+        raise ConfigError("--masks: teach the segmenter, which --no-segmenter leaves out; give --segmenter")
+    found = find_corrections(folder, dataset)
+    progress.say(f"masks of {len(found)} training images teach the segmenter, too")
+    return found
 
 
 def _begun(request: Request) -> Run | None:

@@ -8,7 +8,7 @@ the image's class is multiple-instance learning.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -16,22 +16,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.augmentation import AugmentationSequential
+from skimage.filters import threshold_otsu
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import TAUGHT, Config, MapName
+from acdm.core.config import Config, MapName
 from acdm.data.batches import member, mix, moves
+from acdm.data.images.arrays import Floats
 from acdm.maps.decomposer import TOGETHER, Decomposer
 from acdm.maps.features import Features
+from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
-TEACHER: MapName = "evidence"
+MAP: MapName = "evidence"  # that teaches
+TIE = 0.002  # of AUROC
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
-MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps
+MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
 TRIED = 3  # steps whose speed is measured
 TIME_SHARE = 0.9  # of what is left of --minutes; the rest is for calibration
-EACH = 6  # images of each class in a batch
+EACH, EACH_CORRECTED = 6, 3  # images of each class in a batch, and of those with masks, where there are any
 RATE, DECAY = 2e-3, 1e-2  # AdamW, one cycle
 UNSURE = 0.4  # share of the threshold
 UNSURE_WEIGHT = 0.2
@@ -41,71 +45,137 @@ GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightnes
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """What the segmenter is taught by.
+
+    Attributes:
+        probe: of the features, whose root weighs evidence; None for evidence alone.
+        evidence_auroc: how well evidence's highest score tells the classes of validation images apart.
+    """
+
+    probe: Probe | None
+    evidence_auroc: float
+
+    @property
+    def name(self) -> str:
+        """As the log calls it."""
+        return MAP if self.probe is None else f"{MAP}, weighed by a probe of the features,"
+
+
+@dataclass(frozen=True)
 class Lessons:
     """What a segmenter is taught by.
 
     Attributes:
         x: (n, C, S, S), images.
         y: (n,) classes; 1 is positive.
-        targets: (n, 1, S, S), as of `targets_of`.
+        targets: (n, 1, S, S), as of `targets_of`, or true masks where `corrected`.
+        corrected: (n,) whether a person's mask is the target; None where there are none.
     """
 
     x: Tensor
     y: Tensor
     targets: Tensor
+    corrected: Tensor | None = None
 
 
-def lessons(decomposer: Decomposer, x: Tensor, y: Tensor, after_each: Callable[[], None], end: float = inf) -> Lessons:
+def choose_teacher(
+    decomposer: Decomposer,
+    features: Features | None,
+    training: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    seed: int,
+) -> Teacher:
+    """Decide what teaches: evidence, or evidence weighed by a probe of the features.
+
+    It is the one whose highest score tells validation images of the classes apart better; where neither does, the
+    weighed one, which is better more often (docs/results/choices.md).
+
+    Args:
+        decomposer: what draws evidence.
+        features: frozen; None leaves evidence alone.
+        training, validation: images (n, C, S, S) and classes (n,).
+        seed: of the probe.
+    """
+    x, y = validation
+    scores = decomposer.calibration[MAP].scores(decomposer.maps(x, y)[MAP])
+    alone = image_auroc(scores, y)
+    if features is None:
+        return Teacher(None, alone)
+    probe = fit_probe(features, *training, seed)
+    weighed = image_auroc(scores * _weight(probe, x), y)
+    return Teacher(probe if weighed >= alone - TIE else None, alone)
+
+
+def image_auroc(scores: Floats, y: Tensor) -> float:
+    """How well the highest of the scores (n, H, W) of each image tells the classes (n,) apart."""
+    return float(roc_auc_score(y.numpy() == 1, scores.max(axis=(1, 2))))
+
+
+def _weight(probe: Probe, x: Tensor) -> Floats:
+    """The square root of a probe's probabilities, (n, S, S), of images (n, C, S, S)."""
+    return np.asarray(probe.probabilities(x)[:, 0].sqrt())
+
+
+def lessons(
+    decomposer: Decomposer,
+    teacher: Teacher,
+    x: Tensor,
+    y: Tensor,
+    masks: Mapping[int, Tensor],
+    after_each: Callable[[], None],
+    end: float = inf,
+) -> Lessons:
     """Lessons of training images (n, C, S, S) of classes (n,), of the first `MOST_IMAGES` of each class.
 
     Maps are drawn of the positive ones alone, a few at a time, and of fewer where `DRAWING_SHARE` of the time until
-    `end`, on the clock of `time.perf_counter`, is over.
+    `end`, on the clock of `time.perf_counter`, is over.  Images with a mask (1, S, S) are all among the lessons; their
+    class is what the mask says.
     """
-    known = decomposer.calibration[TEACHER]
-    negative, positive = (x[torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES]] for k in (0, 1))
+    known = decomposer.calibration[MAP]
+    negative, positive = (torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES] for k in (0, 1))
     until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
-    scores = []
-    for images in positive.split(TOGETHER):
-        drawn = decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[TEACHER]
-        scores.append(torch.from_numpy(known.scores(drawn)).float())
+    parts = []
+    for images in x[positive].split(TOGETHER):
+        scores = known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
+        parts.append(scores if teacher.probe is None else scores * _weight(teacher.probe, images))
         for _ in images:
             after_each()
         if time.perf_counter() > until:
             break
-    taught = torch.cat(scores)
-    classes = torch.tensor([0] * len(negative) + [1] * len(taught))
-    nothing = taught.new_zeros(len(negative), *taught.shape[1:])
+    drawn = np.concatenate(parts)
+    threshold = known.threshold if teacher.probe is None else float(threshold_otsu(drawn))
+    chosen = torch.cat([negative, positive[: len(drawn)]])
+    taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
+    learned = Lessons(x[chosen], y[chosen], targets_of(taught, y[chosen], threshold))
+    return _with_masks(learned, chosen, x, masks) if masks else learned
+
+
+def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
+    """Lessons of the images at `chosen` of x, with those that have masks taught by them."""
+    corrected = torch.tensor(sorted(masks))
+    others = ~torch.isin(chosen, corrected)
+    drawn = torch.stack([masks[int(index)] for index in corrected])
+    classes = (drawn >= 0.5).flatten(1).any(dim=1).long()
     return Lessons(
-        torch.cat([negative, positive[: len(taught)]]),
-        classes,
-        targets_of(torch.cat([nothing, taught]), classes, known.threshold),
+        torch.cat([learned.x[others], x[corrected]]),
+        torch.cat([learned.y[others], classes]),
+        torch.cat([learned.targets[others], drawn]),
+        torch.arange(int(others.sum()) + len(corrected)) >= int(others.sum()),
     )
 
 
-def aurocs(decomposer: Decomposer, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """How well the highest score of an image tells the classes (n,) of images (n, C, S, S) apart.
-
-    Returns:
-        The segmenter's AUROC, and its teacher's.
-    """
-    maps = decomposer.maps(x, y)
-    highest = [decomposer.calibration[TEACHER].scores(maps[TEACHER]).max(axis=(1, 2)), maps[TAUGHT].amax(dim=(1, 2, 3))]
-    teacher, own = (float(roc_auc_score(y.numpy() == 1, np.asarray(scores))) for scores in highest)
-    return own, teacher
-
-
 def steps_within_reach(taught: Lessons, config: Config, features: Features | None, end: float) -> int:
-    """How many steps to teach: a share of the branches' own, at most `MOST`, and what the time until `end` holds.
+    """How many steps to teach, at most `MOST`: what the time until `end` holds, or a share of the branches' own.
 
     `end` is on the clock of `time.perf_counter`; infinity asks for no clock, and then nothing depends on the machine.
     """
-    steps = max(1, min(MOST, round((config.steps or 0) * STEP_SHARE)))
     if end == inf:
-        return steps
+        return max(1, min(MOST, round((config.steps or 0) * STEP_SHARE)))
     began = time.perf_counter()
     teach(taught, config, features, TRIED)
     seconds = (time.perf_counter() - began) / TRIED
-    return max(1, min(steps, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
+    return max(1, min(MOST, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
 
 
 def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
@@ -156,9 +226,8 @@ def teach(
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     moved = AugmentationSequential(*moves(config.augment), data_keys=["input", "mask"])
-    members = [torch.nonzero(y == k).squeeze(1) for k in (0, 1)]
     for step in range(steps):
-        chosen = torch.cat([_members(own, step, mix(seed, 6 + k)) for k, own in enumerate(members)])
+        chosen = torch.cat([_members(taught, k, step, seed) for k in (0, 1)])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, 8, step))
             images, wanted = moved(x[chosen], targets[chosen])
@@ -173,9 +242,20 @@ def teach(
     return segmenter
 
 
-def _members(own: Tensor, step: int, seed: int) -> Tensor:
-    """The images of one class in a step's batch."""
-    return torch.stack([member(own, position, seed) for position in range(step * EACH, (step + 1) * EACH)])
+def _members(taught: Lessons, k: int, step: int, seed: int) -> Tensor:
+    """Places of one class's images in a step's batch; `EACH_CORRECTED` are those with masks, where there are any."""
+    of_class = taught.y == k
+    by_map = of_class if taught.corrected is None else of_class & ~taught.corrected
+    by_mask = of_class & ~by_map
+    some = 0 if not by_mask.any() else EACH_CORRECTED if by_map.any() else EACH
+    parts = ((by_map, EACH - some, mix(seed, 6 + k)), (by_mask, some, mix(seed, 10 + k)))
+    return torch.stack(
+        [
+            member(torch.nonzero(own).squeeze(1), position, known)
+            for own, each, known in parts
+            for position in range(step * each, (step + 1) * each)
+        ]
+    )
 
 
 def _roughened(x: Tensor) -> Tensor:

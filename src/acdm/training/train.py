@@ -4,10 +4,14 @@ The loop of `acdm.training.loop` only tells what happened, a `Session` measures 
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from math import inf
 from statistics import fmean
+
+import numpy as np
+from torch import Tensor
 
 from acdm.core.config import DEFAULT_MAP, TAUGHT, Config
 from acdm.core.device import flush_denormals
@@ -15,6 +19,7 @@ from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, lock, require_free
 from acdm.data.batches import Batches
+from acdm.data.corrections import read_corrections
 from acdm.data.dataset import Dataset
 from acdm.data.loading import TrainingImages, load_images
 from acdm.data.shortcuts import WARN
@@ -29,7 +34,7 @@ from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import DRAWING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import MOST_IMAGES, TEACHER, aurocs, lessons, steps_within_reach, teach
+from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
 from acdm.training.signals import Stop, listening
 
@@ -72,6 +77,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
         elif group.is_first:
             require_free(path)
         images = load_images(dataset, config.size)
+        masks = read_corrections(prepared.corrections, dataset, config.size)
         if resume:
             _require_same_pixels(Run.open(path), images)
         config = settle(config, images, progress.say if group.is_first else QUIET.say)
@@ -79,7 +85,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             if group.is_first and not resume:
                 Run.create(path, config, images.describe(dataset), command)
             group.barrier()
-            if resume and not prepared.trains_on and group.broadcast(is_finished(Run.open(path))):
+            if resume and not prepared.trains_on and not masks and group.broadcast(is_finished(Run.open(path))):
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
@@ -90,13 +96,13 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             if resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run)):
                 session.tell("the branches are trained already, and left as they are")
                 if group.is_first:
-                    _end(session)
+                    _end(session, masks)
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
                 if group.is_first:
-                    _finish(session)
+                    _finish(session, masks)
             group.barrier()
     return Run.open(path)
 
@@ -249,7 +255,7 @@ def _fit_judge(session: Session) -> None:
     session.judge = judge
 
 
-def _finish(session: Session) -> None:
+def _finish(session: Session, masks: Mapping[int, Tensor]) -> None:
     if session.judge is None:
         _fit_judge(session)
     chosen, choice = load_choice(session.run.chosen, session.run.id)
@@ -258,16 +264,20 @@ def _finish(session: Session) -> None:
             f"maps use the networks of step {chosen} ({choice.taken:.0%} of counterfactuals fool the check classifier)"
         )
     save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
-    _end(session)
+    _end(session, masks)
 
 
-def _end(session: Session) -> None:
-    """What comes after the branches, as far as the run has it not yet: calibration and segmenter."""
-    session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
+def _end(session: Session, masks: Mapping[int, Tensor]) -> None:
+    """What comes after the branches, as far as the run has it not yet: calibration and segmenter.
+
+    `masks` of training images, by their places, teach the segmenter, too.
+    """
+    if not (masks and is_finished(session.run)):
+        session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
     if not has_networks(session.run):
         _calibrate(session)
     if session.config.segmenter:
-        _teach(session)
+        _teach(session, masks)
 
 
 def _calibrate(session: Session) -> None:
@@ -276,8 +286,8 @@ def _calibrate(session: Session) -> None:
     save_calibration(session.run, calibrate(load(session.run.path).maps(x, y), y))
 
 
-def _teach(session: Session) -> None:
-    """Teach the segmenter by the maps of all training images, and calibrate what it draws."""
+def _teach(session: Session, masks: Mapping[int, Tensor]) -> None:
+    """Teach the segmenter by the maps and masks of training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
     features = Features.installed() if config.features == "auto" else None
     if features is None:
@@ -293,19 +303,22 @@ def _teach(session: Session) -> None:
                     f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
                 )
 
+        teacher = choose_teacher(decomposer, features, (x, y), session.images.head(VALIDATION_IMAGES), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
-        learned = lessons(decomposer, x, y, after_each, end)
+        learned = lessons(decomposer, teacher, x, y, masks, after_each, end)
         steps = steps_within_reach(learned, config, features, end)
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
-    own, teacher = aurocs(taught, *session.images.head(VALIDATION_IMAGES))
-    segmenter = replace(segmenter, auroc=own, teacher_auroc=teacher)
+    unseen, classes = session.images.head(VALIDATION_IMAGES)
+    auroc = image_auroc(np.asarray(taught.objects(unseen)[:, 0]), classes)
+    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=teacher.evidence_auroc, masks=len(masks))
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
     shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
+    teachers = teacher.name + (f" and {len(masks)} masks" if masks else "")
     session.tell(
-        f"segmenter: taught by {TEACHER} in {steps} steps; tells validation images apart with an AUROC of"
-        f" {own:.3f}, {TEACHER} with {teacher:.3f}: the default map is {shown}"
+        f"segmenter: taught by {teachers} in {steps} steps; tells validation images apart with an AUROC of {auroc:.3f},"
+        f" evidence with {teacher.evidence_auroc:.3f}: the default map is {shown}"
     )

@@ -33,6 +33,7 @@ class Detections:
         regions: connected parts of the mask.
         grid: where the image lies in the world, if its file says.
         slice: number of the slice in a volume; None for flat images.
+        doubt: how unsure the segmenter is (`acdm.maps.segmenter.doubts`); None where another map was cut, or windows.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Detections:
     regions: Sequence[Region]
     grid: Grid | None = None
     slice: int | None = None
+    doubt: float | None = None
 
     @property
     def on_earth(self) -> GeoGrid | None:

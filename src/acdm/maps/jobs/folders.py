@@ -44,7 +44,8 @@ def map_folder(
 def mapping_request(decomposer: Decomposer, files: ImageFiles, options: MapOptions) -> dict[str, object]:
     """What makes maps the same."""
     source = str(files.root.resolve())
-    return {"run": decomposer.origin, "source": source, "precision": decomposer.precision, **vars(options)}
+    alone = {"alone": True} if decomposer.alone else {}
+    return {"run": decomposer.origin, "source": source, "precision": decomposer.precision, **alone, **vars(options)}
 
 
 def mapping_job(decomposer: Decomposer, out: Path, options: MapOptions, progress: Progress) -> Job:
@@ -88,12 +89,12 @@ def _map_in_windows(
                 made = whole.setdefault(name, np.empty((len(band), raster.height, raster.width), np.float32))
                 made[:, top : top + band.shape[1]] = band
         valid = np.concatenate(rows_with_data)
-    n, c = decomposer.branches.branches, decomposer.branches.channels
+    c = decomposer.branches.channels
     decided = raster.label
     d = Decomposition(
         image=torch.from_numpy(whole["image"]),
-        psi=torch.from_numpy(whole["psi"]).unflatten(0, (n, c)),
-        psi_other=torch.from_numpy(whole["psi_other"]).unflatten(0, (n, c)),
+        psi=torch.from_numpy(whole["psi"]).unflatten(0, (len(whole["psi"]) // c, c)),
+        psi_other=torch.from_numpy(whole["psi_other"]).unflatten(0, (len(whole["psi_other"]) // c, c)),
         drawn={name: torch.from_numpy(whole[name]) for name in decomposer.names if name in whole},
         label=decided,
         other=next(name for name in decomposer.classes if name != decided),
@@ -107,7 +108,7 @@ def _map_in_windows(
 
 
 def _map_volume(decomposer: Decomposer, path: Path, folder: Path, options: MapOptions) -> str:
-    """Write the maps on the volume's grid, the class of each slice, and the slice with most contrast as a picture."""
+    """Write the maps on the volume's grid, the class of each slice, and the loudest slice as a picture."""
     grid, slices = decompose_volume(decomposer, path, options)
     maps: dict[MapName, list[Array]] = {name: [] for name in decomposer.names}
     labels, best, shown = [], -1.0, None
@@ -115,7 +116,7 @@ def _map_volume(decomposer: Decomposer, path: Path, folder: Path, options: MapOp
         labels.append(d.label)
         for name, signed in d.maps().items():
             maps[name].append(signed.numpy())
-        loudness = float(d.contrast.abs().mean()) if d.positive else 0.0
+        loudness = float((d.contrast if d.branched else d.object).abs().mean()) if d.positive else 0.0
         if loudness > best:
             best, shown = loudness, d
     for name, stack in maps.items():
@@ -132,19 +133,20 @@ def write_decomposition(folder: Path, d: Decomposition, scores: Floats | None = 
 
     The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero at mid-grey;
     GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png and strip.png,
-    which has all in a row.
+    which has all in a row.  Where the segmenter worked alone, there are no branches and no other map than `object`.
     """
     for name, signed in d.maps().items():
         write_bytes(folder / f"{name}.npy", npy(signed.numpy()))
         write_bytes(folder / f"{name}.png", png(to_pixels(signed)))
         if isinstance(d.grid, GeoGrid):
             write_bytes(folder / f"{name}.tif", geotiff(signed.numpy(), d.grid, d.valid))
-    write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
-    for number, branch in enumerate(d.psi, start=1):
-        write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
     shown = d.calibration[d.default_map]
     scores = shown.scores(d.maps()[d.default_map]) if scores is None else scores
     write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
-    write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
-    write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))
     write_bytes(folder / "strip.png", png(strip(d)))
+    if d.branched:
+        write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
+        for number, branch in enumerate(d.psi, start=1):
+            write_bytes(folder / f"branch-{number}.png", png(to_pixels(branch)))
+        write_bytes(folder / "reconstruction.png", png(to_pixels(d.reconstruction)))
+        write_bytes(folder / "counterfactual.png", png(to_pixels(d.counterfactual)))

@@ -2,26 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from statistics import mode
 
 import numpy as np
 import torch
 
-from acdm.core.config import MapName
+from acdm.core.config import TAUGHT, MapName
 from acdm.core.files import write_bytes, write_json, write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import cell, csv_text
 from acdm.data.images.arrays import Floats
 from acdm.data.images.dicom import dicom_seg, is_dicom
-from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import nifti
 from acdm.data.images.read import suffix
 from acdm.data.images.write import png
 from acdm.errors import ConfigError, DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.doubt import doubts, look_first
 from acdm.maps.jobs.annotations import Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.maps.jobs.geojson import geojson, square_metres
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
@@ -77,7 +77,7 @@ class _Masks:
         write_bytes(self.out / "masks" / self.mask_names[name], png(segmented.mask.astype(np.uint8) * 255))
         outlines = outlined(d.image, segmented.mask, segmented.boxes)
         write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
-        return [_detections(name, segmented, d.grid)], d.label
+        return [_detections(name, segmented, d)], d.label
 
     def _cut(self, d: Decomposition) -> Segmentation:
         r = self.recipe
@@ -91,7 +91,7 @@ class _Masks:
             segmented = self._cut(d)
             masks.append(segmented.mask[None].astype(np.uint8))
             labels.append(d.label)
-            found.append(_detections(name, segmented, grid, number))
+            found.append(_detections(name, segmented, replace(d, grid=grid), number))
         write_bytes(self.out / "masks" / self.mask_names[name], nifti(np.stack(masks), grid))
         return found, mode(labels)
 
@@ -136,8 +136,9 @@ def segment_folder(
     """Segment every image into `out`; tells of each as it is done.
 
     `masks/` holds a mask an image (PNG; NIfTI for volumes, GeoTIFF for rasters taken in windows), `outlines/` a picture
-    of each flat image but those, `regions.csv` a line a region, `segment.csv` what became of each image; further
-    files by `recipe.formats`, without volumes, for which they have no room.
+    of each flat image but those, `regions.csv` a line a region, `segment.csv` what became of each image;
+    where the segmenter's map is cut, `look-first.csv` lists images and slices, the least sure first; further files by
+    `recipe.formats`, without volumes, for which they have no room.
 
     Raises:
         DataError: as `work_through`, and when there is no such class.
@@ -146,6 +147,8 @@ def segment_folder(
     """
     decomposer.require_ready(options.label)
     shown = decomposer.require_map(recipe.map)
+    if shown == TAUGHT:
+        decomposer = decomposer.with_the_segmenter_alone()
     decomposer.calibration[shown].threshold_for(recipe.rule)
     if "dicom-seg" in recipe.formats and not any(map(is_dicom, files.paths.values())):
         raise ConfigError("--to dicom-seg: no image is a DICOM file, which a segmentation could refer to")
@@ -161,13 +164,20 @@ def segment_folder(
 
     yield from work_through(files, out, "segment.csv", job)
     _write_regions(out, found)
+    if decomposer.alone:
+        write_text(
+            out / "look-first.csv", look_first([(d.file, d.slice, d.doubt) for d in found if d.doubt is not None])
+        )
     category = " ".join(decomposer.classes[1].split())  # a line break would make two classes of one
     _write_formats(out, [d for d in found if d.slice is None], category, recipe.formats, names)
 
 
-def _detections(name: str, segmented: Segmentation, grid: Grid | None, number: int | None = None) -> Detections:
+def _detections(name: str, segmented: Segmentation, d: Decomposition, number: int | None = None) -> Detections:
     height, width = segmented.mask.shape
-    return Detections(file=name, height=height, width=width, regions=segmented.regions, grid=grid, slice=number)
+    doubt = None if d.branched else float(doubts(d.object[None], torch.tensor([d.positive])))
+    return Detections(
+        file=name, height=height, width=width, regions=segmented.regions, grid=d.grid, slice=number, doubt=doubt
+    )
 
 
 def _mask_names(names: Iterable[str]) -> dict[str, str]:

@@ -231,11 +231,11 @@ def map_raster(
     def draw(d: Decomposition) -> dict[str, Floats]:
         return {name: signed.numpy() for name, signed in claimed_maps(d).items()}
 
-    one = {TAUGHT: 1} if decomposer.segmenter else {}
+    channels_of = {name: 1 if name == TAUGHT else channels for name in decomposer.names}
     with opened(decomposer, path, draw, label, side) as raster, ExitStack() as stack:
         targets: dict[str, Callable[[int, NDArray[Any]], None]] = {
             name: stack.enter_context(large_geotiff(folder / f"{name}.tif", raster, count, "float32", np.nan))
-            for name, count in {**dict.fromkeys(decomposer.names, channels), **one}.items()
+            for name, count in channels_of.items()
         }
         for top, maps, valid in raster.bands(progress):
             for name, band in maps.items():

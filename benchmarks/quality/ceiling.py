@@ -1,0 +1,78 @@
+"""How far labels alone have come: a run's object map beside the same segmenter taught by true masks.
+
+    python benchmarks/quality/ceiling.py RUN DATA MASKS [COUNT …]
+
+MASKS holds the true masks of the training images, named as `acdm train --masks` wants them; COUNT, 5 or 10 of them say,
+takes so many alone, the first in a drawn order.  The segmenter's steps, seed and recipe are the run's own, or 600
+where it has none.  Widths, levels and size of the network may be judged by this on dev halves; the recipe never.
+Prints AUPRC, best Dice and Dice of each part of the test set.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from acdm.core.config import TAUGHT
+from acdm.core.device import flush_denormals
+from acdm.core.run import Run
+from acdm.data.corrections import find_corrections, read_corrections
+from acdm.data.dataset import Dataset
+from acdm.data.folder import load_dataset
+from acdm.data.images.frame import squares
+from acdm.data.loading import load_images
+from acdm.evaluation.looks import own_size
+from acdm.evaluation.map_metrics import map_metrics
+from acdm.evaluation.truth import Truth, read_truth
+from acdm.maps.calibration import calibrate, calibration_images
+from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.features import Features
+from acdm.training.segmenter import MOST, Teacher, choose_teacher, lessons, teach
+from acdm.training.session import VALIDATION_IMAGES
+
+
+def chosen(count: int, of: int, seed: int) -> list[int]:
+    """So many of `of` places, the first in an order that the seed draws; fewer are among more."""
+    return torch.randperm(of, generator=torch.Generator().manual_seed(seed))[:count].tolist()
+
+
+def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
+    flush_denormals()
+    model, run = load(path), Run.open(path)
+    config, positive = run.config(), run.read_data().positive
+    dataset = replace(load_dataset([data], positive, config.seed), reading=config.images)
+    found = find_corrections(masks, dataset)
+    images = load_images(dataset, config.size)
+    x, y = images.train
+    features = Features.installed() if config.features == "auto" else None
+    teacher = Teacher(None, 0.0)  # of the images without a mask
+    if features and set(counts):
+        teacher = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
+    truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
+    print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
+    if model.segmenter:
+        show("maps, the run's own", model, truths, dataset)
+    for count in [*counts, len(found)]:
+        some = [found[k] for k in chosen(count, len(found), config.seed)]
+        learned = lessons(model, teacher, x, y, read_corrections(some, dataset, config.size), lambda: None)
+        segmenter = teach(learned, config, features, MOST)
+        taught = replace(model, segmenter=segmenter)
+        some_x, some_y = calibration_images(x, y)
+        known = calibrate({TAUGHT: taught.objects(some_x)}, some_y)
+        taught = replace(taught, calibration={**model.calibration, **known})
+        show(f"{count} masks" if count < len(found) else f"all {count} masks", taught, truths, dataset)
+
+
+def show(name: str, model: Decomposer, truths: dict[str, Truth], dataset: Dataset) -> None:
+    """Print a line for each part of the test set."""
+    calibration = model.calibration[TAUGHT]
+    for split, truth in truths.items():
+        drawn = own_size(model.objects(squares(truth.images, model.size)), truth.images)
+        f = map_metrics(TAUGHT, [m[0] for m in drawn], truth, dataset, calibration)
+        figures = " | ".join(f"{value:.3f}" for value in (f.auprc, f.best_dice, f.dice))
+        print(f"| {name} | {split} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]), [int(count) for count in sys.argv[4:]])
