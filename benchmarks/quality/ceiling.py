@@ -28,7 +28,7 @@ from acdm.evaluation.truth import Truth, read_truth
 from acdm.maps.calibration import calibrate, calibration_images
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.features import Features
-from acdm.training.segmenter import MOST, Teacher, choose_teacher, lessons, teach
+from acdm.training.segmenter import MOST, choose_teacher, lessons, teach
 from acdm.training.session import VALIDATION_IMAGES
 
 
@@ -46,16 +46,14 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     images = load_images(dataset, config.size)
     x, y = images.train
     features = Features.installed() if config.features == "auto" else None
-    teacher = Teacher(None, 0.0)  # of the images without a mask
-    if features and set(counts):
-        teacher = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
+    teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
     truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:
         show("maps, the run's own", model, truths, dataset)
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
-        learned = lessons(model, teacher, x, y, read_corrections(some, dataset, config.size), lambda: None)
+        learned = lessons(teacher, x, y, read_corrections(some, dataset, config.size))
         segmenter = teach(learned, config, features, MOST)
         taught = replace(model, segmenter=segmenter)
         some_x, some_y = calibration_images(x, y)

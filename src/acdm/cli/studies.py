@@ -49,6 +49,7 @@ def compare(
     *,
     out: NeededOut,
     baselines: str | None = None,
+    teach: bool = False,
     split: Split = "all",
     preset: PresetName = None,
     config: ConfigFile = None,
@@ -67,8 +68,10 @@ def compare(
     out
         Folder for tables, pictures and runs; the same command goes on where it was cut off.
     baselines
-        Comma-separated: one-branch, five-branches, trivial, classifier, normals, cycle, additive, fixed-point; by
-        default all.
+        Comma-separated: one-branch, five-branches, trivial, classifier, normals, probe, patch-memory, cycle,
+        additive, fixed-point; by default all.
+    teach
+        Teach acdm's segmenter by each baseline's maps, too, in a fifth of the minutes.
     split
         Measure all test images, the dev half (test/dev.txt), or the final rest.
     """
@@ -82,7 +85,7 @@ def compare(
     minutes = float(given.pop("minutes", DEFAULT_MINUTES))
     reasons: dict[str, str] = {}
     with showing() as progress:
-        setting = prepare([data], split, preset, given, minutes, progress)
+        setting = prepare([data], split, preset, given, minutes, progress, teach)
         for name, reason in measure(setting, runs or [], methods, out, typed(), progress):
             progress.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
             if reason:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acdm.core.config import Network, Split
+from acdm.core.config import SEGMENTER_SHARE, TAUGHT, Network, Split
 from acdm.core.options import Layer
 from acdm.core.progress import Progress
 from acdm.core.results import MapFigures
@@ -23,23 +23,29 @@ from acdm.data.images.read import digest
 from acdm.data.loading import load_images
 from acdm.errors import DataError
 from acdm.evaluation.baselines.classifier import fit_classifier
-from acdm.evaluation.baselines.interface import Fit, Images
-from acdm.evaluation.baselines.normals import fit_normals
+from acdm.evaluation.baselines.interface import Fit, Images, Maps
+from acdm.evaluation.baselines.normals import fit_normals, fit_patch_memory
+from acdm.evaluation.baselines.probe import fit_feature_probe
 from acdm.evaluation.baselines.translation import additive, cycle, fit_translation, fixed_point, wider
 from acdm.evaluation.baselines.trivial import fit_trivial
 from acdm.evaluation.looks import look_at_all, own_size
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
-from acdm.maps.calibration import Calibration, calibrate_like_residual, calibration_images, score, smoothed
-from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.calibration import Calibration, calibrate, calibrate_like_residual, calibration_images, score, smoothed
+from acdm.maps.decomposer import Decomposer, load, mirrors
+from acdm.maps.features import Features
+from acdm.maps.segmenter import mirrored
 from acdm.training.defaults import choose, settle
 from acdm.training.request import Request, is_finished
+from acdm.training.segmenter import Teacher, lessons, steps_within_reach, teach
 from acdm.training.train import train
 
 BASELINES: dict[str, Fit] = {
     "trivial": fit_trivial,
     "classifier": fit_classifier,
     "normals": fit_normals,
+    "probe": fit_feature_probe,
+    "patch-memory": fit_patch_memory,
     "cycle": partial(fit_translation, game=cycle),
     "additive": partial(fit_translation, game=additive),
     "fixed-point": partial(fit_translation, game=fixed_point),
@@ -67,6 +73,7 @@ class Setting:
         truth: what is known of the test images.
         images: what baselines learn from.
         folders, preset, options: as `acdm.training.request.Request` has them.
+        taught: whether each baseline's maps teach acdm's segmenter, too.
         shown: places of the test images in the pictures.
         asked: what an output folder remembers.
     """
@@ -77,6 +84,7 @@ class Setting:
     folders: Sequence[Path]
     preset: str | None
     options: Layer
+    taught: bool
     shown: list[int]
     asked: dict[str, Any]
 
@@ -89,6 +97,11 @@ class Setting:
     def minutes(self) -> float:
         """Minutes that each method may take to learn."""
         return float(self.options["minutes"])
+
+    @property
+    def segmenter_minutes(self) -> float:
+        """What a segmenter gets of these, where maps teach one."""
+        return SEGMENTER_SHARE * self.minutes if self.taught else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +120,13 @@ class MethodResult:
 
 
 def prepare(
-    folders: Sequence[Path], split: Split, preset: str | None, options: Layer, minutes: float, progress: Progress
+    folders: Sequence[Path],
+    split: Split,
+    preset: str | None,
+    options: Layer,
+    minutes: float,
+    progress: Progress,
+    taught: bool = False,
 ) -> Setting:
     """Read everything that all methods share.
 
@@ -128,15 +147,22 @@ def prepare(
         folders=folders,
         preset=preset,
         options=options,
+        taught=taught,
         shown=[int(i) for i in np.concatenate(chosen)],
-        asked={"data": [str(path.resolve()) for path in folders], "split": split, "preset": preset, "options": options},
+        asked={
+            "data": [str(path.resolve()) for path in folders],
+            "split": split,
+            "preset": preset,
+            "options": options,
+            **({"taught": True} if taught else {}),
+        },
     )
 
 
 def measure_baseline(name: str, setting: Setting) -> MethodResult:
-    """Fit a baseline within the minutes, and measure its maps."""
+    """Fit a baseline within the minutes; measure its maps, and what a segmenter makes of them where one is taught."""
     began = time.perf_counter()
-    fitted = BASELINES[name](setting.images, setting.minutes, setting.images.config.seed)
+    fitted = BASELINES[name](setting.images, setting.minutes - setting.segmenter_minutes, setting.images.config.seed)
     minutes = (time.perf_counter() - began) / 60
     x, y = calibration_images(*setting.images.train)
     test = squares(setting.truth.images, setting.size)
@@ -145,7 +171,21 @@ def measure_baseline(name: str, setting: Setting) -> MethodResult:
         known[title] = calibrate_like_residual(draw(x), y)
         signed = own_size(draw(test), setting.truth.images)
         maps[title] = [score(m, known[title].polarity) for m in signed]
+        if setting.taught:
+            objects, taught = _taught(draw, known[title], setting), f"{title} → {TAUGHT}".strip()
+            known[taught] = calibrate({TAUGHT: objects(x)}, y)[TAUGHT]
+            maps[taught] = [score(m, "positive") for m in own_size(objects(test), setting.truth.images)]
     return _result(maps, known, setting, {"minutes": minutes, **fitted.facts})
+
+
+def _taught(draw: Maps, known: Calibration, setting: Setting) -> Maps:
+    """What acdm's segmenter draws, taught by these maps in the place of acdm's own, in as many minutes."""
+    config, end = setting.images.config, time.perf_counter() + 60 * setting.segmenter_minutes
+    features = Features.installed() if config.features == "auto" else None
+    teacher = Teacher("", lambda images: known.scores(draw(images)), known.threshold)
+    learned = lessons(teacher, *setting.images.train, {}, end=end)
+    segmenter = teach(learned, config, features, steps_within_reach(learned, config, features, end))
+    return lambda x: mirrored(segmenter, x, mirrors(config))
 
 
 def train_method(name: str, setting: Setting, run: Path, command: str, progress: Progress) -> Decomposer:

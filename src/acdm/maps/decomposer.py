@@ -27,7 +27,7 @@ from acdm.maps.calibration import Calibration, load_calibration
 from acdm.maps.decomposition import NO_SEGMENTER, OF_BRANCHES, Decomposition
 from acdm.maps.evidence import evidence
 from acdm.maps.judge import Judge, load_judge
-from acdm.maps.segmenter import Segmenter, load_segmenter
+from acdm.maps.segmenter import Segmenter, load_segmenter, mirrored
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction
 from acdm.method.inference import network_maps, of_all_views
@@ -162,11 +162,7 @@ class Decomposer:
     def objects(self, x: Tensor) -> Tensor:
         """The segmenter's mean probability (B, 1, S, S) over images (B, C, S, S) and their mirror images."""
         assert self.segmenter is not None  # the run draws this map
-        drawn = []
-        for part in x.split(TOGETHER):
-            views = [self.segmenter.probabilities(part.flip(axes)).flip(axes) for axes in self.mirrors]
-            drawn.append(torch.stack(views).mean(dim=0))
-        return torch.cat(drawn)
+        return mirrored(self.segmenter, x, self.mirrors)
 
     def maps(self, x: Tensor, y: Tensor) -> Mapping[MapName, Tensor]:
         """Every map of images (B, C, S, S) of classes (B,), of one value a pixel or C; no branch is kept."""

@@ -20,6 +20,7 @@ from acdm.maps.features import CHANNELS, Features, Origin
 
 TRUSTED = 0.97  # of AUROC; chosen on dev halves: docs/results/choices.md
 WIDTHS = (24, 48, 72, 96)  # from the finest to the coarsest level
+TOGETHER = 16  # images
 BLOCK = 2  # side in pixels of the blocks that enter as one
 MULTIPLE = BLOCK * 2 ** (len(WIDTHS) - 1)  # of the sides of what enters
 
@@ -89,6 +90,15 @@ class Segmenter:
         """Probability of the object at every pixel of images (B, C, S, S): (B, 1, S, S), on the images' device."""
         device = next(self.network.parameters()).device
         return self.logits(x.to(device)).sigmoid().float().to(x.device)
+
+
+def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Mean probability (B, 1, S, S) over images (B, C, S, S) and their mirror images; `mirrors` are axes of each."""
+    drawn = []
+    for part in x.split(TOGETHER):
+        views = [segmenter.probabilities(part.flip(axes)).flip(axes) for axes in mirrors]
+        drawn.append(torch.stack(views).mean(dim=0))
+    return torch.cat(drawn)
 
 
 def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:

@@ -49,17 +49,14 @@ class Teacher:
     """What the segmenter is taught by.
 
     Attributes:
-        probe: of the features, whose root weighs evidence; None for evidence alone.
-        evidence_auroc: how well evidence's highest score tells the classes of validation images apart.
+        name: as the log calls it.
+        scores: from positive images (n, C, S, S) to one number a pixel, (n, S, S); higher means more of the object.
+        threshold: of the scores; None takes Otsu's over those of the lessons.
     """
 
-    probe: Probe | None
-    evidence_auroc: float
-
-    @property
-    def name(self) -> str:
-        """As the log calls it."""
-        return MAP if self.probe is None else f"{MAP}, weighed by a probe of the features,"
+    name: str
+    scores: Callable[[Tensor], Floats]
+    threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def choose_teacher(
     training: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     seed: int,
-) -> Teacher:
+) -> tuple[Teacher, float]:
     """Decide what teaches: evidence, or evidence weighed by a probe of the features.
 
     It is the one whose highest score tells validation images of the classes apart better; where neither does, the
@@ -96,20 +93,23 @@ def choose_teacher(
         features: frozen; None leaves evidence alone.
         training, validation: images (n, C, S, S) and classes (n,).
         seed: of the probe.
+
+    Returns:
+        The teacher, and how well evidence's highest score tells validation images apart (AUROC).
     """
-    x, y = validation
-    scores = decomposer.calibration[MAP].scores(decomposer.maps(x, y)[MAP])
+    known, (x, y) = decomposer.calibration[MAP], validation
+
+    def evidence(images: Tensor) -> Floats:
+        return known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
+
+    scores = known.scores(decomposer.maps(x, y)[MAP])
     alone = image_auroc(scores, y)
-    if features is None:
-        return Teacher(None, alone)
-    probe = fit_probe(features, *training, seed)
-    weighed = image_auroc(scores * _weight(probe, x), y)
-    return Teacher(probe if weighed >= alone - TIE else None, alone)
-
-
-def image_auroc(scores: Floats, y: Tensor) -> float:
-    """How well the highest of the scores (n, H, W) of each image tells the classes (n,) apart."""
-    return float(roc_auc_score(y.numpy() == 1, scores.max(axis=(1, 2))))
+    if features is not None:
+        probe = fit_probe(features, *training, seed)
+        if image_auroc(scores * _weight(probe, x), y) >= alone - TIE:
+            name = f"{MAP}, weighed by a probe of the features,"
+            return Teacher(name, lambda images: evidence(images) * _weight(probe, images), None), alone
+    return Teacher(MAP, evidence, known.threshold), alone
 
 
 def _weight(probe: Probe, x: Tensor) -> Floats:
@@ -117,13 +117,17 @@ def _weight(probe: Probe, x: Tensor) -> Floats:
     return np.asarray(probe.probabilities(x)[:, 0].sqrt())
 
 
+def image_auroc(scores: Floats, y: Tensor) -> float:
+    """How well the highest of the scores (n, H, W) of each image tells the classes (n,) apart."""
+    return float(roc_auc_score(y.numpy() == 1, scores.max(axis=(1, 2))))
+
+
 def lessons(
-    decomposer: Decomposer,
     teacher: Teacher,
     x: Tensor,
     y: Tensor,
     masks: Mapping[int, Tensor],
-    after_each: Callable[[], None],
+    after_each: Callable[[], None] = lambda: None,
     end: float = inf,
 ) -> Lessons:
     """Lessons of training images (n, C, S, S) of classes (n,), of the first `MOST_IMAGES` of each class.
@@ -132,19 +136,17 @@ def lessons(
     `end`, on the clock of `time.perf_counter`, is over.  Images with a mask (1, S, S) are all among the lessons; their
     class is what the mask says.
     """
-    known = decomposer.calibration[MAP]
     negative, positive = (torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES] for k in (0, 1))
     until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
     parts = []
     for images in x[positive].split(TOGETHER):
-        scores = known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
-        parts.append(scores if teacher.probe is None else scores * _weight(teacher.probe, images))
+        parts.append(teacher.scores(images))
         for _ in images:
             after_each()
         if time.perf_counter() > until:
             break
     drawn = np.concatenate(parts)
-    threshold = known.threshold if teacher.probe is None else float(threshold_otsu(drawn))
+    threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
     chosen = torch.cat([negative, positive[: len(drawn)]])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
     learned = Lessons(x[chosen], y[chosen], targets_of(taught, y[chosen], threshold))

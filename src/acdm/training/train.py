@@ -303,16 +303,16 @@ def _teach(session: Session, masks: Mapping[int, Tensor]) -> None:
                     f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
                 )
 
-        teacher = choose_teacher(decomposer, features, (x, y), session.images.head(VALIDATION_IMAGES), config.seed)
+        unseen, classes = session.images.head(VALIDATION_IMAGES)
+        teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
-        learned = lessons(decomposer, teacher, x, y, masks, after_each, end)
+        learned = lessons(teacher, x, y, masks, after_each, end)
         steps = steps_within_reach(learned, config, features, end)
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
-    unseen, classes = session.images.head(VALIDATION_IMAGES)
     auroc = image_auroc(np.asarray(taught.objects(unseen)[:, 0]), classes)
-    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=teacher.evidence_auroc, masks=len(masks))
+    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=evidence_auroc, masks=len(masks))
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
@@ -320,5 +320,5 @@ def _teach(session: Session, masks: Mapping[int, Tensor]) -> None:
     teachers = teacher.name + (f" and {len(masks)} masks" if masks else "")
     session.tell(
         f"segmenter: taught by {teachers} in {steps} steps; tells validation images apart with an AUROC of {auroc:.3f},"
-        f" evidence with {teacher.evidence_auroc:.3f}: the default map is {shown}"
+        f" evidence with {evidence_auroc:.3f}: the default map is {shown}"
     )
