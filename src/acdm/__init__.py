@@ -63,11 +63,16 @@ def train(
         return run_training(request)
 
 
-def load(run: str | Path) -> "Decomposer":
-    """Load a trained run, ready to decompose images."""
+def load(run: str | Path, features: str | Path | None = None) -> "Decomposer":
+    """Load a trained run, ready to decompose images.
+
+    Args:
+        run: its folder.
+        features: the file of `train(features=…)`, where the run's segmenter was taught on one.
+    """
     from acdm.maps.decomposer import load as load_run
 
-    return load_run(run)
+    return load_run(run, features=features)
 
 
 def segment(signed: "Tensor", rule: str | float = "default", **options: Any) -> "Segmentation":

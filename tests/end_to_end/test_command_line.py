@@ -445,6 +445,14 @@ def test_deep_images_are_scaled_by_the_training_images_and_ever_after(tmp_path, 
     assert (images["range"], images["bands"]) == ([[0.0, 2000.0]], [2])
 
 
+def test_baselines_teach_the_segmenter_too(toy, run, tmp_path):
+    command = ["compare", str(toy), str(run), "-o", str(tmp_path / "out"), "--baselines", "normals", "--teach"]
+    assert main([*command, "--features", "off", "--minutes", "0.2"]) == 0
+    with (tmp_path / "out/compare.csv").open(newline="") as file:
+        maps = {row["map"] for row in csv.DictReader(file) if row["method"] == "normals"}
+    assert maps == {"memory of the other class", "memory of the other class → object"}
+
+
 def test_a_run_beside_baselines_has_the_figures_that_evaluate_gives(toy, run, tmp_path, capsys):
     def compare(out, *options):
         return main(["compare", str(toy), str(run), "-o", str(tmp_path / out), *options])

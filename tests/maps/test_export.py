@@ -50,7 +50,7 @@ def onnx_folder(decomposer, tmp_path_factory):
 def with_segmenter(decomposer, tmp_path_factory):
     """The run of `decomposer` with a segmenter on features, and the folder of its export."""
     torch.manual_seed(1)
-    network = UNet(1, features=True).eval()
+    network = UNet(1, Features.channels).eval()
     torch.nn.init.normal_(network.head.weight, std=0.1)
     known = {**decomposer.calibration, "object": Calibration("positive", 0.0, 0.0, 0.5, "even odds", {})}
     model = replace(decomposer, segmenter=Segmenter(network, Features.installed()), calibration=known)

@@ -12,7 +12,7 @@ from acdm.maps.segmenter import Segmenter, UNet, load_segmenter, save_segmenter
 def some(channels=1, features=None):
     """A segmenter whose last convolution says something, in evaluation mode."""
     torch.manual_seed(0)
-    network = UNet(channels, features=features is not None)
+    network = UNet(channels, features.channels if features else ())
     nn.init.normal_(network.head.weight)
     return Segmenter(network.eval(), features)
 
@@ -46,10 +46,10 @@ def test_without_the_features_it_was_taught_on_there_is_no_segmenter(tmp_path, m
 
 def test_of_other_features_it_is_refused(tmp_path, monkeypatch):
     from acdm.maps import segmenter
-    from acdm.maps.features import Origin
+    from acdm.maps.features import PACKAGE, Origin
 
     taught = some(features=Features.installed())
-    monkeypatch.setattr(taught.features, "origin", Origin("another", "1", "0"))
+    monkeypatch.setattr(taught.features, "origin", Origin(PACKAGE, "1", "0"))
     save_segmenter(tmp_path / "of-another", taught)
     with pytest.raises(CheckpointError, match="other features"):
         segmenter.load_segmenter(tmp_path / "of-another", 1)

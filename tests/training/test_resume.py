@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small import OPTIONS
+from torch import nn
 
 import acdm
 from acdm.core.progress import Progress
@@ -202,7 +204,7 @@ def test_without_its_features_a_run_draws_evidence_and_says_so(run, monkeypatch)
     resume(run, options={"features": "auto"})
     assert "object" in acdm.load(run).names
     monkeypatch.setattr(Features, "installed", lambda: None)
-    with pytest.warns(UserWarning, match="features are not installed"):
+    with pytest.warns(UserWarning, match="features are not here"):
         model = acdm.load(run)
     model.require_ready(None)
     assert "object" not in model.names
@@ -223,6 +225,33 @@ def test_masks_teach_the_segmenter_of_a_finished_run_anew_and_leave_its_networks
     assert segmenter.masks == 2
     with pytest.raises(ConfigError, match="--segmenter"):
         resume(run, masks=tmp_path / "masks", options={"segmenter": False})
+
+
+def test_features_of_a_file_are_named_anew_and_never_kept(run, tmp_path):
+    torch.manual_seed(0)
+    strides = nn.ModuleList(nn.Conv2d(3, 2, 2**k, 2**k) for k in range(1, 5))
+
+    class Mine(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.strides = strides
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [stride(x) for stride in self.strides]
+
+    mine = tmp_path / "secret-place" / "mine.pt"
+    mine.parent.mkdir()
+    torch.jit.script(Mine()).save(str(mine))
+    without_segmenter(run)
+    resume(run, options={"features": str(mine)})
+    assert "object" in acdm.load(run, features=mine).names
+    kept = [path for path in run.rglob("*") if path.is_file() and b"secret-place" in path.read_bytes()]
+    assert not kept, "a run stores no path"
+    with pytest.warns(UserWarning, match="give --features PATH"):
+        assert "object" not in acdm.load(run).names
+    without_segmenter(run)
+    with pytest.raises(ConfigError, match="give --features PATH again"):
+        resume(run)
 
 
 def test_stopped_while_the_segmenter_is_taught_it_is_taught_anew(run, monkeypatch):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-import acdm
-from acdm.cli.options import AtLeast0, AtLeast1, NeededOut, RunFolder
+from acdm.cli.options import AtLeast0, AtLeast1, FeaturesFile, NeededOut, RunFolder
 from acdm.core.config import MapName
 from acdm.errors import ConfigError, PartialError
 
@@ -41,6 +40,7 @@ def map_(
     engine: Literal["local", "dask"] = "local",
     workers: AtLeast1 = 2,
     scheduler: str | None = None,
+    features: FeaturesFile = None,
 ) -> None:
     """Write psi1, contrast, residual, evidence, object and all branches of every image, at its own size.
 
@@ -76,11 +76,13 @@ def map_(
             from acdm.maps.jobs import on_dask
 
             if shard:
-                return on_dask.shards_on_dask(run, files, out, options.label, shard, workers, scheduler, alone)
-            return on_dask.map_on_dask(run, files, out, options, workers, scheduler, alone)
+                return on_dask.shards_on_dask(
+                    run, files, out, options.label, shard, workers, scheduler, alone, features
+                )
+            return on_dask.map_on_dask(run, files, out, options, workers, scheduler, alone, features)
         if shard:
-            return map_shards(load(run, alone), files, out, options.label, shard)
-        return map_folder(load(run, alone), files, out, options, progress)
+            return map_shards(load(run, alone, features), files, out, options.label, shard)
+        return map_folder(load(run, alone, features), files, out, options, progress)
 
     _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv")
 
@@ -98,6 +100,7 @@ def segment(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
+    features: FeaturesFile = None,
 ) -> None:
     """Write masks, boxes and their files for other tools, at the images' own size.
 
@@ -118,6 +121,7 @@ def segment(
     to
         Comma-separated: coco, yolo, label-studio, cvat, geojson, dicom-seg.
     """
+    from acdm.maps.decomposer import load
     from acdm.maps.jobs.annotations import FORMATS
     from acdm.maps.jobs.masks import Recipe, segment_folder
     from acdm.maps.jobs.worklist import MapOptions
@@ -129,7 +133,7 @@ def segment(
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
-        return segment_folder(acdm.load(run), files, out, options, recipe, progress)
+        return segment_folder(load(run, features=features), files, out, options, recipe, progress)
 
     _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv")
 

@@ -32,6 +32,9 @@ PositiveClass = Annotated[
     str | None,
     Parameter(help="The class that carries the object; by default the one with masks or boxes, else the second."),
 ]
+FeaturesFile = Annotated[
+    Path | None, Parameter(help="File of the features that the run's segmenter was taught on, where it was on such.")
+]
 ConfigFile = Annotated[Path | None, Parameter(help="YAML file of options; what is typed wins over it.")]
 TrainingOptions = Annotated[Config | None, Parameter(name="*")]
 AtLeast1 = Annotated[int, Parameter(validator=Number(gte=1))]

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acdm.cli.options import Data, Out, RunFolder
+from acdm.cli.options import Data, FeaturesFile, Out, RunFolder
 from acdm.core.config import Split
 
 
-def evaluate(run: RunFolder, data: Data, /, *, split: Split = "all", json: Path | None = None) -> None:
+def evaluate(
+    run: RunFolder, data: Data, /, *, split: Split = "all", json: Path | None = None, features: FeaturesFile = None
+) -> None:
     """Measure a run on test images with truth; writes results.json.
 
     Parameters
@@ -26,7 +28,7 @@ def evaluate(run: RunFolder, data: Data, /, *, split: Split = "all", json: Path 
 
     opened = Run.open(run)
     with showing("images") as progress:
-        results = measure(opened, data, split, json, progress)
+        results = measure(opened, data, split, json, progress, features)
     print(table(results))
     print(f"written to {json or opened.results}")
 
@@ -46,7 +48,9 @@ def env() -> None:
     print(Environment.here("acdm env").model_dump_json(indent=1))
 
 
-def export(run: RunFolder, *, to: Literal["onnx", "torch"] = "onnx", out: Out = None) -> None:
+def export(
+    run: RunFolder, *, to: Literal["onnx", "torch"] = "onnx", out: Out = None, features: FeaturesFile = None
+) -> None:
     """Write the networks for other runtimes, with model.json beside them.
 
     Parameters
@@ -59,7 +63,7 @@ def export(run: RunFolder, *, to: Literal["onnx", "torch"] = "onnx", out: Out = 
     from acdm.maps.decomposer import load
     from acdm.maps.export import export as write
 
-    path = write(load(run), out or run / "export", to)
+    path = write(load(run, features=features), out or run / "export", to)
     print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 
@@ -78,6 +82,7 @@ def ui(
     *,
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
     open: bool = True,
+    features: FeaturesFile = None,
 ) -> None:
     """Serve a page on this machine to drop an image on: branches, maps, mask, boxes, and branch 1 turned up and down.
 
@@ -93,7 +98,7 @@ def ui(
     from acdm.maps.decomposer import load
     from acdm.web.server import LocalServer, serve
 
-    decomposer = load(run)
+    decomposer = load(run, features=features)
     decomposer.require_ready(None)
     page = LocalServer(decomposer, run.resolve().name, port)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)

@@ -17,7 +17,7 @@ Preset = Literal["64", "128", "256", "paper", "tiny", "small"]
 Split = Literal["all", "dev", "final"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "bf16", "fp32"]
-FeatureChoice = Literal["auto", "off"]
+GIVEN = "given"  # features of a file, which is named anew wherever they are needed
 Judged = Literal["paired", "swapped", "both"]
 MapName = Literal["psi1", "contrast", "residual", "evidence", "object"]
 MAPS: tuple[MapName, ...] = get_args(MapName)
@@ -291,10 +291,10 @@ class Config(Options):
     segmenter: bool = Field(
         True, description="Teach a segmenter by the maps of the training images, in the last fifth of the minutes."
     )
-    features: FeatureChoice = Field(
+    features: str = Field(
         "auto",
         description="What the segmenter sees beside pixels: auto takes EfficientNet-Lite0, trained on ImageNet, where"
-        " its package is installed; off takes pixels alone.",
+        " its package is installed; off takes pixels alone; a path takes a TorchScript or ONNX file of your own.",
     )
     save_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(500, ge=1, description="Steps between two sheets of sample pictures.")

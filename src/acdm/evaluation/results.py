@@ -28,7 +28,12 @@ from acdm.training.checkpoints import load_choice
 
 
 def evaluate(
-    run: Run, data: Sequence[Path], split: Split = "all", out: Path | None = None, progress: Progress = QUIET
+    run: Run,
+    data: Sequence[Path],
+    split: Split = "all",
+    out: Path | None = None,
+    progress: Progress = QUIET,
+    features: Path | None = None,
 ) -> Results:
     """Measure a run on test images; writes results.json (into the run with a gallery and look-first.csv, or to `out`).
 
@@ -40,11 +45,12 @@ def evaluate(
         split: the part of the test images.
         out: another place for results.json.
         progress: told of every image that is read.
+        features: file of those that the run's segmenter was taught on, where it was on such.
 
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
-    decomposer = load(run.path)
+    decomposer = load(run.path, features=features)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
     truth = read_truth(dataset, split, progress, frozenset(run.read_data().digests))

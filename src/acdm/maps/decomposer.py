@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import DEFAULT_MAP, MAPS, TAUGHT, Config, MapName, Reading
+from acdm.core.config import DEFAULT_MAP, GIVEN, MAPS, TAUGHT, Config, MapName, Reading
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.run import Run
 from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
@@ -23,6 +23,7 @@ from acdm.data.images.memory import AnyImage, from_memory
 from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import AS_IS, Picture, read_picture
 from acdm.errors import CheckpointError, DataError, RunError
+from acdm.maps.backbone import Backbone, load_backbone
 from acdm.maps.calibration import Calibration, load_calibration
 from acdm.maps.decomposition import NO_SEGMENTER, OF_BRANCHES, Decomposition
 from acdm.maps.evidence import evidence
@@ -59,7 +60,7 @@ class Decomposer:
     Attributes:
         branches: the averaged networks.
         judge: the check classifier, trained apart; None where the run has none yet.
-        segmenter: what draws the map `object`; None where the run has none, or its features are not installed.
+        segmenter: what draws the map `object`; None where the run has none, or its features are not here.
         classes: names; class 1 is positive.
         size: side of the square that the network sees.
         mirrors: axes of the mirror images that an image is decomposed together with; first (), the image itself.
@@ -265,16 +266,19 @@ class Decomposer:
         return self.classes.index(label)
 
 
-def load(path: Path | str, alone: bool = False) -> Decomposer:
+def load(path: Path | str, alone: bool = False, features: Backbone | Path | str | None = None) -> Decomposer:
     """Load a run's averaged networks, on a GPU where there is one, and its check classifier.
 
     Args:
         path: of the run folder.
         alone: whether its segmenter works without the branches.
+        features: of a file, or its path, where the run's segmenter was taught on such (`train --features PATH`).
 
     Raises:
         RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
+        ConfigError: when the file of the features is not one.
     """
+    backbone = load_backbone(Path(features)) if isinstance(features, (str, Path)) else features
     flush_denormals()
     _survive_forks()
     run, device = Run.open(Path(path)), automatic_device()
@@ -285,7 +289,7 @@ def load(path: Path | str, alone: bool = False) -> Decomposer:
     load_module(branches, checkpoint.tensors, checkpoint.path)
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
-    segmenter = _segmenter_of(run, branches.channels, device)
+    segmenter = _segmenter_of(run, branches.channels, device, backbone)
     calibration = load_calibration(run)
     decomposer = Decomposer(
         branches=branches,
@@ -304,14 +308,15 @@ def load(path: Path | str, alone: bool = False) -> Decomposer:
     return decomposer.with_the_segmenter_alone() if alone else decomposer
 
 
-def _segmenter_of(run: Run, channels: int, device: str) -> Segmenter | None:
+def _segmenter_of(run: Run, channels: int, device: str, backbone: Backbone | None) -> Segmenter | None:
     if not run.segmenter.is_file():
         return None
-    segmenter = load_segmenter(run.segmenter, channels, device, run.id)
+    segmenter = load_segmenter(run.segmenter, channels, device, run.id, backbone)
     if segmenter is None:
+        remedy = "give --features PATH" if run.config().features == GIVEN else "pip install 'acdm[features]'"
         warnings.warn(
-            f"{run.path}: has a segmenter, whose features are not installed: the map 'object' is left out, and evidence"
-            " stands for it; pip install 'acdm[features]'",
+            f"{run.path}: has a segmenter, whose features are not here: the map 'object' is left out, and evidence"
+            f" stands for it; {remedy}",
             stacklevel=3,
         )
     return segmenter

@@ -123,7 +123,7 @@ class Decomposition:
         """The segmenter's probability of the object, (1, H, W) in [0, 1].
 
         Raises:
-            RunError: when the run has no segmenter, or its features are not installed.
+            RunError: when the run has no segmenter, or its features are not here.
         """
         if TAUGHT not in self.drawn:
             raise RunError(NO_SEGMENTER)

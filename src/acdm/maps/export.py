@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from acdm.core.config import TAUGHT
 from acdm.core.extras import extra
 from acdm.core.files import write_bytes, write_json
+from acdm.errors import ConfigError
+from acdm.maps.backbone import Backbone
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.kinds import KINDS
 from acdm.maps.segmenter import MULTIPLE, Segmenter
@@ -82,10 +84,15 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.
 
     Raises:
+        ConfigError: when the segmenter sees features of a file.
         DataError: when the onnx extra is missing.
         WriteError: when the disk refuses.
     """
     size, multiple = decomposer.size, decomposer.branches.multiple
+    if decomposer.segmenter and isinstance(decomposer.segmenter.features, Backbone):
+        raise ConfigError(
+            "export: the segmenter's features are a file of your own, which cannot be written into another"
+        )
     x = torch.zeros(2, decomposer.branches.channels, size, size)
     y = torch.tensor([0, 1])
     batch = torch.export.Dim("batch", min=1, max=1024)

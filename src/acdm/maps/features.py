@@ -66,6 +66,8 @@ class Block(nn.Module):
 class Features(nn.Module):
     """What a network that was trained on a million photographs sees, at strides 2, 4, 8 and 16 of 224 px."""
 
+    channels = CHANNELS
+
     def __init__(self, origin: Origin) -> None:
         super().__init__()
         self.origin = origin
@@ -76,10 +78,6 @@ class Features(nn.Module):
                 blocks.append(Block(width, channels, kernel, stride if i == 0 else 1, EXPANSION if stage else 1))
                 width = channels
         self.blocks = nn.ModuleList(blocks)
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None], persistent=False)
 
     @classmethod
     def installed(cls) -> Self | None:
@@ -107,17 +105,25 @@ class Features(nn.Module):
 
         Images of other than three channels enter as their mean, three times.
         """
-        if x.shape[1] != len(MEAN):
-            x = x.mean(dim=1, keepdim=True).expand(-1, len(MEAN), -1, -1)
-        x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
-        h = ((x + 1) / 2 - self.mean) / self.deviation
-        h = F.relu6(self.stem(F.pad(h, _same(3))), inplace=True)
+        h = F.relu6(self.stem(F.pad(as_photographs(x), _same(3))), inplace=True)
         seen = []
         for index, block in enumerate(self.blocks):
             h = block(h)
             if index in TAPS:
                 seen.append(h)
         return seen
+
+
+def as_photographs(x: Tensor) -> Tensor:
+    """Images (B, C, H, W) in [-1, 1] as (B, 3, SIDE, SIDE), scaled as ImageNet's.
+
+    Images of other than three channels enter as their mean, three times.
+    """
+    if x.shape[1] != len(MEAN):
+        x = x.mean(dim=1, keepdim=True).expand(-1, len(MEAN), -1, -1)
+    x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+    mean, deviation = (x.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    return ((x + 1) / 2 - mean) / deviation
 
 
 def _folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from acdm.maps.features import SIDE, Features
+from acdm.maps.backbone import AnyFeatures
+from acdm.maps.features import SIDE
 
 GRID = SIDE // 8  # places a side
 IMAGES = 300  # of each class, the first
@@ -39,7 +40,7 @@ class Probe:
         bias: of the logit.
     """
 
-    features: Features
+    features: AnyFeatures
     weights: Tensor
     bias: float
 
@@ -52,7 +53,7 @@ class Probe:
         return torch.cat(drawn)
 
 
-def fit_probe(features: Features, x: Tensor, y: Tensor, seed: int) -> Probe:
+def fit_probe(features: AnyFeatures, x: Tensor, y: Tensor, seed: int) -> Probe:
     """Fit a probe to images (n, C, S, S) of classes (n,), the first `IMAGES` of each; 1 is positive."""
     negative, positive = (_all_places(features, x[y == k][:IMAGES]) for k in (0, 1))
     mean = (negative.mean(axis=(0, 1)) + positive.mean(axis=(0, 1))) / 2
@@ -86,14 +87,14 @@ def _loudest(places: Places, weights: NDArray[np.float64]) -> Places:
     return np.take_along_axis(places, chosen[..., None], axis=1).reshape(-1, places.shape[2])
 
 
-def _all_places(features: Features, x: Tensor) -> Places:
+def _all_places(features: AnyFeatures, x: Tensor) -> Places:
     parts = [_places(features, part).flatten(2).transpose(1, 2).numpy() for part in x.split(TOGETHER)]
     return np.concatenate(parts)
 
 
 @torch.no_grad()
-def _places(features: Features, x: Tensor) -> Tensor:
+def _places(features: AnyFeatures, x: Tensor) -> Tensor:
     """Features of all levels on one grid, (n, D, GRID, GRID), of images (n, C, S, S), on the CPU."""
-    device = features.mean.device
+    device = next(iter((*features.parameters(), *features.buffers()))).device
     levels = [F.interpolate(level, (GRID, GRID), mode="bilinear", antialias=True) for level in features(x.to(device))]
     return torch.cat(levels, dim=1).float().cpu()

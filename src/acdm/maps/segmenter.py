@@ -6,6 +6,7 @@ images of the other class hold nothing of it.
 Axes: B images, C channels, S rows and columns of the network's square; pixels in [-1, 1].
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.errors import CheckpointError
-from acdm.maps.features import CHANNELS, Features, Origin
+from acdm.maps.backbone import AnyFeatures, Backbone
+from acdm.maps.features import PACKAGE, Features, Origin
 
 TRUSTED = 0.97  # of AUROC; chosen on dev halves: docs/results/choices.md
 WIDTHS = (24, 48, 72, 96)  # from the finest to the coarsest level
@@ -26,15 +28,20 @@ MULTIPLE = BLOCK * 2 ** (len(WIDTHS) - 1)  # of the sides of what enters
 
 
 class UNet(nn.Module):
-    """Logits a pixel from an image and its features; `channels` is C, of the images."""
+    """Logits a pixel from an image and its features.
 
-    def __init__(self, channels: int, *, features: bool) -> None:
+    Args:
+        channels: C, of the images.
+        seen: channels of the features, from the finest to the coarsest level; none for pixels alone.
+    """
+
+    def __init__(self, channels: int, seen: Sequence[int] = ()) -> None:
         super().__init__()
         finest = WIDTHS[0]
         self.stem = nn.Conv2d(channels * BLOCK**2, finest, 3, padding=1)
         self.downs = nn.ModuleList(_convolutions(a, b) for a, b in pairwise((finest, *WIDTHS)))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in CHANNELS if features)
-        self.seen = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(CHANNELS, WIDTHS, strict=True) if features)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in seen)
+        self.seen = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(seen, WIDTHS, strict=bool(seen)))
         self.ups = nn.ModuleList(_convolutions(b + a, a) for a, b in reversed(list(pairwise(WIDTHS))))
         self.head = nn.Conv2d(finest, BLOCK**2, 3, padding=1)
 
@@ -68,7 +75,7 @@ class Segmenter:
     """
 
     network: UNet
-    features: Features | None
+    features: AnyFeatures | None
     auroc: float = 0.0
     evidence_auroc: float = 1.0
     masks: int = 0
@@ -103,34 +110,44 @@ def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ..
 
 def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     """Write segmenter.safetensors of the run with this id: weights, and which features they want, never these."""
-    origin = {"features": vars(segmenter.features.origin)} if segmenter.features else {}
+    seen = segmenter.features
+    origin = {"features": {**vars(seen.origin), "channels": seen.channels}} if seen else {}
     owner = {"run": run} if run else {}
     quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks")}
     about = {"kind": "segmenter", **quality, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
-def load_segmenter(path: Path, channels: int, device: str = "cpu", run: str = "") -> Segmenter | None:
-    """Read a segmenter of images with so many channels; None where its features are not installed.
+def load_segmenter(
+    path: Path, channels: int, device: str = "cpu", run: str = "", given: Backbone | None = None
+) -> Segmenter | None:
+    """Read a segmenter of images with so many channels; None where its features are not there.
+
+    Args:
+        path: of the file.
+        channels: C, of the images.
+        device: where to compute.
+        run: id of the run that it must belong to.
+        given: features of a file, where it was taught on such.
 
     Raises:
-        CheckpointError: when the file is not one, or wants other features than those that are installed.
+        CheckpointError: when the file is not one, or wants other features than those that are there.
     """
     tensors, about = read_tensors(path, "segmenter", run)
     asked = about.get("features")
-    features = None
+    features: AnyFeatures | None = None
     if asked:
-        features = Features.installed()
+        features = Features.installed() if asked.get("name") == PACKAGE else given
         if features is None:
             return None
         if Origin(**{key: str(asked.get(key)) for key in ("name", "version", "sha256")}) != features.origin:
-            raise CheckpointError(f"{path}: was taught on other features than those that are installed")
+            raise CheckpointError(f"{path}: was taught on other features than {features.origin.name} as it is here")
     try:
         quality = {name: float(about[name]) for name in ("auroc", "evidence_auroc")}
         masks = int(about.get("masks", 0))
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
-    network = UNet(channels, features=bool(asked))
+    network = UNet(channels, features.channels if features else ())
     load_module(network, tensors, path)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Segmenter(network, features.to(device) if features else None, **quality, masks=masks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
-from acdm.core.config import PRESETS, TAUGHT, Config
+from acdm.core.config import GIVEN, PRESETS, TAUGHT, Config
 from acdm.core.options import Layer, overlay, with_new_names
 from acdm.core.processes import is_first_process
 from acdm.core.progress import QUIET, Progress
@@ -15,6 +15,7 @@ from acdm.data.corrections import Correction, find_corrections
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
+from acdm.maps.backbone import Backbone, load_backbone
 from acdm.maps.calibration import load_calibration
 from acdm.training.defaults import choose, resolve
 from acdm.training.launch import launched, require_named
@@ -57,6 +58,7 @@ class Prepared:
         path: of the run folder.
         trains_on: whether steps or minutes were asked for, so that even a finished run is trained on.
         corrections: masks of training images.
+        backbone: features of a file, where the segmenter is taught on such.
     """
 
     dataset: Dataset
@@ -64,6 +66,7 @@ class Prepared:
     path: Path
     trains_on: bool
     corrections: Sequence[Correction] = ()
+    backbone: Backbone | None = None
 
 
 def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
@@ -72,6 +75,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     Raises:
         ConfigError, DataError, RunError, RunLockedError: a sentence that says what is wrong, where, and what to do.
     """
+    request, backbone = _with_backbone(request)
     seed = Config.of({key: request.options.get(key) for key in ("seed", "size")}).seed
     if request.preset is not None and request.preset not in PRESETS:
         raise ConfigError(f"preset: no '{request.preset}'; there are {', '.join(PRESETS)}")
@@ -98,9 +102,20 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     if begun is None and (ranges := config.images.range):
         values = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
         progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
+    if config.features == GIVEN and config.segmenter and backbone is None:
+        raise ConfigError("features: this run's segmenter is taught on those of a file; give --features PATH again")
     corrections = _corrections(request.masks, dataset, config, progress) if request.masks else ()
     progress.say(f"results → {path}")
-    return Prepared(dataset, config, path, bool({"steps", "minutes"} & request.options.keys()), corrections)
+    trains_on = bool({"steps", "minutes"} & request.options.keys())
+    return Prepared(dataset, config, path, trains_on, corrections, backbone)
+
+
+def _with_backbone(request: Request) -> tuple[Request, Backbone | None]:
+    """The request without a path among its options, and the features of the file it named."""
+    named = request.options.get("features")
+    if named in (None, "auto", "off", GIVEN):
+        return request, None
+    return replace(request, options={**request.options, "features": GIVEN}), load_backbone(Path(str(named)))
 
 
 def _corrections(folder: Path, dataset: Dataset, config: Config, progress: Progress) -> Sequence[Correction]:

@@ -23,8 +23,8 @@ from torch import Tensor
 from acdm.core.config import Config, MapName
 from acdm.data.batches import member, mix, moves
 from acdm.data.images.arrays import Floats
+from acdm.maps.backbone import AnyFeatures
 from acdm.maps.decomposer import TOGETHER, Decomposer
-from acdm.maps.features import Features
 from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
@@ -78,7 +78,7 @@ class Lessons:
 
 def choose_teacher(
     decomposer: Decomposer,
-    features: Features | None,
+    features: AnyFeatures | None,
     training: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     seed: int,
@@ -167,7 +167,7 @@ def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int,
     )
 
 
-def steps_within_reach(taught: Lessons, config: Config, features: Features | None, end: float) -> int:
+def steps_within_reach(taught: Lessons, config: Config, features: AnyFeatures | None, end: float) -> int:
     """How many steps to teach, at most `MOST`: what the time until `end` holds, or a share of the branches' own.
 
     `end` is on the clock of `time.perf_counter`; infinity asks for no clock, and then nothing depends on the machine.
@@ -203,7 +203,7 @@ def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
 def teach(
     taught: Lessons,
     config: Config,
-    features: Features | None,
+    features: AnyFeatures | None,
     steps: int,
     after_each: Callable[[], None] = lambda: None,
 ) -> Segmenter:
@@ -221,7 +221,7 @@ def teach(
         features.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 5))
-        network = UNet(x.shape[1], features=features is not None)
+        network = UNet(x.shape[1], features.channels if features else ())
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     segmenter = Segmenter(network, features)
     network.train()

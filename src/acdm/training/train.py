@@ -6,7 +6,7 @@ The loop of `acdm.training.loop` only tells what happened, a `Session` measures 
 import time
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean
 
@@ -24,6 +24,7 @@ from acdm.data.dataset import Dataset
 from acdm.data.loading import TrainingImages, load_images
 from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
+from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
 from acdm.maps.decomposer import load
 from acdm.maps.features import Features
@@ -42,6 +43,19 @@ NO_FEATURES = (
     ": what photographs have in common is unknown to it, as the package of its features is not installed"
     " (pip install 'acdm[features]')"
 )
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a user adds to the segmenter's lessons.
+
+    Attributes:
+        masks: of training images, by their places, (1, S, S) each.
+        backbone: features of a file.
+    """
+
+    masks: Mapping[int, Tensor]
+    backbone: Backbone | None
 
 
 def train(request: Request, progress: Progress = QUIET) -> Run:
@@ -77,7 +91,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
         elif group.is_first:
             require_free(path)
         images = load_images(dataset, config.size)
-        masks = read_corrections(prepared.corrections, dataset, config.size)
+        given = Given(read_corrections(prepared.corrections, dataset, config.size), prepared.backbone)
         if resume:
             _require_same_pixels(Run.open(path), images)
         config = settle(config, images, progress.say if group.is_first else QUIET.say)
@@ -85,7 +99,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             if group.is_first and not resume:
                 Run.create(path, config, images.describe(dataset), command)
             group.barrier()
-            if resume and not prepared.trains_on and not masks and group.broadcast(is_finished(Run.open(path))):
+            if resume and not prepared.trains_on and not given.masks and group.broadcast(is_finished(Run.open(path))):
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
@@ -95,14 +109,15 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             )
             if resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run)):
                 session.tell("the branches are trained already, and left as they are")
+                session.change(segmenter=config.segmenter, features=config.features)
                 if group.is_first:
-                    _end(session, masks)
+                    _end(session, given)
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
                 if group.is_first:
-                    _finish(session, masks)
+                    _finish(session, given)
             group.barrier()
     return Run.open(path)
 
@@ -255,7 +270,7 @@ def _fit_judge(session: Session) -> None:
     session.judge = judge
 
 
-def _finish(session: Session, masks: Mapping[int, Tensor]) -> None:
+def _finish(session: Session, given: Given) -> None:
     if session.judge is None:
         _fit_judge(session)
     chosen, choice = load_choice(session.run.chosen, session.run.id)
@@ -264,20 +279,17 @@ def _finish(session: Session, masks: Mapping[int, Tensor]) -> None:
             f"maps use the networks of step {chosen} ({choice.taken:.0%} of counterfactuals fool the check classifier)"
         )
     save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
-    _end(session, masks)
+    _end(session, given)
 
 
-def _end(session: Session, masks: Mapping[int, Tensor]) -> None:
-    """What comes after the branches, as far as the run has it not yet: calibration and segmenter.
-
-    `masks` of training images, by their places, teach the segmenter, too.
-    """
-    if not (masks and is_finished(session.run)):
+def _end(session: Session, given: Given) -> None:
+    """What comes after the branches, as far as the run has it not yet: calibration and segmenter."""
+    if not (given.masks and is_finished(session.run)):
         session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
     if not has_networks(session.run):
         _calibrate(session)
     if session.config.segmenter:
-        _teach(session, masks)
+        _teach(session, given)
 
 
 def _calibrate(session: Session) -> None:
@@ -286,13 +298,13 @@ def _calibrate(session: Session) -> None:
     save_calibration(session.run, calibrate(load(session.run.path).maps(x, y), y))
 
 
-def _teach(session: Session, masks: Mapping[int, Tensor]) -> None:
+def _teach(session: Session, given: Given) -> None:
     """Teach the segmenter by the maps and masks of training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
-    features = Features.installed() if config.features == "auto" else None
+    features = Features.installed() if config.features == "auto" else given.backbone
     if features is None:
         session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
-    decomposer = load(run.path)
+    decomposer = load(run.path, features=given.backbone)
     end = session.began + 60 * config.minutes if config.minutes else inf
     with listening() as stop:
 
@@ -306,18 +318,18 @@ def _teach(session: Session, masks: Mapping[int, Tensor]) -> None:
         unseen, classes = session.images.head(VALIDATION_IMAGES)
         teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
-        learned = lessons(teacher, x, y, masks, after_each, end)
+        learned = lessons(teacher, x, y, given.masks, after_each, end)
         steps = steps_within_reach(learned, config, features, end)
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
     auroc = image_auroc(np.asarray(taught.objects(unseen)[:, 0]), classes)
-    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=evidence_auroc, masks=len(masks))
+    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=evidence_auroc, masks=len(given.masks))
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
     shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
-    teachers = teacher.name + (f" and {len(masks)} masks" if masks else "")
+    teachers = teacher.name + (f" and {len(given.masks)} masks" if given.masks else "")
     session.tell(
         f"segmenter: taught by {teachers} in {steps} steps; tells validation images apart with an AUROC of {auroc:.3f},"
         f" evidence with {evidence_auroc:.3f}: the default map is {shown}"

@@ -20,6 +20,9 @@ from acdm.maps.jobs.folders import mapping_job, mapping_request
 from acdm.maps.jobs.shards import Plan, Shard, write_shard
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, Worklist, alone_in, attempt
 
+How = tuple[bool, Path | None]
+"""How a worker loads the run: `alone` and `features` of `acdm.maps.decomposer.load`."""
+
 PART = 16  # images that a worker is given at once
 
 
@@ -31,6 +34,7 @@ def map_on_dask(
     workers: int = 2,
     scheduler: str | None = None,
     alone: bool = False,
+    features: Path | None = None,
 ) -> Iterator[ImageOutcome]:
     """Map images as `acdm.maps.jobs.folders.map_folder` does, by several processes.
 
@@ -41,21 +45,21 @@ def map_on_dask(
         options: as for `map_folder`.
         workers: processes on this machine, where no scheduler is named.
         scheduler: address of a running one.
-        alone: whether the segmenter works without the branches.
+        alone, features: as for `acdm.maps.decomposer.load`.
 
     Raises:
         DataError: as `map_folder`, and when the scale extra is missing.
     """
     run, out = run.resolve(), out.resolve()
     _dask()
-    decomposer = load(run, alone)
+    decomposer = load(run, alone, features)
     decomposer.require_ready(options.label)
     with alone_in(files, out):
         worklist = Worklist(files, out, "maps.csv", mapping_request(decomposer, files, options))
         yield from worklist.done
         todo = [(name, path.resolve()) for name, path in worklist.todo.items()]
         parts = [todo[first : first + PART] for first in range(0, len(todo), PART)]
-        shared = {"run": run, "origin": decomposer.origin, "alone": alone, "out": out, "options": options}
+        shared = {"run": run, "origin": decomposer.origin, "how": (alone, features), "out": out, "options": options}
         for outcomes in _spread(_map_part, parts, parts, workers, scheduler, **shared):
             for outcome in outcomes:
                 worklist.add(outcome)
@@ -72,14 +76,15 @@ def shards_on_dask(
     workers: int = 2,
     scheduler: str | None = None,
     alone: bool = False,
+    features: Path | None = None,
 ) -> Iterator[ImageOutcome]:
     """Map images into archives as `acdm.maps.jobs.shards.map_shards` does; other arguments as for `map_on_dask`."""
     run, out = run.resolve(), out.resolve()
     _dask()  # missing, it is told of before anything is looked at or removed
     absolute = ImageFiles(files.source.resolve(), {name: path.resolve() for name, path in files.paths.items()})
     with alone_in(files, out):
-        plan = Plan.of(absolute, out, label, size, load(run, alone))
-        shared = {"run": run, "alone": alone, "out": out, "label": label, "request": plan.request}
+        plan = Plan.of(absolute, out, label, size, load(run, alone, features))
+        shared = {"run": run, "how": (alone, features), "out": out, "label": label, "request": plan.request}
         images = [shard.files for shard in plan.todo]
         yield from plan.follow(_spread(_write_shard, plan.todo, images, workers, scheduler, **shared))
 
@@ -122,22 +127,22 @@ def _outcomes(future: Any, files: Sequence[tuple[str, Path]]) -> list[ImageOutco
 
 
 def _write_shard(
-    shard: Shard, run: Path, alone: bool, out: Path, label: str | None, request: dict[str, object]
+    shard: Shard, run: Path, how: How, out: Path, label: str | None, request: dict[str, object]
 ) -> list[ImageOutcome]:
     """Map one shard; runs on a Dask worker."""
-    return write_shard(shard, _loaded(run, str(request["run"]), alone), out, label, request)
+    return write_shard(shard, _loaded(run, str(request["run"]), *how), out, label, request)
 
 
 def _map_part(
-    part: Sequence[tuple[str, Path]], run: Path, origin: str, alone: bool, out: Path, options: MapOptions
+    part: Sequence[tuple[str, Path]], run: Path, origin: str, how: How, out: Path, options: MapOptions
 ) -> list[ImageOutcome]:
     """Map one part of the list; runs on a Dask worker."""
-    job = mapping_job(_loaded(run, origin, alone), out, options, QUIET)
+    job = mapping_job(_loaded(run, origin, *how), out, options, QUIET)
     return [attempt(job, path, name, out) for name, path in part]
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: Path, origin: str, alone: bool) -> Decomposer:
+def _loaded(run: Path, origin: str, alone: bool, features: Path | None) -> Decomposer:
     """Load the networks once a worker, as long as the run's weights are those of the checksum `origin`."""
     keep_memory()
-    return load(run, alone)
+    return load(run, alone, features)
