@@ -43,5 +43,5 @@ def run_demo(out: Path | None, minutes: float, seed: int, command: str, progress
     )
     run = train(request, progress)
     progress.say("evaluating")
-    results = evaluate(run, [toy])
+    results = evaluate(run, [toy], progress=progress)
     return build_report(run), table(results).splitlines()

@@ -1,6 +1,7 @@
 """acdm map, acdm segment: one job over many images."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from acdm.core.progress import Progress
     from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome
 
+SHOWN = 3  # doubtful images that are named
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
 Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's check classifier decide.")]
 Axis = Annotated[Literal[0, 1, 2], Parameter(help="Axis that NIfTI volumes are cut into slices along.")]
@@ -135,21 +137,40 @@ def segment(
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         return segment_folder(load(run, features=features), files, out, options, recipe, progress)
 
-    _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv")
+    _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv", lambda: _found(out))
+
+
+def _found(out: Path) -> Iterator[str]:
+    """What the tables of a segmentation say at a glance: where there is something, and where to look first."""
+    from acdm.core.tables import read_rows
+
+    files = [row["file"] for row in read_rows(out / "regions.csv")]
+    yield f"{len(files)} regions in {len(set(files))} images (regions.csv)"
+    if doubtful := [row["file"] for row in read_rows(out / "look-first.csv")[:SHOWN]]:
+        yield f"look first at {', '.join(doubtful)} (look-first.csv): the segmenter is least sure of them"
 
 
 def _follow(
-    work: "Callable[[ImageFiles, Progress], Iterator[ImageOutcome]]", images: Path, what: str, done: str, table: Path
+    work: "Callable[[ImageFiles, Progress], Iterator[ImageOutcome]]",
+    images: Path,
+    what: str,
+    done: str,
+    table: Path,
+    found: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Find the images, do the work and show how far it is; raises PartialError when some images failed."""
     from acdm.cli.terminal import showing
     from acdm.maps.jobs.worklist import find_images
 
-    files, failed = find_images(images), []
+    files, failed, labels = find_images(images), [], Counter[str]()
     with showing(what, len(files)) as progress:
         for outcome in work(files, progress):
             progress.advance()
             failed += [outcome] if outcome.reason else []
-    print(f"{len(files) - len(failed)} images {done}")
+            labels.update([outcome.label] if outcome.label else [])
+    classes = " · ".join(f"{label} {count}" for label, count in labels.most_common())
+    print(f"{len(files) - len(failed)} images {done}" + (f": {classes}" if classes else ""))
+    for line in found():
+        print(line)
     if failed:
         raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {table}")

@@ -27,7 +27,7 @@ def evaluate(
     from acdm.evaluation.results import evaluate as measure
 
     opened = Run.open(run)
-    with showing("images") as progress:
+    with showing() as progress:
         results = measure(opened, data, split, json, progress, features)
     print(table(results))
     print(f"written to {json or opened.results}")

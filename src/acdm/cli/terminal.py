@@ -1,12 +1,14 @@
 """What a person at a terminal sees: progress bars, and plain lines where there is no terminal."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from acdm.core.progress import Progress
 from acdm.core.results import Results
@@ -14,6 +16,30 @@ from acdm.core.tables import number
 from acdm.training.progress import STEPS
 
 LINE_EVERY = 100  # steps between two lines of a log file
+BAR_WIDTH = 16  # characters, so that the whole line fits into 80
+SPEED_OVER = 120.0  # seconds that the speed is the mean of
+
+
+class _Left(ProgressColumn):
+    """How long it will take, as minutes:seconds left."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.finished else clock(task.time_remaining), no_wrap=True)
+
+
+def clock(seconds: float | None) -> str:
+    """A time that is left.
+
+    >>> clock(1300.4), clock(3725), clock(None)
+    ('21:40 left', '1:02:05 left', '')
+    """
+    if seconds is None:
+        return ""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d} left" if hours else f"{minutes}:{seconds:02d} left"
 
 
 class _Bars(Progress):
@@ -26,7 +52,7 @@ class _Bars(Progress):
     def begin(self, phase: str, total: int | None = None) -> None:
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(phase, total=total, facts="")
+        self._task = self._bars.add_task(phase, total=total, facts="", of="?" if total is None else total)
 
     def advance(self, facts: str = "", *, done: int | None = None, total: int | None = None) -> None:
         if self._task is None:
@@ -34,7 +60,7 @@ class _Bars(Progress):
         if done is None:
             self._bars.update(self._task, advance=1, facts=facts)
         else:
-            self._bars.update(self._task, completed=done, total=total, facts=facts)
+            self._bars.update(self._task, completed=done, total=total, facts=facts, of=total or "?")
 
     def note(self, facts: str) -> None:
         if self._task is not None:
@@ -49,13 +75,19 @@ class _Lines(Progress):
 
     def __init__(self) -> None:
         self._phase = ""
+        self._first: tuple[int, float] | None = None  # step that was heard of first, and when
 
     def begin(self, phase: str, total: int | None = None) -> None:
-        self._phase = phase
+        self._phase, self._first = phase, None
 
     def advance(self, facts: str = "", *, done: int | None = None, total: int | None = None) -> None:
-        if self._phase == STEPS and done is not None and (done % LINE_EVERY == 0 or done == total):
-            self.say(f"step {done}/{total or '?'} · {facts}")
+        if self._phase != STEPS or done is None:
+            return
+        now = time.monotonic()
+        first, began = self._first = self._first or (done, now)
+        if done % LINE_EVERY == 0 or done == total:
+            left = (total - done) * (now - began) / (done - first) if total and done > first else None
+            self.say(" · ".join(part for part in (f"step {done}/{total or '?'}", clock(left), facts) if part))
 
     def say(self, line: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more; log.txt has it all the same
@@ -69,11 +101,9 @@ def showing(phase: str | None = None, total: int | None = None) -> Iterator[Prog
     if not console.is_terminal:
         yield _Lines()
         return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[facts]}"),
-    )  # fmt: skip
-    with RichProgress(*columns, console=console) as bars:
+    columns = (TextColumn("{task.description} {task.completed:.0f}/{task.fields[of]}"), BarColumn(BAR_WIDTH), _Left(),
+               TextColumn("{task.fields[facts]}"))  # fmt: skip
+    with RichProgress(*columns, console=console, speed_estimate_period=SPEED_OVER) as bars:
         shown = _Bars(bars)
         if phase is not None:
             shown.begin(phase, total)

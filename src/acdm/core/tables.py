@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
@@ -12,6 +13,15 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file of ours, as far as they are whole; none where there is no such file."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines()
+    rows = csv.DictReader(lines)
+    return [row for row in rows if None not in row and None not in row.values()]
 
 
 def cell(value: object) -> object:

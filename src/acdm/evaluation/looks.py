@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
 from acdm.core.config import TAUGHT, MapName
+from acdm.core.progress import QUIET, Progress
 from acdm.data.images.arrays import Array, Floats, Mask
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.statistics import psnr, ssim
@@ -57,8 +58,9 @@ class Seen:
     seconds: float
 
 
-def look_at_all(decomposer: Decomposer, truth: Truth) -> Seen:
+def look_at_all(decomposer: Decomposer, truth: Truth, progress: Progress = QUIET) -> Seen:
     """Decompose every test image, once, under its true class; memory grows with what is kept of an image alone."""
+    progress.begin("maps of test images", len(truth.items))
     columns, scores, seconds = Columns(), {name: list[Floats]() for name in decomposer.names}, 0.0
     for first in range(0, len(truth.items), TOGETHER):
         rows, maps, spent = _look_at(decomposer, truth, range(first, min(first + TOGETHER, len(truth.items))))
@@ -66,6 +68,7 @@ def look_at_all(decomposer: Decomposer, truth: Truth) -> Seen:
         for name, kept in scores.items():
             kept += maps[name]
         seconds += spent
+        progress.advance(done=min(first + TOGETHER, len(truth.items)), total=len(truth.items))
     return Seen(columns, scores, seconds)
 
 

@@ -53,9 +53,10 @@ def evaluate(
     decomposer = load(run.path, features=features)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
+    progress.begin("reading images", len(dataset.part(split)))
     truth = read_truth(dataset, split, progress, frozenset(run.read_data().digests))
     decomposer.require_channels(truth.pictures[0].pixels, truth.items[0].path)
-    seen = look_at_all(decomposer, truth)
+    seen = look_at_all(decomposer, truth, progress)
     results = measure(run, decomposer, dataset, truth, split, seen)
     results.write(out or run.results)
     if out is None:

@@ -5,7 +5,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -165,10 +165,13 @@ class Decomposer:
         assert self.segmenter is not None  # the run draws this map
         return mirrored(self.segmenter, x, self.mirrors)
 
-    def maps(self, x: Tensor, y: Tensor) -> Mapping[MapName, Tensor]:
+    def maps(self, x: Tensor, y: Tensor, after_each: Callable[[], None] = lambda: None) -> Mapping[MapName, Tensor]:
         """Every map of images (B, C, S, S) of classes (B,), of one value a pixel or C; no branch is kept."""
-        parts = zip(x.split(TOGETHER), y.split(TOGETHER), strict=True)
-        drawn = [self.draw(*part).maps for part in parts]
+        drawn = []
+        for images, classes in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
+            drawn.append(self.draw(images, classes).maps)
+            for _ in images:
+                after_each()
         return {name: torch.cat([maps[name] for maps in drawn]) for name in self.names}
 
     def decompose(

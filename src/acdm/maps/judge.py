@@ -6,6 +6,7 @@ It says whether a counterfactual has changed its class, and decides the class of
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.data.batches import Batches
 from acdm.errors import CheckpointError
 
+STEPS = 600  # at most
 BATCH = 32
 ROUND_STEPS = 40  # between two looks at the validation images
 NOISE = 0.2  # standard deviation, of pixels in [-1, 1]
@@ -58,10 +60,11 @@ def train_judge(
     validation: tuple[Tensor, Tensor],
     augment: Augment,
     seed: int,
-    steps: int = 600,
+    steps: int = STEPS,
     patience: int = PATIENCE,
     until: float = math.inf,
     device: str = "cpu",
+    after_each: Callable[[], None] = lambda: None,
 ) -> Judge:
     """Fit the check classifier, keeping the weights that did best on validation images.
 
@@ -73,6 +76,7 @@ def train_judge(
         patience: rounds without improvement before it stops.
         until: when it stops in any case, on the clock of `time.perf_counter`.
         device: "cpu" or "cuda", which it computes on, then and later.
+        after_each: called after every step.
     """
     images, labels = train
     classes = int(labels.max()) + 1
@@ -91,6 +95,7 @@ def train_judge(
             loss.backward()
             optimiser.step()
             schedule.step()
+            after_each()
             if (step + 1) % ROUND_STEPS == 0:
                 reached = _reached(network, *validation)
                 if reached > best:

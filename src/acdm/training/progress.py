@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-STEPS, DRAWING, SEGMENTER = "step", "maps to teach by", "segmenter"  # names of phases
-SHOWN = ("rec", "sparse", "adv", "discriminator")  # losses
+READING, CHECK, STEPS = "reading images", "check classifier", "step"  # names of phases, in their order
+CALIBRATION, DRAWING, SEGMENTER = "calibration", "maps to teach by", "segmenter"
 
 
 @dataclass(frozen=True)
@@ -11,23 +11,18 @@ class TrainingStatus:
     """The state of a training.
 
     Attributes:
-        step: steps done.
-        steps: steps there will be; None while the speed is being measured.
         rate: steps a second.
-        losses: unweighted, by name.
         psnr: of validation images in dB, at the latest look.
+        convinced: share of their counterfactuals that fool the check classifier, at the latest look.
     """
 
-    step: int
-    steps: int | None
     rate: float
-    losses: dict[str, float]
     psnr: float | None
+    convinced: float | None
 
     @property
     def facts(self) -> str:
         """A few words for a progress bar."""
-        losses = " ".join(f"{name} {self.losses[name]:.3g}" for name in SHOWN)
-        psnr = f" · validation PSNR {self.psnr:.1f} dB" if self.psnr is not None else ""
-        left = f" · {(self.steps - self.step) / self.rate / 60:.1f} min left" if self.steps else ""
-        return f"{self.rate:.1f} steps/s · {losses}{psnr}{left}"
+        seen = [] if self.psnr is None else [f"{self.psnr:.1f} dB"]
+        seen += [] if self.convinced is None else [f"{self.convinced:.0%} convince"]
+        return " · ".join(seen or [f"{self.rate:.1f} steps/s"])

@@ -62,6 +62,7 @@ class Session:
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
     _psnr: float | None = None
+    _convinced: float | None = None
     _rollbacks: int = 0
 
     def __post_init__(self) -> None:
@@ -162,7 +163,7 @@ class Session:
         seen: dict[str, str] = {}
         if step % config.validate_every == 0 or step == steps:
             found, convinced = self._look()
-            self._psnr = found.psnr
+            self._psnr, self._convinced = found.psnr, convinced if self.judge else None
             signs += self.health.look(step, found)
             if config.ablation.choose and self.choice.offer(convinced, found.change, found.psnr):
                 save_chosen(self.run.chosen, self.players, step, self.choice, self.run.id)
@@ -181,8 +182,11 @@ class Session:
         seconds = fmean(record.seconds for record in self._records)
         row = {"step": step, "seconds": f"{seconds:.4f}", **(seen or {"psnr": "", **NO_LOOK})}
         self.run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
+        if seen:
+            shown = " ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
+            self.run.log(f"step {step} · {1 / seconds:.1f} steps/s · {self._psnr:.1f} dB · {shown}")
         self.tensorboard.add(step, {**losses, **({"psnr": self._psnr} if seen and self._psnr is not None else {})})
-        status = TrainingStatus(step, steps, 1 / seconds, losses, self._psnr)
+        status = TrainingStatus(1 / seconds, self._psnr, self._convinced)
         self.progress.advance(status.facts, done=step, total=steps)
         self._records.clear()
 

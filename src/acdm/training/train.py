@@ -28,12 +28,13 @@ from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
 from acdm.maps.decomposer import load
 from acdm.maps.features import Features
+from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
 from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
-from acdm.training.progress import DRAWING, SEGMENTER, STEPS
+from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
 from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
@@ -90,11 +91,13 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             _require_same_files(Run.open(path), dataset)
         elif group.is_first:
             require_free(path)
-        images = load_images(dataset, config.size)
+        heard = progress if group.is_first else QUIET
+        heard.begin(READING, len(dataset.items))
+        images = load_images(dataset, config.size, heard)
         given = Given(read_corrections(prepared.corrections, dataset, config.size), prepared.backbone)
         if resume:
             _require_same_pixels(Run.open(path), images)
-        config = settle(config, images, progress.say if group.is_first else QUIET.say)
+        config = settle(config, images, heard.say)
         with lock(path) if group.is_first else nullcontext():
             if group.is_first and not resume:
                 Run.create(path, config, images.describe(dataset), command)
@@ -264,7 +267,15 @@ def _fit_judge(session: Session) -> None:
         else:
             return
     session.tell("fitting the check classifier")
-    judge = train_judge(images.train, images.validation, config.augment, config.seed, device=config.device)
+    session.progress.begin(CHECK, JUDGE_STEPS)
+    judge = train_judge(
+        images.train,
+        images.validation,
+        config.augment,
+        config.seed,
+        device=config.device,
+        after_each=session.progress.advance,
+    )
     save_judge(run.judge, judge, run.id)
     session.tell(f"check classifier: AUROC {judge.auroc:.3f} on validation images")
     session.judge = judge
@@ -295,7 +306,8 @@ def _end(session: Session, given: Given) -> None:
 def _calibrate(session: Session) -> None:
     session.tell("calibrating")
     x, y = calibration_images(*session.images.train)
-    save_calibration(session.run, calibrate(load(session.run.path).maps(x, y), y))
+    session.progress.begin(CALIBRATION, len(y))
+    save_calibration(session.run, calibrate(load(session.run.path).maps(x, y, session.progress.advance), y))
 
 
 def _teach(session: Session, given: Given) -> None:

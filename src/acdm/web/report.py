@@ -1,6 +1,5 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
-import csv
 from json import dumps
 from pathlib import Path
 from secrets import token_urlsafe
@@ -14,6 +13,7 @@ from plotly.subplots import make_subplots
 from acdm.core.files import write_bytes, write_text
 from acdm.core.results import GalleryImage, Results
 from acdm.core.run import Run
+from acdm.core.tables import read_rows
 from acdm.maps.preview import SCALE, as_text
 from acdm.web.pages import script, template
 
@@ -47,21 +47,13 @@ def build_report(run: Run) -> Path:
         verdict=verdict(results),
         gallery=gallery,
         has_sheet=bool(samples),
-        look_first=_look_first(run)[:LOOK_FIRST],
+        look_first=read_rows(run.look_first)[:LOOK_FIRST],
         env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
         data=run.read_data(),
     )
     write_text(run.report / "index.html", page)
     return run.report / "index.html"
-
-
-def _look_first(run: Run) -> list[dict[str, str]]:
-    """Rows of look-first.csv; none where the run has no segmenter, or was evaluated before there was such a file."""
-    if not run.look_first.is_file():
-        return []
-    lines = run.look_first.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines()
-    return [row for row in csv.DictReader(lines) if row.keys() == {"file", "slice", "doubt"}]
 
 
 def _image(run: Run, entry: GalleryImage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`--only object`: the segmenter without the branches says what it says beside them."""
 
 import shutil
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -8,21 +9,21 @@ import pytest
 from PIL import Image
 
 import acdm
-from acdm.cli import main
+from acdm.cli.app import main
+from acdm.core.config import Reading
 from acdm.errors import RunError
 from acdm.maps.decomposer import load
+from acdm.maps.jobs.folders import map_folder
+from acdm.maps.jobs.worklist import MapOptions, find_images
 
 
 @pytest.fixture
 def images(forty, tmp_path, rng):
-    """A picture of the run's size, a large one that is taken in windows, and a volume."""
+    """A picture of the run's size, and a large one that is taken in windows."""
     folder = tmp_path / "images"
     folder.mkdir()
     for name, shape in (("one", (16, 16)), ("large", (40, 48))):
         Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / f"{name}.png")
-    nibabel.save(
-        nibabel.Nifti1Image(rng.integers(0, 256, (16, 16, 3)).astype(np.int16), np.eye(4)), folder / "v.nii.gz"
-    )
     return folder
 
 
@@ -33,12 +34,25 @@ def test_its_maps_are_those_of_the_whole_run(forty, images, tmp_path):
     for name in ("one.png", "large.png"):
         one, two = (np.load(f"{folder}/{name}/object.npy") for folder in (whole, alone))
         np.testing.assert_allclose(one, two, atol=1e-6)
-    one, two = (nibabel.load(f"{folder}/v.nii.gz/object.nii.gz").get_fdata() for folder in (whole, alone))
-    np.testing.assert_allclose(one, two, atol=1e-6)
     assert {path.stem for path in (tmp_path / "alone/one.png").glob("*.npy")} == {"object"}
 
 
-def test_another_request_maps_anew_in_the_same_folder(forty, images, tmp_path, capsys):
+def test_a_volume_s_too(forty, tmp_path, rng):
+    values = rng.integers(0, 256, (16, 16, 3)).astype(np.int16)
+    (tmp_path / "images").mkdir()
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "images/v.nii.gz")
+    drawn = []
+    for alone in (False, True):
+        model = replace(load(forty / "run", alone), reading=Reading(range=((0, 255),)))
+        out = tmp_path / str(alone)
+        list(map_folder(model, find_images(tmp_path / "images"), out, MapOptions(label="with")))
+        drawn.append(nibabel.load(out / "v.nii.gz/object.nii.gz").get_fdata())
+        assert (out / "v.nii.gz/strip.png").is_file()
+    np.testing.assert_allclose(*drawn, atol=1e-6)
+    assert not (tmp_path / "True/v.nii.gz/psi1.nii.gz").exists()
+
+
+def test_another_request_maps_anew_in_the_same_folder(forty, images, tmp_path):
     for only in ([], ["--only", "object"], ["--only", "object"]):
         assert main(["map", str(forty / "run"), str(images), "-o", str(tmp_path / "out"), *only]) == 0
     assert (tmp_path / "out/one.png/object.npy").is_file()
