@@ -70,6 +70,7 @@ def map_(
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.shards import map_shards
     from acdm.maps.jobs.worklist import MapOptions
+    from acdm.web.images import write_index
 
     options, alone = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile), only is not None
 
@@ -86,7 +87,11 @@ def map_(
             return map_shards(load(run, alone, features), files, out, options.label, shard)
         return map_folder(load(run, alone, features), files, out, options, progress)
 
-    _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv")
+    def found() -> Iterator[str]:
+        title = f"Maps of {images.name}, by {run.name}"
+        yield f"look at {write_index(out, 'maps.csv', title, lambda file: f'{file}/strip.png', 640)}"
+
+    _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv", tuple if shard else found)
 
 
 def segment(
@@ -125,8 +130,9 @@ def segment(
     """
     from acdm.maps.decomposer import load
     from acdm.maps.jobs.annotations import FORMATS
-    from acdm.maps.jobs.masks import Recipe, segment_folder
-    from acdm.maps.jobs.worklist import MapOptions
+    from acdm.maps.jobs.masks import Recipe, mask_names, segment_folder
+    from acdm.maps.jobs.worklist import MapOptions, find_images
+    from acdm.web.images import write_index
 
     formats = tuple(name for name in to.split(",") if name)
     if unknown := set(formats) - set(FORMATS):
@@ -137,10 +143,16 @@ def segment(
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         return segment_folder(load(run, features=features), files, out, options, recipe, progress)
 
-    _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv", lambda: _found(out))
+    def found() -> Iterator[str]:
+        names = mask_names(find_images(images).paths)
+        yield from _regions(out)
+        title = f"Masks of {images.name}, by {run.name}"
+        yield f"look at {write_index(out, 'segment.csv', title, lambda file: f'outlines/{names.get(file)}', 160)}"
+
+    _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv", found)
 
 
-def _found(out: Path) -> Iterator[str]:
+def _regions(out: Path) -> Iterator[str]:
     """What the tables of a segmentation say at a glance: where there is something, and where to look first."""
     from acdm.core.tables import read_rows
 

@@ -56,8 +56,11 @@ def drop_parts(folder: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Put text at `path` in UTF-8, whole or not at all; raises WriteError as `write_bytes`."""
-    write_bytes(path, content.encode("utf-8"))
+    """Put text at `path` in UTF-8, whole or not at all; raises WriteError as `write_bytes`.
+
+    Names of files that are no UTF-8 are written as the bytes they are.
+    """
+    write_bytes(path, content.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path: Path, content: Any) -> None:

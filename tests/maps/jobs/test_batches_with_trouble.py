@@ -16,7 +16,7 @@ from acdm.cli.app import main
 from acdm.core.run import lock
 from acdm.maps.jobs.annotations import Detections, cvat, label_config, label_studio
 from acdm.maps.jobs.folders import map_folder
-from acdm.maps.jobs.masks import _mask_names
+from acdm.maps.jobs.masks import mask_names
 from acdm.maps.jobs.worklist import MapOptions, find_images
 from acdm.maps.regions import regions_of
 
@@ -60,7 +60,7 @@ def test_maps_of_another_folder_are_not_passed_off_as_this_one_s(forty, tmp_path
 
 def test_every_image_has_a_mask_of_its_own():
     names = ["a.jpg", "a.png", "a.jpg.png", "b.tif", "s.nii", "s.nii.gz", "c/d.jpg", "c/d.png", "c/d.jpg.png"]
-    masks = _mask_names(names)
+    masks = mask_names(names)
     assert len(set(masks.values())) == len(names)
     assert masks["b.tif"] == "b.png"
 

@@ -152,7 +152,7 @@ def segment_folder(
     decomposer.calibration[shown].threshold_for(recipe.rule)
     if "dicom-seg" in recipe.formats and not any(map(is_dicom, files.paths.values())):
         raise ConfigError("--to dicom-seg: no image is a DICOM file, which a segmentation could refer to")
-    names, found = _mask_names(files.paths), list[Detections]()
+    names, found = mask_names(files.paths), list[Detections]()
     masks = _Masks(
         decomposer=decomposer, out=out, options=options, map=shown, recipe=recipe, mask_names=names, progress=progress
     )
@@ -180,10 +180,10 @@ def _detections(name: str, segmented: Segmentation, d: Decomposition, number: in
     )
 
 
-def _mask_names(names: Iterable[str]) -> dict[str, str]:
+def mask_names(names: Iterable[str]) -> dict[str, str]:
     """A name of its own for each image's mask: a/b.jpg becomes a/b.png, or a/b.jpg.png where that would be another's.
 
-    >>> _mask_names(["a.jpg", "a.jpg.png", "a.png", "s.nii", "s.nii.gz"])  # doctest: +NORMALIZE_WHITESPACE
+    >>> mask_names(["a.jpg", "a.jpg.png", "a.png", "s.nii", "s.nii.gz"])  # doctest: +NORMALIZE_WHITESPACE
     {'a.jpg': 'a.jpg.png.png', 'a.jpg.png': 'a.jpg.png', 'a.png': 'a.png', 's.nii': 's.nii.nii.gz',
      's.nii.gz': 's.nii.gz'}
     """
