@@ -21,10 +21,11 @@ def test_sliders_move_pixels_and_nothing_leaves_the_machine(run, seen):
     page = seen.page
     page.goto((run / "report/index.html").resolve().as_uri())
     page.wait_for_selector("#curves .main-svg")
-    first = {name: seen.pixels(name) for name in ("original", "changed", "marked")}
-    seen.move("strength", 2)
+    first = {name: seen.pixels(name) for name in ("original", "changed", "marked", "heat")}
+    assert "class with" in page.inner_text("#which option:first-child"), "it opens on an image with the object"
+    seen.move("strength", 1.5)
     assert seen.pixels("changed") != first["changed"]
-    assert page.inner_text("#strength-said") == "2.00"
+    assert page.inner_text("#strength-said") == "1.50"
     seen.move("threshold", 0)
     assert seen.pixels("marked") != first["marked"]
     assert seen.pixels("original") == first["original"]
@@ -36,6 +37,10 @@ def test_sliders_move_pixels_and_nothing_leaves_the_machine(run, seen):
     page.focus("#strength")
     page.keyboard.press("ArrowRight")
     assert page.input_value("#strength") == "1.05", "the keyboard moves sliders, too"
+    page.click("#heat")
+    assert "large" in (page.locator("figure", has=page.locator("#heat")).get_attribute("class") or "")
+    page.hover("#heat")
+    assert " at row " in page.inner_text("#heat-said")
     assert seen.errors == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
 

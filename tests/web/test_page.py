@@ -17,7 +17,7 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         seen.page.wait_for_selector("#shown:not([hidden])", timeout=60_000)
         assert "class" in seen.page.inner_text("#said")
         first = seen.pixels("changed")
-        seen.move("strength", -1)
+        seen.move("strength", 1)
         assert seen.pixels("changed") != first
         with seen.page.expect_response("**/decompose") as answer:
             seen.page.select_option("#label", "<b>yes")

@@ -84,7 +84,7 @@ def ui(
     open: bool = True,
     features: FeaturesFile = None,
 ) -> None:
-    """Serve a page on this machine to drop an image on: branches, maps, mask, boxes, and branch 1 turned up and down.
+    """Serve a page on this machine to drop an image on: maps, mask, boxes, branches, and the way to the other class.
 
     Parameters
     ----------

@@ -55,6 +55,6 @@ def _chosen(truth: Truth, classes: tuple[str, ...], values: dict[int, float]) ->
     ranked = sorted(values, key=lambda i: -values[i])
     chosen = [("best", ranked[0]), ("median", ranked[len(ranked) // 2]), ("worst", ranked[-1])] if ranked else []
     rng = np.random.default_rng(0)
-    for label in classes:
+    for label in reversed(classes):
         chosen += [("random", int(i)) for i in rng.permutation(truth.only(label))[:RANDOM_IMAGES]]
     return chosen

@@ -26,10 +26,10 @@ def preview(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str
         mask: (H, W), the truth, where it is known.
 
     Returns:
-        `image`, `common` (all branches but the first) and `psi1`, (C, h, w); `scores_<map>` (1, h, w) and
-        `threshold_<map>` of each map; `truth` (h, w).
+        `image`, and `own` and `other`, the image as it is rebuilt under its class and under the other, (C, h, w);
+        `scores_<map>` (1, h, w) and `threshold_<map>` of each map; `truth` (h, w).
     """
-    arrays = {"image": d.image, "common": d.reconstruction - d.psi1, "psi1": d.psi1}
+    arrays = {"image": d.image, "own": d.reconstruction, "other": d.counterfactual}
     thresholds: dict[str, NDArray[Any]] = {}
     for name, signed in d.maps().items():
         known = signed.calibration
@@ -59,9 +59,19 @@ def as_text(arrays: Arrays) -> dict[str, Any]:
     }
     return {
         **{"height": height, "width": width, "channels": channels, "maps": maps},
-        **{name: _integers(arrays[name]) for name in ("image", "common", "psi1")},
+        **{name: _integers(values) for name, values in {"image": arrays["image"], **_rebuilt(arrays)}.items()},
         "truth": _base64(arrays["truth"].astype(np.uint8)) if arrays["truth"].any() else None,
     }
+
+
+def _rebuilt(arrays: Arrays) -> Arrays:
+    """The image under its class and under the other; an earlier version kept branch 1 and the sum of the others.
+
+    There the other class is guessed: branch 1 takes away what it adds.
+    """
+    if "own" in arrays:
+        return {name: arrays[name] for name in ("own", "other")}
+    return {"own": arrays["common"] + arrays["psi1"], "other": arrays["common"] - arrays["psi1"]}
 
 
 def _finite(threshold: NDArray[Any]) -> float | None:

@@ -1,5 +1,5 @@
 "use strict";
-// Turns branch 1 of images up and down, and lays maps over them: in the report and in the local page.
+// Leads images from their class to the other one, and shows maps beside them: in the report and in the local page.
 // explore(gallery) shows images whose arrays are base64 of 16-bit integers, channel after channel.
 const explore = (() => {
   const element = (id) => document.getElementById(id);
@@ -10,10 +10,10 @@ const explore = (() => {
 
   function entryOf(index) {
     if (!decoded.has(index)) {
-      const { image, common, psi1, maps, truth, ...rest } = gallery.images[index];
+      const { image, own, other, maps, truth, ...rest } = gallery.images[index];
       const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: numbers(m.values) }]));
       decoded.set(index, {
-        ...rest, image: numbers(image), common: numbers(common), psi1: numbers(psi1), maps: scores,
+        ...rest, image: numbers(image), own: numbers(own), other: numbers(other), maps: scores,
         truth: truth && bytes(truth),
       });
     }
@@ -33,6 +33,21 @@ const explore = (() => {
     context.putImageData(data, 0, 0);
   }
 
+  // The map's colours, from nothing to the top of its scale: readable without colour, too, for they grow lighter.
+  const COLOURS = [[10, 7, 34], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
+  const css = COLOURS.map((c) => `rgb(${c.join(",")})`).join(",");
+  function colour(share, c) {
+    const place = Math.min(1, Math.max(0, share)) * (COLOURS.length - 1), k = Math.min(COLOURS.length - 2, Math.floor(place));
+    return COLOURS[k][c] + (place - k) * (COLOURS[k + 1][c] - COLOURS[k][c]);
+  }
+
+  // One scale for all images: a probability's own, else twice the threshold.
+  function topOf(name) {
+    if (name === "object") return 1;
+    const known = gallery.images.map((image) => image.maps[name]?.threshold).find((t) => t > 0);
+    return known ? 2 * known : 1;
+  }
+
   function onBorder(inside, entry, p) {
     const x = p % entry.width, y = (p - x) / entry.width;
     return inside(p) && (x === 0 || y === 0 || x === entry.width - 1 || y === entry.height - 1 ||
@@ -40,16 +55,22 @@ const explore = (() => {
   }
 
   function draw() {
-    const entry = entryOf(element("which").selectedIndex), map = entry.maps[element("map").value];
-    const t = Number(element("strength").value), opacity = Number(element("opacity").value);
+    const entry = entryOf(element("which").selectedIndex), name = element("map").value, map = entry.maps[name], top = topOf(name);
+    const s = Number(element("strength").value), opacity = Number(element("opacity").value);
     const cut = Number(element("threshold").value) * (map.threshold ?? Infinity);
-    element("strength-said").textContent = t.toFixed(2);
+    element("strength-said").textContent = s.toFixed(2);
+    element("top").textContent = `${top.toPrecision(2)}${name === "object" ? "" : ", twice the threshold"}`;
+    element("heat-said").textContent = `the map: ${name}`;
+    element("changed-said").textContent = s === 0 ? "as it is rebuilt" : s === 1 ? "as the other class" : `s = ${s.toFixed(2)}`;
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
     const over = (p) => map.values[p] > 0 && map.values[p] >= cut;
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
-    paint(element("changed"), entry, (i) => entry.common[i] + t * entry.psi1[i]);
+    paint(element("changed"), entry, (i) => (1 - s) * entry.own[i] + s * entry.other[i]);
+    paint(element("heat"), entry, () => 0, (out, p) => {
+      for (let c = 0; c < 3; c++) out[4 * p + c] = colour(map.values[p] / top, c);
+    });
     paint(element("marked"), entry, (i) => entry.image[i], (out, p) => {
       if (over(p)) {
         marked++;
@@ -79,9 +100,19 @@ const explore = (() => {
   };
 
   function reset() {
-    element("strength").value = element("threshold").value = 1;
+    element("strength").value = 0;
+    element("threshold").value = 1;
     element("opacity").value = 0.6;
     draw();
+  }
+
+  // The value of the map where the pointer is.
+  function point(event) {
+    const entry = entryOf(element("which").selectedIndex), place = element("heat").getBoundingClientRect();
+    const x = Math.min(entry.width - 1, Math.floor((event.clientX - place.left) / place.width * entry.width));
+    const y = Math.min(entry.height - 1, Math.floor((event.clientY - place.top) / place.height * entry.height));
+    const name = element("map").value, value = entry.maps[name].values[Math.max(0, y) * entry.width + Math.max(0, x)];
+    element("heat-said").textContent = `${name} ${value.toPrecision(2)} at row ${y}, column ${x}`;
   }
 
   return (shown) => {
@@ -89,11 +120,16 @@ const explore = (() => {
     if (gallery === null) {
       ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
       element("reset").addEventListener("click", reset);
+      element("heat").addEventListener("mousemove", point);
+      element("scale").style.background = `linear-gradient(to right, ${css})`;
+      document.querySelectorAll(".explorer canvas").forEach((canvas) => canvas.addEventListener("click",
+        () => canvas.parentElement.classList.toggle("large")));
     }
     gallery = shown;
     decoded.clear();
     element("which").replaceChildren(
       ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === 0)));
+    element("strength").value = 0;
     element("map").replaceChildren(
       ...Object.keys(gallery.images[0].maps).map((name) => option(name, name, name === gallery.map)));
     draw();
