@@ -16,6 +16,7 @@ from acdm.core.run import Run
 from acdm.core.tables import read_rows
 from acdm.maps.preview import SCALE, as_text
 from acdm.web.pages import script, template
+from acdm.web.verdict import conclude
 
 LOOK_FIRST = 10  # images that are named
 CURVES = ("rec", "sparse", "adv", "discriminator")
@@ -44,6 +45,7 @@ def build_report(run: Run) -> Path:
     page = template("index.html").render(
         nonce=token_urlsafe(16),
         results=results,
+        conclusion=conclude(results, run.read_data()),
         verdict=verdict(results),
         gallery=gallery,
         has_sheet=bool(samples),
@@ -89,13 +91,13 @@ def _on_counterfactuals(results: Results) -> str:
 
 
 def _on_maps(results: Results) -> str:
-    best = max(results.maps, key=lambda name: results.maps[name].auprc or 0)
-    found = results.maps[best].auprc
+    shown = results.default_map
+    found = results.maps[shown].auprc
     if found is None:
         return "No masks or boxes were given, so how well the maps find the object was not measured."
     trivial, value = max(results.trivial.items(), key=lambda pair: pair[1] or 0)
     return (
-        f"The best map, {best}, finds the pixels of '{results.positive}' with AUPRC {found:.2f};"
+        f"The default map, {shown}, finds the pixels of '{results.positive}' with AUPRC {found:.2f};"
         f" {trivial.replace('_', ' ')} alone, without learning, has {value or 0:.2f}."
     )
 
