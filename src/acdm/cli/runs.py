@@ -33,12 +33,18 @@ def evaluate(
     print(f"written to {json or opened.results}")
 
 
-def report(run: RunFolder) -> None:
-    """Write report/index.html: verdict, curves, gallery, figures; opens offline."""
+def report(run: RunFolder, *, single_file: bool = False) -> None:
+    """Write report/index.html: verdict, curves, gallery, figures; opens offline.
+
+    Parameters
+    ----------
+    single_file
+        Write report/report.html in its place, which holds its pictures: one file, for the mail.
+    """
     from acdm.core.run import Run
     from acdm.web.report import build_report
 
-    print(f"look at {build_report(Run.open(run))}")
+    print(f"look at {build_report(Run.open(run), single_file=single_file)}")
 
 
 def env() -> None:

@@ -13,7 +13,8 @@ from acdm.core.config import MAPS
 from acdm.maps.decomposition import Decomposition
 
 LONGEST = 128  # pixels of a side; larger images are shown smaller
-SCALE = 8192  # integers to 1; values beyond 4 are clipped
+LEVELS = 255  # of a byte
+TOP = 4.0  # thresholds, beyond which a score is clipped
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -50,16 +51,16 @@ def preview(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str
 
 
 def as_text(arrays: Arrays) -> dict[str, Any]:
-    """What `explorer.js` reads of an image: base64 of 16-bit integers, channel after channel."""
+    """What `explorer.js` reads of an image: base64 of bytes, channel after channel."""
     channels, height, width = arrays["image"].shape
     maps = {
-        name: {"values": _integers(arrays[f"scores_{name}"]), "threshold": _finite(arrays[f"threshold_{name}"])}
+        name: _scores(arrays[f"scores_{name}"].astype(np.float32), float(arrays[f"threshold_{name}"]))
         for name in MAPS
         if f"scores_{name}" in arrays  # fewer maps where an earlier version drew the gallery
     }
     return {
         **{"height": height, "width": width, "channels": channels, "maps": maps},
-        **{name: _integers(values) for name, values in {"image": arrays["image"], **_rebuilt(arrays)}.items()},
+        **{name: _pixels(values) for name, values in {"image": arrays["image"], **_rebuilt(arrays)}.items()},
         "truth": _base64(arrays["truth"].astype(np.uint8)) if arrays["truth"].any() else None,
     }
 
@@ -74,14 +75,21 @@ def _rebuilt(arrays: Arrays) -> Arrays:
     return {"own": arrays["common"] + arrays["psi1"], "other": arrays["common"] - arrays["psi1"]}
 
 
-def _finite(threshold: NDArray[Any]) -> float | None:
-    """None where a map claims nothing: JSON has no infinity."""
-    return float(threshold) if np.isfinite(threshold) else None
+def _scores(scores: NDArray[np.float32], threshold: float) -> dict[str, Any]:
+    """Scores as bytes, what the highest byte stands for, and the threshold; None where the map claims nothing."""
+    known = np.isfinite(threshold) and threshold > 0
+    top = TOP * threshold if known else max(float(scores.max()), 1e-6)
+    share = np.clip(scores / top, 0, 1)
+    return {
+        "values": _base64(np.round(share * LEVELS).astype(np.uint8)),
+        "top": top,
+        "threshold": threshold if np.isfinite(threshold) else None,  # JSON has no infinity
+    }
 
 
-def _integers(values: NDArray[np.floating]) -> str:
-    limit = 2**15 - 1
-    return _base64(np.clip(np.round(values.astype(np.float32) * SCALE), -limit, limit).astype("<i2"))
+def _pixels(values: NDArray[np.floating]) -> str:
+    """Pixels in [-1, 1] as bytes; what is beyond is clipped."""
+    return _base64(np.round((np.clip(values.astype(np.float32), -1, 1) + 1) / 2 * LEVELS).astype(np.uint8))
 
 
 def _base64(values: NDArray[Any]) -> str:

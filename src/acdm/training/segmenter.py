@@ -29,7 +29,7 @@ from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
 MAP: MapName = "evidence"  # that teaches
-TIE = 0.002  # of AUROC
+WORTH = 0.02  # of AUROC, that the probe's weight has to gain
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
@@ -85,8 +85,8 @@ def choose_teacher(
 ) -> tuple[Teacher, float]:
     """Decide what teaches: evidence, or evidence weighed by a probe of the features.
 
-    It is the one whose highest score tells validation images of the classes apart better; where neither does, the
-    weighed one, which is better more often (docs/results/choices.md).
+    The weight is worth it where the highest score tells validation images of the classes apart better by `WORTH`, as it
+    does where evidence is faint; where evidence is sure, it marks more of the object without (docs/results/choices.md).
 
     Args:
         decomposer: what draws evidence.
@@ -106,7 +106,7 @@ def choose_teacher(
     alone = image_auroc(scores, y)
     if features is not None:
         probe = fit_probe(features, *training, seed)
-        if image_auroc(scores * _weight(probe, x), y) >= alone - TIE:
+        if image_auroc(scores * _weight(probe, x), y) >= alone + WORTH:
             name = f"{MAP}, weighed by a probe of the features,"
             return Teacher(name, lambda images: evidence(images) * _weight(probe, images), None), alone
     return Teacher(MAP, evidence, known.threshold), alone

@@ -1,20 +1,20 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
+from base64 import b64encode
 from json import dumps
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-from plotly.subplots import make_subplots
+from markupsafe import Markup
 
 from acdm.core.files import write_bytes, write_text
 from acdm.core.results import GalleryImage, Results
 from acdm.core.run import Run
 from acdm.core.tables import read_rows
-from acdm.maps.preview import SCALE, as_text
+from acdm.maps.preview import as_text
+from acdm.web.chart import chart
 from acdm.web.pages import script, template
 from acdm.web.verdict import conclude
 
@@ -22,40 +22,49 @@ LOOK_FIRST = 10  # images that are named
 CURVES = ("rec", "sparse", "adv", "discriminator")
 
 
-def build_report(run: Run) -> Path:
-    """Write report/index.html beside the run's results; returns its path.
+def build_report(run: Run, *, single_file: bool = False) -> Path:
+    """Write report/index.html beside its pictures and scripts, or report/report.html, which holds all of them.
+
+    Returns:
+        The page's path.
 
     Raises:
         RunError: when the run has not been evaluated.
     """
     results = run.read_results()
     gallery = run.read_gallery().images
-    for entry in gallery:
-        write_bytes(run.report / entry.picture, (run.gallery / entry.picture).read_bytes())
+    pictures = {entry.picture: (run.gallery / entry.picture).read_bytes() for entry in gallery}
     samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     if samples:
-        write_bytes(run.report / "sheet.png", samples[-1].read_bytes())
-    write_text(run.report / "plotly.min.js", get_plotlyjs())
-    write_bytes(run.report / "explorer.js", script("explorer.js"))
-    shown = {"scale": SCALE, "map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
-    begin = 'Plotly.newPlot("curves", CURVES.data, CURVES.layout, {displaylogo: false, responsive: true});'
-    write_text(
-        run.report / "data.js", f"const CURVES = {_curves(run)};\n{begin}\nexplore({dumps(shown, allow_nan=False)});\n"
-    )
+        pictures["sheet.png"] = samples[-1].read_bytes()
+    shown = {"map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
+    begin = f"explore({dumps(shown, allow_nan=False)});\n".replace("<", "\\u003c")  # no name ends the script
+    scripts = {"explorer.js": script("explorer.js"), "data.js": begin.encode()}
+    for name, content in () if single_file else {**pictures, **scripts}.items():
+        write_bytes(run.report / name, content)
     page = template("index.html").render(
         nonce=token_urlsafe(16),
         results=results,
         conclusion=conclude(results, run.read_data()),
         verdict=verdict(results),
         gallery=gallery,
+        curves=_curves(run, results.step),
         has_sheet=bool(samples),
         look_first=read_rows(run.look_first)[:LOOK_FIRST],
         env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
         data=run.read_data(),
+        sources={name: _within(content) if single_file else name for name, content in pictures.items()},
+        scripts={name: Markup(content.decode()) if single_file else "" for name, content in scripts.items()},
     )
-    write_text(run.report / "index.html", page)
-    return run.report / "index.html"
+    path = run.report / ("report.html" if single_file else "index.html")
+    write_text(path, page)
+    return path
+
+
+def _within(content: bytes) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/png;base64,{b64encode(content).decode('ascii')}"
 
 
 def _image(run: Run, entry: GalleryImage) -> dict[str, Any]:
@@ -102,15 +111,13 @@ def _on_maps(results: Results) -> str:
     )
 
 
-def _curves(run: Run) -> str:
-    """The curves of the training as Plotly reads them, in JSON."""
+def _curves(run: Run, drawn: int | None) -> list[Markup]:
+    """The curves of the training; the step whose networks draw the maps is marked."""
     rows = run.metric_rows()
-    steps = [int(row["step"]) for row in rows]
-    figure = make_subplots(rows=1, cols=2, subplot_titles=("losses, unweighted", "validation PSNR, dB"))
-    for name in CURVES:
-        figure.add_scatter(x=steps, y=[float(row[name]) for row in rows], name=name, row=1, col=1)
-    known = [(s, float(row["psnr"])) for s, row in zip(steps, rows, strict=True) if row["psnr"]]
-    figure.add_scatter(x=[s for s, _ in known], y=[v for _, v in known], name="PSNR", row=1, col=2)
-    figure.update_yaxes(type="log", row=1, col=1)
-    figure.update_layout(height=360, margin={"l": 40, "r": 20, "t": 40, "b": 40}, template=go.layout.Template())
-    return str(figure.to_json())
+    losses = {name: [(float(row["step"]), float(row[name])) for row in rows] for name in CURVES}
+    psnr = [(float(row["step"]), float(row["psnr"])) for row in rows if row["psnr"]]
+    mark = None if drawn is None else (float(drawn), f"maps: step {drawn:,}")
+    return [
+        chart("losses, unweighted", losses, mark=mark, log=True),
+        chart("PSNR of validation images, dB", {"PSNR": psnr}, mark=mark),
+    ]

@@ -20,7 +20,7 @@ from acdm.data.images.write import png
 from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.pictures import strip
-from acdm.maps.preview import SCALE, as_text, preview
+from acdm.maps.preview import as_text, preview
 from acdm.maps.segmentation import segment
 from acdm.web.pages import script, template
 from acdm.web.sandbox import decode
@@ -102,7 +102,7 @@ class LocalServer(ThreadingHTTPServer):
             found = segment(d.maps()[self.decomposer.default_map])
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
         regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
-        shown = {"scale": SCALE, "map": self.decomposer.default_map, "images": [{**image, **as_text(preview(d))}]}
+        shown = {"map": self.decomposer.default_map, "images": [{**image, **as_text(preview(d))}]}
         row = b64encode(png(strip(d))).decode("ascii")
         return {"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "strip": row}
 

@@ -1,19 +1,19 @@
 "use strict";
 // Leads images from their class to the other one, and shows maps beside them: in the report and in the local page.
-// explore(gallery) shows images whose arrays are base64 of 16-bit integers, channel after channel.
+// explore(gallery) shows images whose arrays are base64 of bytes, channel after channel.
 const explore = (() => {
   const element = (id) => document.getElementById(id);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const numbers = (text) => Float32Array.from(new Int16Array(bytes(text).buffer), (v) => v / gallery.scale);
+  const pixels = (text) => Float32Array.from(bytes(text), (v) => v / 127.5 - 1);
   const decoded = new Map();
   let gallery = null;
 
   function entryOf(index) {
     if (!decoded.has(index)) {
       const { image, own, other, maps, truth, ...rest } = gallery.images[index];
-      const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: numbers(m.values) }]));
+      const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: Float32Array.from(bytes(m.values), (v) => v / 255 * m.top) }]));
       decoded.set(index, {
-        ...rest, image: numbers(image), own: numbers(own), other: numbers(other), maps: scores,
+        ...rest, image: pixels(image), own: pixels(own), other: pixels(other), maps: scores,
         truth: truth && bytes(truth),
       });
     }
@@ -22,11 +22,11 @@ const explore = (() => {
 
   // Pixels of one number a channel in [-1, 1]: -1 is black, 0 mid-grey, 1 white.
   function paint(canvas, entry, valueAt, colourAt) {
-    const { height, width, channels } = entry, pixels = height * width;
+    const { height, width, channels } = entry, count = height * width;
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const context = canvas.getContext("2d"), data = context.createImageData(width, height), out = data.data;
-    for (let p = 0; p < pixels; p++) {
-      for (let c = 0; c < 3; c++) out[4 * p + c] = 127.5 * (valueAt(p + pixels * (channels === 3 ? c : 0)) + 1);
+    for (let p = 0; p < count; p++) {
+      for (let c = 0; c < 3; c++) out[4 * p + c] = 127.5 * (valueAt(p + count * (channels === 3 ? c : 0)) + 1);
       out[4 * p + 3] = 255;
       if (colourAt) colourAt(out, p);
     }
