@@ -445,6 +445,26 @@ def test_deep_images_are_scaled_by_the_training_images_and_ever_after(tmp_path, 
     assert (images["range"], images["bands"]) == ([[0.0, 2000.0]], [2])
 
 
+def test_go_does_it_all_and_runs_lists_what_there_is(toy, tmp_path, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    run = tmp_path / "runs/mine"
+    assert main(["go", str(toy), "-o", str(run), *TINY]) == 0
+    assert opened == [(run / "report/index.html").resolve().as_uri()]
+    assert "look at" in capsys.readouterr().out
+    (tmp_path / "runs/begun").mkdir()
+    shutil.copy(run / "config.yaml", tmp_path / "runs/begun")
+    (tmp_path / "runs/broken").mkdir()
+    shutil.copy(run / "config.yaml", tmp_path / "runs/broken")
+    (tmp_path / "runs/broken/results.json").write_text("{")
+    assert main(["runs", str(tmp_path / "runs")]) == 0
+    listed = capsys.readouterr().out
+    assert [row.split("|")[1].strip() for row in listed.splitlines()[2:]].count("mine") == 1
+    assert "not evaluated" in listed
+    assert main(["runs", str(toy)]) != 0
+    assert "holds no run" in capsys.readouterr().err
+
+
 def test_baselines_teach_the_segmenter_too(toy, run, tmp_path):
     command = ["compare", str(toy), str(run), "-o", str(tmp_path / "out"), "--baselines", "normals", "--teach"]
     assert main([*command, "--features", "off", "--minutes", "0.2"]) == 0

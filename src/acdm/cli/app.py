@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 import acdm
 from acdm.cli.data import data, toy
+from acdm.cli.go import go
 from acdm.cli.images import map_, segment
-from acdm.cli.runs import env, evaluate, export, info, report, ui
+from acdm.cli.runs import env, evaluate, export, info, report, runs, ui
 from acdm.cli.studies import bench, compare
 from acdm.cli.train import check, demo, train
 from acdm.core.memory import keep_memory
@@ -26,7 +27,9 @@ app = App(
     default_parameter=Parameter(consume_multiple=True, negative_iterable=(), negative_none=()),
 )
 app.command(map_, name="map")
-for command in (demo, toy, data, check, train, segment, evaluate, report, ui, export, info, env, bench, compare):
+for command in (
+    demo, go, toy, data, check, train, segment, evaluate, report, ui, export, info, runs, env, bench, compare
+):  # fmt: skip
     app.command(command)
 app.register_install_completion_command(help="Have the shell complete commands and options.")
 

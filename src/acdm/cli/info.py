@@ -1,11 +1,13 @@
 """What a run is, in a few lines, without loading its networks."""
 
+from pathlib import Path
 from typing import Any
 
 from acdm.core.results import Results
 from acdm.core.run import Run
+from acdm.core.tables import number
 from acdm.core.tensors import Checkpoint, newest_checkpoint
-from acdm.errors import CheckpointError
+from acdm.errors import AcdmError, CheckpointError
 from acdm.maps.calibration import load_calibration
 from acdm.training.checkpoints import load_choice
 
@@ -44,6 +46,44 @@ def about(run: Run) -> dict[str, Any]:
         "command": env.command,
         "versions": env.versions,
         "figures": _figures(run.read_results()) if run.results.is_file() else None,
+    }
+
+
+def found_runs(folder: Path) -> list[Run]:
+    """Every run in a folder and in the folders within it, the one that was written to last first."""
+    paths = [config.parent for config in folder.rglob("config.yaml")] if folder.is_dir() else []
+    return [Run(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def line_of(run: Run, below: Path) -> dict[str, str]:
+    """What a list says of a run: its figures where it has any, else how far it is."""
+    name = run.path.relative_to(below).as_posix()
+    line = {
+        "run": "." if name == "." else name,
+        "steps": "",
+        "map": "",
+        "AUPRC": "",
+        "Dice": "",
+        "swap": "",
+        "PSNR dB": "",
+    }
+    try:
+        results = run.read_results() if run.results.is_file() else None
+        if results is None:
+            rows = run.metric_rows()
+            at = f"{rows[-1]['step']} of {run.config().steps or '?'}" if rows else "begun"
+            return {**line, "steps": at, "map": "not evaluated"}
+    except AcdmError as error:
+        return {**line, "map": str(error)}
+    shown, figures = results.default_map, results.maps[results.default_map]
+    return {
+        **line,
+        "steps": str(results.step or "–"),
+        "map": shown,
+        "AUPRC": number(figures.auprc),
+        "Dice": number(figures.dice),
+        "swap": number(results.classes.swap_accuracy, 2),
+        "PSNR dB": number(results.reconstruction.psnr_mean, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""acdm evaluate, report, ui, export, info, env: one finished run, and this machine."""
+"""acdm evaluate, report, ui, export, info, runs, env: finished runs, and this machine."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -81,6 +81,24 @@ def info(run: RunFolder) -> None:
     from acdm.core.run import Run
 
     print(json.dumps(about(Run.open(run)), indent=1, ensure_ascii=False))
+
+
+def runs(folder: Path = Path("runs"), /) -> None:
+    """List the runs in a folder with their figures, those of the latest training first.
+
+    Parameters
+    ----------
+    folder
+        Searched through; by default runs/.
+    """
+    from acdm.cli.info import found_runs, line_of
+    from acdm.core.tables import markdown
+    from acdm.errors import RunError
+
+    lines = [line_of(run, folder) for run in found_runs(folder)]
+    if not lines:
+        raise RunError(f"{folder}: holds no run; acdm train makes one")
+    print(markdown(lines))
 
 
 def ui(

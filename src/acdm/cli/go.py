@@ -1,0 +1,60 @@
+"""acdm go: from two folders to an open report, in one command."""
+
+import webbrowser
+
+from acdm.cli.options import ConfigFile, Data, Out, PositiveClass, PresetName, TrainingOptions, layers, typed
+
+MINUTES = 30.0
+
+
+def go(
+    data: Data,
+    /,
+    *,
+    out: Out = None,
+    preset: PresetName = None,
+    positive: PositiveClass = None,
+    open: bool = True,
+    config: ConfigFile = None,
+    options: TrainingOptions = None,
+) -> None:
+    """Check, train, evaluate, report and open it: one command from a data folder, or two, to what separates them.
+
+    The options are those of train; --minutes is 30 where neither it nor --steps is given.  Cut off, it goes on with
+    acdm train ... --resume.
+
+    Parameters
+    ----------
+    out
+        Run folder; by default a new one under runs/.
+    open
+        Open the report in a browser.
+    """
+    from acdm.cli.terminal import showing, table
+    from acdm.core.config import Config
+    from acdm.data.checkup import examine, summary
+    from acdm.data.folder import load_dataset
+    from acdm.errors import DataError
+    from acdm.evaluation.results import evaluate
+    from acdm.training.request import Request
+    from acdm.training.train import train
+    from acdm.web.report import build_report
+
+    given = layers(config, options)
+    if not {"minutes", "steps"} & given.keys():
+        given["minutes"] = MINUTES
+    dataset = load_dataset(data, positive, Config.of({"seed": given.get("seed")}).seed)
+    with showing() as progress:
+        progress.begin("looking at images", len(dataset.items))
+        found = examine(dataset, progress)
+        progress.say(summary(found))
+        if found.problems:
+            raise DataError(f"{len(found.problems)} problems stop the training; the first: {found.problems[0]}")
+        request = Request(folders=data, out=out, preset=preset, options=given, positive=positive, command=typed())
+        run = train(request, progress)
+        results = evaluate(run, data, progress=progress)
+    page = build_report(run)
+    print(table(results))
+    print(f"look at {page}")
+    if open:
+        webbrowser.open(page.resolve().as_uri())
