@@ -1,6 +1,7 @@
 """acdm: two folders of images in, class distinction maps out.
 
     run = acdm.train("healthy/", "tumour/", size=128, minutes=30)
+    acdm.evaluate(run, "healthy/", "tumour/"), acdm.report(run)
     model = acdm.load(run.path)
     d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.evidence, d.object, d.counterfactual
     boxes = acdm.segment(d.object).boxes
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from acdm.core.config import Split
+    from acdm.core.results import Results
     from acdm.core.run import Run
+    from acdm.data.checkup import Checkup
     from acdm.maps.decomposer import Decomposer
     from acdm.maps.segmentation import Segmentation
 
 __version__ = "0.1.0"
-__all__ = ["load", "segment", "train"]
+__all__ = ["check", "evaluate", "load", "report", "segment", "train"]
 
 
 def train(
@@ -73,6 +77,59 @@ def load(run: str | Path, features: str | Path | None = None) -> "Decomposer":
     from acdm.maps.decomposer import load as load_run
 
     return load_run(run, features=features)
+
+
+def check(*folders: str | Path, positive: str | None = None, seed: int = 0) -> "Checkup":
+    """Examine images before training: counts, bad files, duplicates, shortcuts; print it, or read its attributes.
+
+    Args:
+        folders, positive: as for `train`.
+        seed: of the split.
+
+    Raises:
+        DataError: when the folders are no data set.
+    """
+    from acdm.data.checkup import examine
+    from acdm.data.folder import load_dataset
+
+    return examine(load_dataset([Path(folder) for folder in folders], positive, seed))
+
+
+def evaluate(run: "str | Path | Run", *folders: str | Path, split: "Split" = "all") -> "Results":
+    """Measure a run on test images; writes results.json into it.
+
+    Args:
+        run: its folder, or what `train` gave.
+        folders: as for `train`.
+        split: all test images, the "dev" half, or the "final" rest.
+
+    Raises:
+        RunError, DataError: when the run is unfinished, or images or truth cannot be used.
+    """
+    from acdm.evaluation.results import evaluate as measure
+
+    return measure(_opened(run), [Path(folder) for folder in folders], split)
+
+
+def report(run: "str | Path | Run", single_file: bool = False) -> Path:
+    """Write a report of an evaluated run; returns its page.
+
+    Args:
+        run: its folder, or what `train` gave.
+        single_file: one page that holds its pictures, for the mail.
+
+    Raises:
+        RunError: when the run has not been evaluated.
+    """
+    from acdm.web.report import build_report
+
+    return build_report(_opened(run), single_file=single_file)
+
+
+def _opened(run: "str | Path | Run") -> "Run":
+    from acdm.core.run import Run
+
+    return run if isinstance(run, Run) else Run.open(Path(run))
 
 
 def segment(signed: "Tensor", rule: str | float = "default", **options: Any) -> "Segmentation":

@@ -3,9 +3,13 @@
 Axes: N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +21,9 @@ from acdm.errors import RunError
 from acdm.maps.calibration import Calibration
 from acdm.maps.kinds import KINDS
 from acdm.method.compose import compose, distinction
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 NO_SEGMENTER = (
     "this run draws no map 'object': it has no segmenter (add one with 'acdm train … --resume'), or the features it was"
@@ -53,7 +60,7 @@ class SignedMap(Tensor):
         return cls.of(result, args[0].calibration) if cut else result
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Decomposition:
     """One image, decomposed under its own class and under another one.
 
@@ -128,6 +135,31 @@ class Decomposition:
         if TAUGHT not in self.drawn:
             raise RunError(NO_SEGMENTER)
         return self._map(TAUGHT, self.drawn[TAUGHT])
+
+    def plot(self) -> "Image":
+        """The image, branches, reconstruction, counterfactual and maps in a row; a picture that notebooks show."""
+        from PIL.Image import fromarray
+
+        from acdm.maps.pictures import strip
+
+        return fromarray(strip(self))
+
+    def save(self, folder: Path | str) -> None:
+        """Write everything that `acdm map` writes of one image; raises WriteError when the disk refuses."""
+        from acdm.maps.jobs.folders import write_decomposition
+
+        write_decomposition(Path(folder), self)
+
+    def __repr__(self) -> str:
+        c, h, w = self.image.shape
+        maps = ", ".join(self.maps())
+        return f"<Decomposition: {w} x {h} pixels, {c} channels, class {self.label}, {len(self.psi)} branches, {maps}>"
+
+    def _repr_html_(self) -> str:
+        buffer = BytesIO()
+        self.plot().save(buffer, "PNG")
+        picture, words = b64encode(buffer.getvalue()).decode("ascii"), escape(repr(self))
+        return f'<figure><img src="data:image/png;base64,{picture}" alt=""><figcaption>{words}</figcaption></figure>'
 
     def maps(self) -> dict[MapName, SignedMap]:
         """Every map by its name, (C, H, W) or (1, H, W) each."""

@@ -2,21 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import log, pi
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, find_objects, label
+from scipy.ndimage import binary_fill_holes, find_objects, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from skimage.morphology import h_maxima, remove_small_objects
-from skimage.segmentation import watershed
+from skimage.morphology import remove_small_objects
 
 from acdm.data.images.arrays import Box, Floats, Mask
 
 CONNECTED = np.ones((3, 3))  # eight neighbours
-NECK = 0.6  # of the smaller object's width
-COMPACT = 4.0  # area over that of the largest disc within: 1.3 for a square, 3.8 for three of them in a row
 
 
 @dataclass(frozen=True)
@@ -78,37 +74,6 @@ def without_specks(regions: Sequence[Region], min_area: int) -> list[Region]:
         return list(regions)
     kept = [region for region in regions if region.area >= min_area]
     return [replace(region, mask=_without_small_holes(region.mask, min_area)) for region in kept]
-
-
-def parted(regions: Sequence[Region]) -> list[Region]:
-    """Regions, with compact objects that touch taken apart: by the watershed of the distance to their border.
-
-    Two peaks of the distance are two objects where the neck between them is less than `NECK` as wide as the smaller.  A
-    region stays whole where a part would be no compact object (`COMPACT`), as the pieces of a crack.  Parts have the
-    score of the whole.
-    """
-    return [part for region in regions for part in _parts(region)]
-
-
-def _parts(region: Region) -> list[Region]:
-    away = distance_transform_edt(np.pad(region.mask, 1))
-    if away.max() * NECK < 1:  # no neck is that narrow
-        return [region]
-    peaks = h_maxima(np.log(np.maximum(away, 0.5)), -log(NECK))
-    seeds, count = label(peaks, structure=CONNECTED)
-    if count < 2:
-        return [region]
-    labels = watershed(-away, seeds, mask=away > 0)[1:-1, 1:-1]
-    away = away[1:-1, 1:-1]
-    parts = []
-    for number, (rows, columns) in enumerate(find_objects(labels), start=1):
-        own = labels[rows, columns] == number
-        if own.sum() > COMPACT * pi * (away[rows, columns] * own).max() ** 2:
-            return [region]
-        top, left = region.box[:2]
-        box = (top + rows.start, left + columns.start, top + rows.stop, left + columns.stop)
-        parts.append(Region(own, box, region.score))
-    return parts
 
 
 def mask_of(regions: Sequence[Region], top: int, bottom: int, width: int) -> Mask:
