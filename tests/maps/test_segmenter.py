@@ -55,8 +55,14 @@ def test_of_other_features_it_is_refused(tmp_path, monkeypatch):
         segmenter.load_segmenter(tmp_path / "of-another", 1)
 
 
-def test_what_cannot_tell_unseen_images_apart_or_no_better_than_its_teacher_is_not_trusted(tmp_path):
+def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trusted(tmp_path):
     path = tmp_path / "segmenter.safetensors"
-    for auroc, teacher, trusted in ((0.98, 0.9, True), (0.94, 0.9, False), (1.0, 1.0, False)):
+    for auroc, teacher, trusted in (
+        (0.98, 0.9, True),
+        (0.974, 0.975, True),
+        (0.97, 0.99, False),
+        (0.94, 0.9, False),
+        (1.0, 1.0, False),
+    ):
         save_segmenter(path, replace(some(), auroc=auroc, evidence_auroc=teacher))
         assert load_segmenter(path, 1).trusted is trusted
