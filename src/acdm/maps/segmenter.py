@@ -82,7 +82,7 @@ class Segmenter:
 
     @property
     def trusted(self) -> bool:
-        """Whether masks are cut from what it draws: it knows the object as well as evidence, which is not sure of all."""
+        """Whether masks are cut from what it draws: it knows the object as well as evidence, which errs somewhere."""
         return self.auroc >= TRUSTED and self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE
 
     def logits(self, x: Tensor) -> Tensor:
