@@ -27,8 +27,14 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
             seen.page.click("#save")
         assert saved.value.suggested_filename.startswith("scan-")
         assert (seen.errors, seen.dialogs) == ([], [])
+        Image.fromarray(rng.integers(0, 256, (20, 20), np.uint8)).save(tmp_path / "second.png")
+        seen.page.set_input_files("#file", [tmp_path / "second.png", tmp_path / "scan.png"])
+        seen.page.locator("#which option").nth(3).wait_for(state="attached")
+        seen.page.select_option("#which", index=2)
+        assert "second.png" in seen.page.inner_text("#said"), "all of them can be looked at again"
         seen.page.set_input_files("#file", tmp_path / "notes.png")
         seen.page.wait_for_selector("#said.wrong")
+        assert seen.page.locator("#shown").is_hidden(), "nothing of the last image stays after an error"
         assert "not a PNG or JPEG" in seen.page.inner_text("#said")
         names = (f"http://127.0.0.1:{page.port}/", "data:", "blob:")
         assert [url for url in seen.requests if not url.startswith(names)] == []

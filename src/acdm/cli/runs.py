@@ -108,7 +108,7 @@ def ui(
     open: bool = True,
     features: FeaturesFile = None,
 ) -> None:
-    """Serve a page on this machine to drop an image on: maps, mask, boxes, branches, and the way to the other class.
+    """Serve a page on this machine to drop images on: maps, mask, boxes, branches, and the way to the other class.
 
     Parameters
     ----------
@@ -119,12 +119,16 @@ def ui(
     """
     import webbrowser
 
+    from acdm.core.run import Run
     from acdm.maps.decomposer import load
+    from acdm.web.report import gallery_images
     from acdm.web.server import LocalServer, serve
 
     decomposer = load(run, features=features)
     decomposer.require_ready(None)
-    page = LocalServer(decomposer, run.resolve().name, port)
+    opened = Run.open(run)
+    samples = gallery_images(opened) if opened.results.is_file() else []
+    page = LocalServer(decomposer, run.resolve().name, port, samples)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:
         webbrowser.open(page.address)

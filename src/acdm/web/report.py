@@ -37,7 +37,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     if samples:
         pictures["sheet.png"] = samples[-1].read_bytes()
-    shown = {"map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
+    shown = {"map": results.default_map, "images": gallery_images(run)}
     begin = f"explore({dumps(shown, allow_nan=False)});\n".replace("<", "\\u003c")  # no name ends the script
     scripts = {"explorer.js": script("explorer.js"), "data.js": begin.encode()}
     for name, content in () if single_file else {**pictures, **scripts}.items():
@@ -65,6 +65,15 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
 def _within(content: bytes) -> str:
     """A picture as an address that holds it."""
     return f"data:image/png;base64,{b64encode(content).decode('ascii')}"
+
+
+def gallery_images(run: Run) -> list[dict[str, Any]]:
+    """The images of the gallery as pages' scripts read them.
+
+    Raises:
+        RunError: when the run has not been evaluated.
+    """
+    return [_image(run, entry) for entry in run.read_gallery().images]
 
 
 def _image(run: Run, entry: GalleryImage) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A local page on which one image is decomposed: standard library, loopback only, nothing written.
 
 Who may ask: the browser that opened the address with this start's token, under the name of this machine (Host and
-Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: four fixed
+Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: five fixed
 paths; no name from outside ever becomes one.  How much: `MAX_BYTES` with a declared length, one image at a time, and
 `QUEUE` that wait; whoever comes then hears "busy" (503).
 """
@@ -11,6 +11,7 @@ import secrets
 import socket
 import threading
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -51,7 +52,9 @@ class LocalServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, decomposer: Decomposer, name: str, port: int = 0) -> None:
+    def __init__(
+        self, decomposer: Decomposer, name: str, port: int = 0, samples: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.decomposer = decomposer
         self.token = secrets.token_urlsafe(24)
@@ -64,6 +67,7 @@ class LocalServer(ThreadingHTTPServer):
             "/": ("text/html; charset=utf-8", _html(decomposer, name)),
             "/explorer.js": ("text/javascript; charset=utf-8", script("explorer.js")),
             "/page.js": ("text/javascript; charset=utf-8", script("page.js")),
+            "/samples": ("application/json", _samples(decomposer, samples)),
         }
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -185,6 +189,11 @@ def _stop_reading(connection: socket.socket) -> None:
     """End what still comes by a connection; what it asked for in time is answered all the same."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RD)
+
+
+def _samples(decomposer: Decomposer, samples: Sequence[Mapping[str, Any]]) -> bytes:
+    """Images that the page opens with, as `acdm.web.report.gallery_images` gives them."""
+    return json.dumps({"map": decomposer.default_map, "images": list(samples)}, allow_nan=False).encode()
 
 
 def _html(decomposer: Decomposer, name: str) -> bytes:

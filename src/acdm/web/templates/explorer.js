@@ -1,6 +1,6 @@
 "use strict";
 // Leads images from their class to the other one, and shows maps beside them: in the report and in the local page.
-// explore(gallery) shows images whose arrays are base64 of bytes, channel after channel.
+// explore(gallery, at) shows images, the one at that place first, whose arrays are base64 of bytes, channel after channel.
 const explore = (() => {
   const element = (id) => document.getElementById(id);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -115,7 +115,7 @@ const explore = (() => {
     element("heat-said").textContent = `${name} ${value.toPrecision(2)} at row ${y}, column ${x}`;
   }
 
-  return (shown) => {
+  return (shown, at = 0) => {
     if (!shown.images.length) return;
     if (gallery === null) {
       ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
@@ -128,7 +128,7 @@ const explore = (() => {
     gallery = shown;
     decoded.clear();
     element("which").replaceChildren(
-      ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === 0)));
+      ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === at)));
     element("strength").value = 0;
     element("map").replaceChildren(
       ...Object.keys(gallery.images[0].maps).map((name) => option(name, name, name === gallery.map)));
