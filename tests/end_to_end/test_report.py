@@ -41,6 +41,15 @@ def test_sliders_move_pixels_and_nothing_leaves_the_machine(run, seen):
     assert "large" in (page.locator("figure", has=page.locator("#heat")).get_attribute("class") or "")
     page.hover("#heat")
     assert " at row " in page.inner_text("#heat-said")
+    doubts = [
+        float(cell)
+        for cell in page.locator("h2:has-text('Where to look first') ~ table")
+        .first.locator("td:nth-child(2)")
+        .all_inner_texts()
+    ]
+    assert doubts == sorted(doubts, reverse=True)
+    assert len(doubts) == 10
+    assert page.locator(".light").inner_text().startswith("Not ready: it was trained for 12 steps")
     assert seen.errors == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
 
