@@ -33,8 +33,8 @@ def find_corrections(folder: Path, dataset: Dataset) -> list[Correction]:
     """The masks in a folder that belong to training images; those of validation and test images are passed over.
 
     A mask belongs to the image whose path, without its ending, ends as the mask's path in the folder does: x.png,
-    A/x.png and train/A/x.png all belong to train/A/x.jpg.  Where several end so, it is one that is
-    trained on, and of these the positive one.
+    A/x.png and train/A/x.png all belong to train/A/x.jpg.  Where several end so, it is one that is trained on, and of
+    these the positive one.
 
     Raises:
         DataError: for a folder that cannot be read or is empty, and for masks of no image, of several images, or of

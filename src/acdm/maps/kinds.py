@@ -6,6 +6,7 @@ from math import sqrt
 
 from acdm.core.config import MAPS, MapName
 
+MARKED = 0.25  # probability of the object from which on a pixel belongs to it
 QUANTILE = 0.995  # share of the other class's pixels that stay under the threshold "negatives"
 
 Rule = Callable[[Mapping[str, float]], tuple[float, str]]
@@ -27,9 +28,9 @@ def between(thresholds: Mapping[str, float]) -> tuple[float, str]:
     return sqrt(thresholds["otsu"] * thresholds["negatives"]), f"between otsu and negatives {QUANTILE:.1%}"
 
 
-def half(thresholds: Mapping[str, float]) -> tuple[float, str]:
-    """Even odds, of what is a probability."""
-    return 0.5, "even odds"
+def quarter(thresholds: Mapping[str, float]) -> tuple[float, str]:
+    """One in four, of what is a probability: nearer the best one than even odds (docs/results/choices.md)."""
+    return MARKED, "one in four"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ _ROWS = (
         exported=False,
     ),
     MapKind(
-        name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=half,
+        name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=quarter,
     ),
 )  # fmt: skip
 KINDS: dict[MapName, MapKind] = {kind.name: kind for kind in _ROWS}
