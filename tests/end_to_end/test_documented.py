@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from extras import installed
+from PIL import Image
 from small import TINY
 
 import acdm
@@ -29,6 +30,9 @@ def place(toy, run, tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         for path in sorted((toy / "test" / "with").glob("*.png"))[:2]:
             shutil.copy(path, tmp_path / name)
+    (tmp_path / "corrected").mkdir()
+    for image in (tmp_path / "tumour").glob("*.png"):
+        Image.fromarray(np.eye(16, dtype=np.uint8)).save(tmp_path / "corrected" / image.name)
     shutil.copy(path, tmp_path / "scan.png")
     shutil.copytree(toy, tmp_path / "DATA")
     shutil.copytree(toy, tmp_path / "runs/demo-1/toy")
@@ -51,7 +55,7 @@ def small(words):
         del words[first : first + 2]
     if "--workers" in words:
         words[words.index("--workers") + 1] = "1"
-    return [*words, *TINY] if words[0] == "train" else words
+    return [*words, *TINY] if words[0] in ("train", "go") else words
 
 
 def code(words):

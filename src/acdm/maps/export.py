@@ -34,6 +34,7 @@ OUTPUTS = {
     "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
 }
 OBJECT = "float32 (B, 1, H, W), probability of the object"
+SIDE = 4 * MULTIPLE  # px of the images that the segmenter is traced with
 MAX_SIDE = 4096  # px; the largest rows and columns that the exported program promises to take
 
 
@@ -102,7 +103,13 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     alone = None
     if decomposer.segmenter:
         portable = PortableSegmenter(decomposer.segmenter, decomposer.mirrors).eval().requires_grad_(False)
-        alone = _program(portable, {"x": x}, {"x": {0: batch, **_sides(MULTIPLE)}}, [TAUGHT], kind)
+        alone = _program(
+            portable,
+            {"x": torch.zeros(2, x.shape[1], SIDE, SIDE)},
+            {"x": {0: batch, **_sides(MULTIPLE)}},
+            [TAUGHT],
+            kind,
+        )
     ending = {"onnx": "onnx", "torch": "pt2"}[kind]
     write_json(folder / "model.json", about(decomposer))
     if alone:
