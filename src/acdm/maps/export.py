@@ -71,11 +71,10 @@ class PortableSegmenter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, 1, H, W)."""
-        return torch.stack([self._probability(x.flip(axes)).flip(axes) for axes in self.mirrors]).mean(dim=0)
-
-    def _probability(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.network(x, self.features(x) if self.features else [])
-        return logits.sigmoid()
+        views = torch.cat([x.flip(axes) for axes in self.mirrors])
+        logits: Tensor = self.network(views, self.features(views) if self.features else [])
+        drawn = zip(logits.sigmoid().unflatten(0, (len(self.mirrors), -1)), self.mirrors, strict=True)
+        return torch.stack([seen.flip(axes) for seen, axes in drawn]).mean(dim=0)
 
 
 def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
