@@ -79,6 +79,6 @@ def test_two_files_of_one_stem_have_maps_of_their_own(two_folders, tmp_path, rng
         Image.fromarray(rng.integers(0, 255, (20, 20), np.uint8)).save(images / name)
     assert main(["map", str(run), str(images), "-o", str(tmp_path / "maps"), "--label", "dark"]) == 0
     made = {p.name for p in (tmp_path / "maps").iterdir() if not p.name.startswith(".")}
-    assert made == {"a.png", "a.jpg", "new\nline.png", "maps.csv"}
+    assert made == {"a.png", "a.jpg", "new\nline.png", "maps.csv", "index.html"}
     assert main(["segment", str(run), str(images), "-o", str(tmp_path / "masks"), "--label", "dark"]) == 0
     assert len(list((tmp_path / "masks/masks").iterdir())) == 3

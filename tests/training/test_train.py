@@ -50,7 +50,7 @@ def toy(tmp_path_factory):
 @pytest.fixture
 def trained(toy, tmp_path, monkeypatch):
     """Train, with something done to the session after a step; what was said, and the run folder."""
-    monkeypatch.setattr(fitting, "_finish", lambda session: None)
+    monkeypatch.setattr(fitting, "_finish", lambda session, given: None)
 
     def train(after=lambda session, step: None, options=None):
         said, asked = [], {**OPTIONS, **(options or {})}

@@ -83,7 +83,7 @@ def _nice(low: float, high: float) -> list[float]:
     """About `TICKS` round numbers between two.
 
     >>> _nice(0, 6400)
-    [0.0, 2000.0, 4000.0, 6000.0]
+    [0, 2000, 4000, 6000]
     """
     size = 10 ** floor(log10((high - low) / TICKS))
     step = next(size * factor for factor in (1, 2, 5, 10) if (high - low) / (size * factor) <= TICKS)
