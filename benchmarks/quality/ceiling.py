@@ -3,8 +3,8 @@
     python benchmarks/quality/ceiling.py RUN DATA MASKS [COUNT …]
 
 MASKS holds the true masks of the training images, named as `acdm train --masks` wants them; COUNT, 5 or 10 of them say,
-takes so many alone, the first in a drawn order.  The segmenter's steps, seed and recipe are the run's own, or 600
-where it has none.  Widths, levels and size of the network may be judged by this on dev halves; the recipe never.
+takes so many alone, the first in a drawn order.  The seed and recipe are the run's own; the steps are 600.
+Widths, levels and size of the network may be judged by this on dev halves; the recipe never.
 Prints AUPRC, best Dice and Dice of each part of the test set.
 """
 

@@ -87,11 +87,11 @@ def map_(
             return map_shards(load(run, alone, features), files, out, options.label, shard)
         return map_folder(load(run, alone, features), files, out, options, progress)
 
-    def found() -> Iterator[str]:
+    def found(files: "ImageFiles") -> Iterator[str]:
         title = f"Maps of {images.name}, by {run.name}"
         yield f"look at {write_index(out, 'maps.csv', title, lambda file: f'{file}/strip.png', 640)}"
 
-    _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv", tuple if shard else found)
+    _follow(work, images, "maps", f"mapped into {out}", out / "maps.csv", (lambda files: ()) if shard else found)
 
 
 def segment(
@@ -131,7 +131,7 @@ def segment(
     from acdm.maps.decomposer import load
     from acdm.maps.jobs.annotations import FORMATS
     from acdm.maps.jobs.masks import Recipe, mask_names, segment_folder
-    from acdm.maps.jobs.worklist import MapOptions, find_images
+    from acdm.maps.jobs.worklist import MapOptions
     from acdm.web.images import write_index
 
     formats = tuple(name for name in to.split(",") if name)
@@ -143,8 +143,8 @@ def segment(
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         return segment_folder(load(run, features=features), files, out, options, recipe, progress)
 
-    def found() -> Iterator[str]:
-        names = mask_names(find_images(images).paths)
+    def found(files: "ImageFiles") -> Iterator[str]:
+        names = mask_names(files.paths)
         yield from _regions(out)
         title = f"Masks of {images.name}, by {run.name}"
         yield f"look at {write_index(out, 'segment.csv', title, lambda file: f'outlines/{names.get(file)}', 160)}"
@@ -168,7 +168,7 @@ def _follow(
     what: str,
     done: str,
     table: Path,
-    found: Callable[[], Iterable[str]] = tuple,
+    found: "Callable[[ImageFiles], Iterable[str]]" = lambda files: (),
 ) -> None:
     """Find the images, do the work and show how far it is; raises PartialError when some images failed."""
     from acdm.cli.terminal import showing
@@ -182,7 +182,7 @@ def _follow(
             labels.update([outcome.label] if outcome.label else [])
     classes = " · ".join(f"{label} {count}" for label, count in labels.most_common())
     print(f"{len(files) - len(failed)} images {done}" + (f": {classes}" if classes else ""))
-    for line in found():
+    for line in found(files):
         print(line)
     if failed:
         raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {table}")

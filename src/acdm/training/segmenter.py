@@ -246,14 +246,13 @@ def teach(
 
 def _members(taught: Lessons, k: int, step: int, seed: int) -> Tensor:
     """Places of one class's images in a step's batch; `EACH_CORRECTED` are those with masks, where there are any."""
-    of_class = taught.y == k
-    by_map = of_class if taught.corrected is None else of_class & ~taught.corrected
-    by_mask = of_class & ~by_map
-    some = 0 if not by_mask.any() else EACH_CORRECTED if by_map.any() else EACH
+    corrected = torch.zeros_like(taught.y, dtype=torch.bool) if taught.corrected is None else taught.corrected
+    by_map, by_mask = (torch.nonzero((taught.y == k) & (corrected == theirs)).squeeze(1) for theirs in (False, True))
+    some = 0 if not len(by_mask) else EACH_CORRECTED if len(by_map) else EACH
     parts = ((by_map, EACH - some, mix(seed, 6 + k)), (by_mask, some, mix(seed, 10 + k)))
     return torch.stack(
         [
-            member(torch.nonzero(own).squeeze(1), position, known)
+            member(own, position, known)
             for own, each, known in parts
             for position in range(step * each, (step + 1) * each)
         ]

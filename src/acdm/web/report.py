@@ -32,12 +32,12 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
         RunError: when the run has not been evaluated.
     """
     results = run.read_results()
-    gallery = run.read_gallery().images
+    data, gallery = run.read_data(), run.read_gallery().images
     pictures = {entry.picture: (run.gallery / entry.picture).read_bytes() for entry in gallery}
     samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     if samples:
         pictures["sheet.png"] = samples[-1].read_bytes()
-    shown = {"map": results.default_map, "images": gallery_images(run)}
+    shown = {"map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
     begin = f"explore({dumps(shown, allow_nan=False)});\n".replace("<", "\\u003c")  # no name ends the script
     scripts = {"explorer.js": script("explorer.js"), "data.js": begin.encode()}
     for name, content in () if single_file else {**pictures, **scripts}.items():
@@ -45,7 +45,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     page = template("index.html").render(
         nonce=token_urlsafe(16),
         results=results,
-        conclusion=conclude(results, run.read_data()),
+        conclusion=conclude(results, data),
         verdict=verdict(results),
         gallery=gallery,
         curves=_curves(run, results.step),
@@ -53,7 +53,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
         look_first=read_rows(run.look_first)[:LOOK_FIRST],
         env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
-        data=run.read_data(),
+        data=data,
         sources={name: _within(content) if single_file else name for name, content in pictures.items()},
         scripts={name: Markup(content.decode()) if single_file else "" for name, content in scripts.items()},
     )

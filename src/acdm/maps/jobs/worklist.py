@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from acdm.core.files import append_line, drop_parts, parse_json, write_bytes, write_text
+from acdm.core.files import append_line, drop_parts, parse_json, write_text
 from acdm.core.run import LOCK, lock
 from acdm.core.tables import cell, csv_text
 from acdm.data.folder import images_below
@@ -253,7 +253,7 @@ def write_table(path: Path, outcomes: Sequence[ImageOutcome]) -> None:
     if all(outcome.reason for outcome in outcomes):
         raise DataError(f"none of {len(outcomes)} images can be used; the first: {outcomes[0].reason}")
     table = csv_text([{key: cell(value) for key, value in vars(outcome).items()} for outcome in outcomes])
-    write_bytes(path, table.encode("utf-8", "surrogateescape"))  # file names need not be UTF-8
+    write_text(path, table)
 
 
 def identity(path: Path) -> str:
