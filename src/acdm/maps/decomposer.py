@@ -30,7 +30,7 @@ from acdm.maps.evidence import evidence
 from acdm.maps.judge import Judge, load_judge
 from acdm.maps.segmenter import Segmenter, load_segmenter, mirrored
 from acdm.method.branches import Branches
-from acdm.method.compose import distinction
+from acdm.method.compose import distinction, sparsest
 from acdm.method.inference import network_maps, of_all_views
 
 TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
@@ -119,7 +119,8 @@ class Decomposer:
         """Branches of a batch at network size under two classes.
 
         They are the mean over the image and its mirror images, so that a mirrored image has mirrored branches; they
-        still sum up.  What a negative image needs to become positive is its own (`of_all_views`).
+        still sum up.  What a negative image needs to become positive is its own (`of_all_views`), and what branch 1 has
+        under both classes alike is the other branches' (`sparsest`).
 
         Args:
             x: (B, C, S, S) in [-1, 1].
@@ -136,16 +137,16 @@ class Decomposer:
     def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         copies = len(self.mirrors)
         views = torch.cat([x.flip(axes) for axes in self.mirrors])
-        both = torch.stack(self._branches_of(views, y.repeat(copies), other.repeat(copies))).cpu()
+        both = torch.stack(sparsest(*self._branches_of(views, y.repeat(copies), other.repeat(copies)))).cpu()
         seen = both.chunk(copies, dim=1)
         return of_all_views(y, [psi.flip(axes) for psi, axes in zip(seen, self.mirrors, strict=True)])
 
-    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         device = next(self.branches.parameters()).device
         x = channels_last(x.to(device))
         with autocast(device, self.precision):
-            psi: tuple[Tensor, ...] = self.branches(x, y.to(device), other.to(device))
-        return psi
+            own, swapped = self.branches(x, y.to(device), other.to(device))
+        return own, swapped
 
     def draw(self, x: Tensor, y: Tensor) -> Drawn:
         """Branches and maps of a batch (B, C, S, S) of classes (B,); without a judge, evidence is the residual."""

@@ -22,6 +22,7 @@ from acdm.maps.backbone import Backbone
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.kinds import KINDS
 from acdm.maps.segmenter import MULTIPLE, Segmenter
+from acdm.method.compose import sparsest
 from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
@@ -58,8 +59,8 @@ class Portable(nn.Module):
         """Branches under both classes, (2, B, N, C, H, W)."""
         features = self.branches.encoder(x)
         n, c = self.branches.branches, self.branches.channels
-        both = [self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)]
-        return torch.stack(both)
+        both = (self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other))
+        return torch.stack(sparsest(*both))
 
 
 class PortableSegmenter(nn.Module):

@@ -3,6 +3,7 @@
 Axes: B images, N branches, C channels, H rows, W columns.  The paper counts branches from 1, arrays from 0.
 """
 
+import torch
 from torch import Tensor
 
 
@@ -40,3 +41,31 @@ def blend(own: Tensor, other: Tensor, alpha: Tensor) -> Tensor:
     a = alpha[:, None, None, None]  # (N-1, 1, 1, 1)
     mixed = a * common(own) + (1 - a) * common(other)  # (B, N-1, C, H, W)
     return distinction(own) + mixed.sum(dim=1)
+
+
+def sparsest(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Take out of branch 1 what it holds under both classes alike, and share it out among the other branches.
+
+    That changes no image, for each sum stays what it is (eqs. 2 and 3), and no blend of eq. (4), for branches 2..N get
+    the same under both classes.  Among all that can be moved so, it leaves the least |psi_1| (eq. 9), and of those that
+    leave the least it moves the least.  With one branch nothing can be moved.
+
+    Args:
+        own, other: psi under two classes, (B, N, C, H, W) each.
+
+    Returns:
+        Twice (B, N, C, H, W).
+
+    >>> import torch
+    >>> own, other = torch.tensor([[3.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, -1.0], [5.0, 5.0]])
+    >>> moved = sparsest(own.view(1, 2, 1, 1, 2), other.view(1, 2, 1, 1, 2))
+    >>> [psi.flatten().tolist() for psi in moved]  # 1 is moved of 3 and 1, nothing of 2 and -1
+    [[2.0, 2.0, 1.0, 0.0], [0.0, -1.0, 6.0, 5.0]]
+    """
+    branches = own.shape[1]
+    if branches == 1:
+        return own, other
+    pair = distinction(own), distinction(other)
+    alike = torch.minimum(*pair).clamp(min=0) + torch.maximum(*pair).clamp(max=0)  # (B, C, H, W)
+    moved = torch.stack([-alike, *[alike / (branches - 1)] * (branches - 1)], dim=1)
+    return own + moved, other + moved
