@@ -7,6 +7,8 @@ from browser import MISSING, opened
 from small import TINY
 
 from acdm.cli.app import main
+from acdm.core.run import Run
+from acdm.web.live import write_live
 
 pytestmark = pytest.mark.skipif(MISSING, reason="needs playwright and Chromium")
 
@@ -87,3 +89,45 @@ def test_hostile_names_stay_words(toy, tmp_path, seen):
     assert hostile in seen.page.inner_text("h1")
     assert "alert(2)" in seen.page.inner_text("#which option:last-child")
     assert str(tmp_path) not in (run / "report/data.js").read_text()
+
+
+def test_without_masks_no_figure_is_missing(toy, run, tmp_path, seen):
+    bare = shutil.copytree(toy, tmp_path / "toy", ignore=shutil.ignore_patterns("masks", "*.json"))
+    other = shutil.copytree(run, tmp_path / "run")
+    assert main(["evaluate", str(other), str(bare)]) == 0
+    assert main(["report", str(other)]) == 0
+    seen.page.goto((other / "report/index.html").as_uri())
+    table = seen.page.locator("h2:has-text('What is known without a mask') + table")
+    assert table.locator("td:nth-child(2)").all_inner_texts()[0].endswith(" %")
+    assert "–" not in table.inner_text()
+    assert "Ten are enough for a first answer" in seen.page.inner_text("body")
+    assert seen.page.locator("text=Against the true masks").count() == 0
+
+
+def test_two_runs_stand_side_by_side(run, tmp_path, seen):
+    other = shutil.copytree(run, tmp_path / "another")
+    assert main(["report", str(run), str(other)]) == 0
+    seen.page.goto((run / "report/beside-another.html").resolve().as_uri())
+    assert seen.page.inner_text("h1") == f"{run.name} beside another"
+    rows = [row.split("\t") for row in seen.page.locator("table tr").all_inner_texts()]
+    assert rows[0][1:] == [run.name, "another"]
+    assert all(one == two for _, one, two in rows[1:]), "a copy has the same figures"
+    assert seen.page.locator("figure img").count() == 2 * seen.page.locator("h3").count() > 0
+    assert seen.errors == []
+
+
+def test_a_training_can_be_watched_and_says_when_it_is_done(toy, tmp_path, seen, capfd):
+    run = tmp_path / "run"
+    assert main(["train", str(toy), "-o", str(run), *TINY, "--validate-every", "4"]) == 0
+    page = run / "report/index.html"
+    assert f"watch it in a browser: {page}" in capfd.readouterr().err
+    assert 'http-equiv="refresh"' not in page.read_text(encoding="utf-8"), "a page that is done loads no more"
+    seen.page.goto(page.as_uri())
+    assert "Trained: 12 steps." in seen.page.inner_text("body")
+    assert seen.page.locator("svg.chart").count() == 2
+    assert seen.page.locator("figure img").evaluate("image => image.naturalWidth > 0")
+    assert seen.errors == []
+    write_live(Run.open(run), 20)
+    seen.page.reload()
+    assert "In training: step 12 of 20." in seen.page.inner_text("body")
+    assert seen.page.locator("progress").get_attribute("value") == "12"

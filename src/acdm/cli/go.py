@@ -38,6 +38,7 @@ def go(
     from acdm.evaluation.results import evaluate
     from acdm.training.request import Request
     from acdm.training.train import train
+    from acdm.web.live import LiveReport
     from acdm.web.report import build_report
 
     given = layers(config, options)
@@ -51,7 +52,7 @@ def go(
         if found.problems:
             raise DataError(f"{len(found.problems)} problems stop the training; the first: {found.problems[0]}")
         request = Request(folders=data, out=out, preset=preset, options=given, positive=positive, command=typed())
-        run = train(request, progress)
+        run = train(request, LiveReport(progress))
         results = evaluate(run, data, progress=progress)
     page = build_report(run)
     print(table(results))

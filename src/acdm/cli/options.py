@@ -18,6 +18,7 @@ Data = Annotated[
     ),
 ]
 RunFolder = Annotated[Path, Parameter(help="Run folder, as 'acdm train' printed it.")]
+OtherRun = Annotated[Path | None, Parameter(help="Another run, to be set beside the first.")]
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 NeededOut = Annotated[Path, Parameter(name=["--out", "-o"])]
 PresetName = Annotated[

@@ -33,7 +33,13 @@ def evaluate(
     print(f"written to {json or opened.results}")
 
 
-def report(run: RunFolder, *, single_file: bool = False) -> None:
+def report(
+    run: RunFolder,
+    beside: Annotated[Path | None, Parameter(help="Another run: the page sets the two side by side.")] = None,
+    /,
+    *,
+    single_file: bool = False,
+) -> None:
     """Write report/index.html: verdict, curves, gallery, figures; opens offline.
 
     Parameters
@@ -42,9 +48,12 @@ def report(run: RunFolder, *, single_file: bool = False) -> None:
         Write report/report.html in its place, which holds its pictures: one file, for the mail.
     """
     from acdm.core.run import Run
+    from acdm.web.beside import build_beside
     from acdm.web.report import build_report
 
-    print(f"look at {build_report(Run.open(run), single_file=single_file)}")
+    opened = Run.open(run)
+    page = build_beside(opened, Run.open(beside)) if beside else build_report(opened, single_file=single_file)
+    print(f"look at {page}")
 
 
 def env() -> None:

@@ -117,6 +117,7 @@ def train(
     from acdm.core.processes import is_first_process
     from acdm.training.request import Request
     from acdm.training.train import train as run_training
+    from acdm.web.live import LiveReport, write_live
 
     request = Request(
         folders=data,
@@ -129,7 +130,8 @@ def train(
         command=typed(),
     )
     with showing() if is_first_process() else nullcontext(QUIET) as progress:
-        run = run_training(request, progress)
+        run = run_training(request, LiveReport(progress))
     where = " ".join(map(str, data))
     if is_first_process():
+        write_live(run, finished=True)
         print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")

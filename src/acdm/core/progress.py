@@ -1,5 +1,7 @@
 """How long work tells what it does: one protocol from the command line down to the innermost loop."""
 
+from pathlib import Path
+
 
 class Progress:
     """Hears of long work and shows nothing; a terminal or a test overrides what it wants to hear."""
@@ -21,6 +23,9 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Say a sentence that stays on the screen."""
+
+    def changed(self, run: Path) -> None:
+        """Note that a run's folder has something new to show."""
 
 
 QUIET = Progress()

@@ -4,6 +4,7 @@ import math
 import os
 import platform
 import secrets
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Self
@@ -119,9 +120,11 @@ class Environment(Record):
 
     Attributes:
         id: drawn by chance once a run; its files carry it, so that those of another run are known. "" in early runs.
+        date: when the run began, ISO 8601 in universal time; "" in early runs.
     """
 
     id: str = ""
+    date: str = ""
     command: str
     python: str
     machine: str
@@ -138,6 +141,7 @@ class Environment(Record):
 
         return cls(
             id=secrets.token_hex(8),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command,
             python=platform.python_version(),
             machine=platform.machine(),

@@ -42,6 +42,8 @@ class MapFigures(Record):
     ap50: Figure = None
     ap50_95: Figure = None
     negative_area: Figure
+    positives_with_region: Figure = None
+    negatives_with_region: Figure = None
     image_auroc: Figure = None
     polarity: str
     scale: Figure = None
@@ -82,6 +84,12 @@ class ClassFigures(Record):
     reconstruction_distance: Figure = None
 
 
+class Agreement(Record):
+    """How far the default map's masks of an image and of its mirror image agree; nothing where the run mirrors none."""
+
+    mirror_dice: Figure = None
+
+
 class Timing(Record):
     """How fast maps were drawn."""
 
@@ -113,6 +121,7 @@ class Results(Record):
     default_map: MapName
     trivial: dict[str, Figure]
     classes: ClassFigures
+    agreement: Agreement = Agreement()
     timing: Timing = Timing()
 
 

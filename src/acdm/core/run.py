@@ -156,6 +156,15 @@ class Run:
         """Add a line to log.txt."""
         append_line(self.path / "log.txt", line)
 
+    def last_lines(self, count: int) -> list[str]:
+        """The last lines of log.txt."""
+        log = self.path / "log.txt"
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] if log.is_file() else []
+
+    def newest_sheet(self) -> Path | None:
+        """The sheet of sample pictures of the latest step; None where none is drawn yet."""
+        return max(self.samples.glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1]), default=None)
+
     def metric(self, row: Mapping[str, object]) -> None:
         """Add a line to metrics.csv; the columns of the first line stay."""
         if not self.metrics.exists():

@@ -73,6 +73,8 @@ def map_metrics(
         ap50=ap50,
         ap50_95=ap50_95,
         negative_area=float(other.mean()) if kind.claims_on_negatives else math.nan,
+        positives_with_region=_with_region(cuts, truth.only(dataset.positive)),
+        negatives_with_region=_with_region(cuts, negatives) if kind.claims_on_negatives else math.nan,
         image_auroc=math.nan if kind.drawn_for_true_class else _image_auroc(scores, truth, dataset.positive),
         polarity=calibration.polarity,
         scale=calibration.scale,
@@ -83,6 +85,11 @@ def map_metrics(
             [truth.items[i].group for i in positives],
         ),
     )
+
+
+def _with_region(cuts: list[Segmentation], images: list[int]) -> float:
+    """Share of the images in whose mask there is a region."""
+    return float(np.mean([bool(cuts[i].regions) for i in images]))
 
 
 def _mean_over_groups(cuts: list[Segmentation], truth: Truth, images: list[int]) -> float:

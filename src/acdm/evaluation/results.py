@@ -14,10 +14,11 @@ from torch import Tensor
 from acdm.core.config import Split
 from acdm.core.files import write_text
 from acdm.core.progress import QUIET, Progress
-from acdm.core.results import BranchFigures, ClassFigures, Reconstruction, Results, Timing
+from acdm.core.results import Agreement, BranchFigures, ClassFigures, Reconstruction, Results, Timing
 from acdm.core.run import Run
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
+from acdm.evaluation.agreement import mirror_dice
 from acdm.evaluation.gallery import write_gallery
 from acdm.evaluation.looks import Columns, Seen, look_at_all
 from acdm.evaluation.map_metrics import map_metrics
@@ -63,7 +64,7 @@ def evaluate(
         if decomposer.segmenter:
             doubtful = zip(truth.items, seen.columns["doubt"].tolist(), strict=True)
             write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
-        write_gallery(run.gallery, decomposer, truth, seen.scores[decomposer.default_map])
+        write_gallery(run.gallery, decomposer, truth, seen)
     return results
 
 
@@ -98,6 +99,7 @@ def measure(run: Run, decomposer: Decomposer, dataset: Dataset, truth: Truth, sp
         default_map=decomposer.default_map,
         trivial=trivial_scores(truth, dataset.positive),
         classes=class_figures(seen.columns),
+        agreement=Agreement(mirror_dice=mirror_dice(decomposer, truth)),
         timing=Timing(map_images_per_second=len(truth.items) / seen.seconds),
     )
 

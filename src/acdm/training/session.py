@@ -188,6 +188,8 @@ class Session:
         self.tensorboard.add(step, {**losses, **({"psnr": self._psnr} if seen and self._psnr is not None else {})})
         status = TrainingStatus(1 / seconds, self._psnr, self._convinced)
         self.progress.advance(status.facts, done=step, total=steps)
+        if seen:
+            self.progress.changed(self.run.path)
         self._records.clear()
 
     def _look(self) -> tuple[Look, float]:

@@ -164,6 +164,8 @@ def _begin(session: Session) -> None:
     for shortcut in session.images.shortcuts:
         if shortcut.auroc >= WARN:
             session.tell(f"⚠ {shortcut.sentence}")
+    if session.group.is_first:
+        session.progress.changed(session.run.path)
     if session.group.is_first and session.config.ablation.choose:
         _fit_judge(session)
 

@@ -1,6 +1,5 @@
 """One offline folder of HTML out of a run: verdict, figures, curves, gallery, and the command that made it."""
 
-from base64 import b64encode
 from json import dumps
 from pathlib import Path
 from secrets import token_urlsafe
@@ -14,12 +13,11 @@ from acdm.core.results import GalleryImage, Results
 from acdm.core.run import Run
 from acdm.core.tables import read_rows
 from acdm.maps.preview import as_text
-from acdm.web.chart import chart
-from acdm.web.pages import script, template
+from acdm.web.pages import script, template, within
+from acdm.web.training import curves, facts
 from acdm.web.verdict import conclude
 
 LOOK_FIRST = 10  # images that are named
-CURVES = ("rec", "sparse", "adv", "discriminator")
 
 
 def build_report(run: Run, *, single_file: bool = False) -> Path:
@@ -34,9 +32,9 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     results = run.read_results()
     data, gallery = run.read_data(), run.read_gallery().images
     pictures = {entry.picture: (run.gallery / entry.picture).read_bytes() for entry in gallery}
-    samples = sorted(run.samples.glob("step-*.png"), key=lambda p: int(p.stem.split("-")[1]))
-    if samples:
-        pictures["sheet.png"] = samples[-1].read_bytes()
+    sheet = run.newest_sheet()
+    if sheet:
+        pictures["sheet.png"] = sheet.read_bytes()
     shown = {"map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
     begin = f"explore({dumps(shown, allow_nan=False)});\n".replace("<", "\\u003c")  # no name ends the script
     scripts = {"explorer.js": script("explorer.js"), "data.js": begin.encode()}
@@ -48,23 +46,19 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
         conclusion=conclude(results, data),
         verdict=verdict(results),
         gallery=gallery,
-        curves=_curves(run, results.step),
-        has_sheet=bool(samples),
+        curves=curves(run, results.step),
+        facts=facts(run),
+        has_sheet=sheet is not None,
         look_first=read_rows(run.look_first)[:LOOK_FIRST],
         env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),
         data=data,
-        sources={name: _within(content) if single_file else name for name, content in pictures.items()},
+        sources={name: within(content) if single_file else name for name, content in pictures.items()},
         scripts={name: Markup(content.decode()) if single_file else "" for name, content in scripts.items()},
     )
     path = run.report / ("report.html" if single_file else "index.html")
     write_text(path, page)
     return path
-
-
-def _within(content: bytes) -> str:
-    """A picture as an address that holds it."""
-    return f"data:image/png;base64,{b64encode(content).decode('ascii')}"
 
 
 def gallery_images(run: Run) -> list[dict[str, Any]]:
@@ -118,15 +112,3 @@ def _on_maps(results: Results) -> str:
         f"The default map, {shown}, finds the pixels of '{results.positive}' with AUPRC {found:.2f};"
         f" {trivial.replace('_', ' ')} alone, without learning, has {value or 0:.2f}."
     )
-
-
-def _curves(run: Run, drawn: int | None) -> list[Markup]:
-    """The curves of the training; the step whose networks draw the maps is marked."""
-    rows = run.metric_rows()
-    losses = {name: [(float(row["step"]), float(row[name])) for row in rows] for name in CURVES}
-    psnr = [(float(row["step"]), float(row["psnr"])) for row in rows if row["psnr"]]
-    mark = None if drawn is None else (float(drawn), f"maps: step {drawn:,}")
-    return [
-        chart("losses, unweighted", losses, mark=mark, log=True),
-        chart("PSNR of validation images, dB", {"PSNR": psnr}, mark=mark),
-    ]

@@ -1,0 +1,64 @@
+"""Two runs side by side: what each concludes, their figures, their curves, and the images that both reports show."""
+
+from pathlib import Path
+
+from acdm.core.files import write_text
+from acdm.core.results import Results
+from acdm.core.run import Run
+from acdm.core.tables import number
+from acdm.web.chart import chart
+from acdm.web.pages import percent, template, within
+from acdm.web.training import facts, psnr_of
+from acdm.web.verdict import conclude
+
+
+def build_beside(one: Run, other: Run) -> Path:
+    """Write report/beside-OTHER.html into the first run; returns its path.
+
+    Raises:
+        RunError: when either has not been evaluated.
+    """
+    runs = (one, other)
+    results = [run.read_results() for run in runs]
+    names = [run.path.resolve().name for run in runs]
+    if names[0] == names[1]:
+        names = [str(run.path) for run in runs]
+    galleries = [{(entry.file, entry.label): entry for entry in run.read_gallery().images} for run in runs]
+    both = [key for key in galleries[0] if key in galleries[1]]
+
+    def pictures(file: str, label: str) -> list[str]:
+        shown = [run.gallery / gallery[file, label].picture for run, gallery in zip(runs, galleries, strict=True)]
+        return [within(path.read_bytes()) for path in shown]
+
+    page = template("beside.html").render(
+        names=names,
+        facts=[facts(run) for run in runs],
+        conclusions=[conclude(r, run.read_data()) for r, run in zip(results, runs, strict=True)],
+        rows=_rows(results),
+        same_images=results[0].data == results[1].data and results[0].split == results[1].split,
+        curve=chart("PSNR of validation images, dB", dict(zip(names, map(psnr_of, runs), strict=True))),
+        images=[(f"{file}, class {label}", pictures(file, label)) for file, label in both],
+    )
+    path = one.report / f"beside-{other.path.resolve().name}.html"
+    write_text(path, page)
+    return path
+
+
+def _rows(results: list[Results]) -> list[tuple[str, list[str]]]:
+    """What is compared, and each run's figure."""
+    default = [r.maps[r.default_map] for r in results]
+    maps = dict.fromkeys(name for r in results for name in r.maps)
+    return [
+        ("default map", [r.default_map for r in results]),
+        ("test images", [f"{sum(r.n.values())} of {r.data}, {r.split}" for r in results]),
+        ("images are rebuilt at, dB", [number(r.reconstruction.psnr_mean, 1) for r in results]),
+        ("counterfactuals that convince", [percent(r.classes.swap_accuracy) for r in results]),
+        ("image AUROC of the default map", [number(m.image_auroc) for m in default]),
+        ("positive images with a region", [percent(m.positives_with_region) for m in default]),
+        ("negative images with a region", [percent(m.negatives_with_region) for m in default]),
+        ("Dice of the default map, no mask seen", [number(m.dice) for m in default]),
+        *(
+            (f"AUPRC, {name}", [number(r.maps[name].auprc) if name in r.maps else "–" for r in results])
+            for name in maps
+        ),
+    ]
