@@ -1,30 +1,58 @@
 import threading
+from contextlib import contextmanager
 
 import pytest
 import torch
 from small import small_network
 
 from acdm.core.config import MAPS
+from acdm.core.records import DataRecord, File
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.judge import Judge, small_resnet
 from acdm.method.branches import Branches
+from acdm.web.corrections import Corrections
 from acdm.web.server import LocalServer
 
 
 @pytest.fixture(scope="session")
-def page():
-    """A page of untrained networks, served until the tests are done."""
+def untrained():
     torch.manual_seed(0)
     branches = Branches(small_network(), 1, 2).eval()
     torch.nn.init.normal_(branches.decoder.head.weight, std=0.02)
     known = {name: Calibration("both", 0.0, 0.0, 0.05, "otsu", {}) for name in MAPS}
     judge = Judge(small_resnet(1, 2).eval(), 0.5)
-    decomposer = Decomposer(
+    return Decomposer(
         branches=branches, judge=judge, classes=("no", "<b>yes"), size=16, precision="fp32", calibration=known
     )
-    served = LocalServer(decomposer, "a <run>")
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    yield served
-    served.shutdown()
-    served.server_close()
+
+
+@pytest.fixture(scope="session")
+def page(untrained):
+    """A page of untrained networks, served until the tests are done."""
+    with served(LocalServer(untrained, "a <run>")) as page:
+        yield page
+
+
+@pytest.fixture
+def correcting(untrained, tmp_path):
+    """A page that saves corrected masks, of a run that was trained on a few images of these names."""
+    of_train = [("train/no/scan.png", "no"), ("train/<b>yes/scan.png", "<b>yes"), ("train/no/../../away.png", "no")]
+    data = DataRecord(
+        classes=("no", "<b>yes"),
+        positive="<b>yes",
+        channels=1,
+        size=16,
+        n={},
+        files={"train": tuple(File(path=path, label=label, group="") for path, label in of_train)},
+    )
+    with served(LocalServer(untrained, "a run", corrections=Corrections(tmp_path / "masks", data))) as page:
+        yield page
+
+
+@contextmanager
+def served(page):
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    yield page
+    page.shutdown()
+    page.server_close()

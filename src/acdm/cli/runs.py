@@ -115,6 +115,7 @@ def ui(
     *,
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
     open: bool = True,
+    masks: Path | None = None,
     features: FeaturesFile = None,
 ) -> None:
     """Serve a page on this machine to drop images on: maps, mask, boxes, branches, and the way to the other class.
@@ -125,11 +126,14 @@ def ui(
         Port of 127.0.0.1; 0 takes a free one.
     open
         Open the page in the browser.
+    masks
+        Folder for masks of training images that are corrected on the page, as train --masks reads them.
     """
     import webbrowser
 
     from acdm.core.run import Run
     from acdm.maps.decomposer import load
+    from acdm.web.corrections import Corrections
     from acdm.web.report import gallery_images
     from acdm.web.server import LocalServer, serve
 
@@ -137,7 +141,8 @@ def ui(
     decomposer.require_ready(None)
     opened = Run.open(run)
     samples = gallery_images(opened) if opened.results.is_file() else []
-    page = LocalServer(decomposer, run.resolve().name, port, samples)
+    corrections = Corrections(masks, opened.read_data()) if masks else None
+    page = LocalServer(decomposer, run.resolve().name, port, samples, corrections)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:
         webbrowser.open(page.address)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from acdm.core.config import MAPS
+from acdm.core.config import MAPS, TAUGHT, MapName
 from acdm.maps.decomposition import Decomposition
 
 LONGEST = 128  # pixels of a side; larger images are shown smaller
@@ -63,6 +63,11 @@ def as_text(arrays: Arrays) -> dict[str, Any]:
         **{name: _pixels(values) for name, values in {"image": arrays["image"], **_rebuilt(arrays)}.items()},
         "truth": _base64(arrays["truth"].astype(np.uint8)) if arrays["truth"].any() else None,
     }
+
+
+def full_scale(threshold: float, name: MapName) -> float:
+    """The score that is drawn white: a probability's own 1, else twice the threshold; the same for all images."""
+    return 1.0 if name == TAUGHT or not np.isfinite(threshold) or threshold <= 0 else 2 * threshold
 
 
 def _rebuilt(arrays: Arrays) -> Arrays:

@@ -1,7 +1,10 @@
-"""A local page on which one image is decomposed: standard library, loopback only, nothing written.
+"""A local page on which images are decomposed: standard library, loopback only.
+
+Nothing is written but masks of training images, corrected on the page, and these only into the folder that was named
+for them, under names that the run itself knows (`acdm.web.corrections`).
 
 Who may ask: the browser that opened the address with this start's token, under the name of this machine (Host and
-Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: five fixed
+Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: six fixed
 paths; no name from outside ever becomes one.  How much: `MAX_BYTES` with a declared length, one image at a time, and
 `QUEUE` that wait; whoever comes then hears "busy" (503).
 """
@@ -17,12 +20,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
+
+from acdm.data.images.read import AS_IS
 from acdm.data.images.write import png
-from acdm.errors import AcdmError
+from acdm.errors import AcdmError, DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.pictures import strip
-from acdm.maps.preview import as_text, preview
+from acdm.maps.preview import as_text, full_scale, preview
 from acdm.maps.segmentation import segment
+from acdm.web.corrections import Corrections
 from acdm.web.pages import script, template
 from acdm.web.sandbox import decode
 
@@ -53,10 +60,16 @@ class LocalServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, decomposer: Decomposer, name: str, port: int = 0, samples: Sequence[Mapping[str, Any]] = ()
+        self,
+        decomposer: Decomposer,
+        name: str,
+        port: int = 0,
+        samples: Sequence[Mapping[str, Any]] = (),
+        corrections: Corrections | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.decomposer = decomposer
+        self.corrections = corrections
         self.token = secrets.token_urlsafe(24)
         self.port = int(self.server_address[1])
         self.address = f"http://127.0.0.1:{self.port}/#{self.token}"
@@ -64,7 +77,7 @@ class LocalServer(ThreadingHTTPServer):
         self.working = threading.Lock()
         self.open = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.files = {
-            "/": ("text/html; charset=utf-8", _html(decomposer, name)),
+            "/": ("text/html; charset=utf-8", _html(decomposer, name, corrections)),
             "/explorer.js": ("text/javascript; charset=utf-8", script("explorer.js")),
             "/page.js": ("text/javascript; charset=utf-8", script("page.js")),
             "/samples": ("application/json", _samples(decomposer, samples)),
@@ -103,12 +116,32 @@ class LocalServer(ThreadingHTTPServer):
         with self.working:
             pixels = decode(content, self.decomposer.reading)
             d = self.decomposer.decompose(pixels, label, "the image")
-            found = segment(d.maps()[self.decomposer.default_map])
+            shown_map = d.maps()[self.decomposer.default_map]
+            found = segment(shown_map)
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
         regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
         shown = {"map": self.decomposer.default_map, "images": [{**image, **as_text(preview(d))}]}
-        row = b64encode(png(strip(d))).decode("ascii")
-        return {"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "strip": row}
+        grey = np.clip(found.scores / full_scale(found.threshold, self.decomposer.default_map), 0, 1)
+        pictures = {
+            "strip": strip(d),
+            "mask": found.mask.astype(np.uint8) * 255,
+            "map": np.round(255 * grey).astype(np.uint8),
+        }
+        return {
+            **{"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape},
+            **{kind: b64encode(png(pixels)).decode("ascii") for kind, pixels in pictures.items()},
+        }
+
+    def correct(self, content: bytes, name: str, label: str) -> str:
+        """Keep a corrected mask, a PNG file; says where.
+
+        Raises:
+            AcdmError: when no folder was named for masks, or this one belongs to no training image, or is none.
+        """
+        if self.corrections is None:
+            raise DataError("start 'acdm ui' with --masks DIR to save masks")
+        with self.working:
+            return self.corrections.keep(decode(content, AS_IS), name, label)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,12 +165,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(404, "nothing here")
 
     def do_POST(self) -> None:
-        """`/decompose`, the image as the body, its class, quoted as in addresses, in the header Label."""
+        """Decompose an image (`/decompose`) or keep a mask (`/mask`): the file is the body.
+
+        Its class and name, quoted as in addresses, are in the headers Label and Name.
+        """
         length = self.headers.get("Content-Length", "")
         token = self.headers.get("Token", "")
         if not self._from_here() or not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._say(403, "not for you")
-        elif self.path != "/decompose":
+        elif self.path not in ("/decompose", "/mask"):
             self._say(404, "nothing here")
         elif not length.isascii() or not length.isdigit() or "Transfer-Encoding" in self.headers:
             self._say(411, "say how long it is")
@@ -151,19 +187,25 @@ class _Handler(BaseHTTPRequestHandler):
                 if len(content) < int(length):
                     self._say(408, "it took too long to arrive")
                     return
-                self._answer(content, unquote(self.headers.get("Label", "")) or None)
+                self._answer(content, unquote(self.headers.get("Label", "")), unquote(self.headers.get("Name", "")))
             finally:
                 self.server.waiting.release()
 
-    def _answer(self, content: bytes, label: str | None) -> None:
+    def _answer(self, content: bytes, label: str, name: str) -> None:
         try:
-            told = json.dumps(self.server.decompose(content, label), allow_nan=False).encode()
+            if self.path == "/mask":
+                kind, told = "text/plain; charset=utf-8", self.server.correct(content, name, label)
+            else:
+                kind, told = (
+                    "application/json",
+                    json.dumps(self.server.decompose(content, label or None), allow_nan=False),
+                )
         except AcdmError as error:
             self._say(422, str(error))
         except Exception:  # a weakness of ours: the page says so, and the server stays up
             self._say(500, "this image could not be decomposed; please report it")
         else:
-            self._send(200, "application/json", told)
+            self._send(200, kind, told.encode())
 
     def _from_here(self) -> bool:
         """Whether the request calls this server by its name and comes from its own page, or from none."""
@@ -196,8 +238,13 @@ def _samples(decomposer: Decomposer, samples: Sequence[Mapping[str, Any]]) -> by
     return json.dumps({"map": decomposer.default_map, "images": list(samples)}, allow_nan=False).encode()
 
 
-def _html(decomposer: Decomposer, name: str) -> bytes:
-    page: str = template("page.html").render(name=name, classes=decomposer.classes, most=MAX_BYTES)
+def _html(decomposer: Decomposer, name: str, corrections: Corrections | None) -> bytes:
+    page: str = template("page.html").render(
+        name=name,
+        classes=decomposer.classes,
+        most=MAX_BYTES,
+        masks=str(corrections.folder) if corrections else "",
+    )
     return page.encode()
 
 

@@ -5,7 +5,7 @@ const explore = (() => {
   const element = (id) => document.getElementById(id);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const pixels = (text) => Float32Array.from(bytes(text), (v) => v / 127.5 - 1);
-  const decoded = new Map();
+  const decoded = new Map(), drawn = new Map();  // by place: entries, and masks that a person has corrected
   let gallery = null;
 
   function entryOf(index) {
@@ -64,7 +64,8 @@ const explore = (() => {
     element("changed-said").textContent = s === 0 ? "as it is rebuilt" : s === 1 ? "as the other class" : `s = ${s.toFixed(2)}`;
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
-    const over = (p) => map.values[p] > 0 && map.values[p] >= cut;
+    const mine = drawn.get(element("which").selectedIndex);
+    const over = (p) => mine ? mine[p] > 0 : map.values[p] > 0 && map.values[p] >= cut;
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
     paint(element("changed"), entry, (i) => (1 - s) * entry.own[i] + s * entry.other[i]);
@@ -115,7 +116,31 @@ const explore = (() => {
     element("heat-said").textContent = `${name} ${value.toPrecision(2)} at row ${y}, column ${x}`;
   }
 
-  return (shown, at = 0) => {
+  // The mask of the image that is shown, 0 or 1 a pixel, and its sides.
+  function mask() {
+    const index = element("which").selectedIndex, { height, width, maps } = entryOf(index), map = maps[element("map").value];
+    const cut = Number(element("threshold").value) * (map.threshold ?? Infinity);
+    return { height, width, values: drawn.get(index) ?? Uint8Array.from(map.values, (v) => v > 0 && v >= cut ? 1 : 0) };
+  }
+
+  // Adds to the mask, or takes away from it, within a radius of a place in pixels; from then on it is the person's.
+  function brush(x, y, radius, adds) {
+    const { height, width, values } = mask();
+    for (let row = Math.max(0, Math.ceil(y - radius)); row <= Math.min(height - 1, y + radius); row++) {
+      for (let column = Math.max(0, Math.ceil(x - radius)); column <= Math.min(width - 1, x + radius); column++) {
+        if ((row - y) ** 2 + (column - x) ** 2 <= radius ** 2) values[row * width + column] = adds ? 1 : 0;
+      }
+    }
+    drawn.set(element("which").selectedIndex, values);
+    ask();
+  }
+
+  function forget() {
+    drawn.delete(element("which").selectedIndex);
+    draw();
+  }
+
+  const show = (shown, at = 0) => {
     if (!shown.images.length) return;
     if (gallery === null) {
       ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
@@ -127,6 +152,7 @@ const explore = (() => {
     }
     gallery = shown;
     decoded.clear();
+    drawn.clear();
     element("which").replaceChildren(
       ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === at)));
     element("strength").value = 0;
@@ -134,4 +160,5 @@ const explore = (() => {
       ...Object.keys(gallery.images[0].maps).map((name) => option(name, name, name === gallery.map)));
     draw();
   };
+  return Object.assign(show, { mask, brush, forget });
 })();

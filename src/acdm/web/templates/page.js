@@ -29,8 +29,8 @@
       return fail("the page's server does not answer; is 'acdm ui' still running?");
     }
     if (!answer.ok) return fail(`${file.name}: ${await answer.text()}`);
-    const { gallery, label, other, regions, strip } = await answer.json();
-    add(gallery, { regions, strip, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions` });
+    const { gallery, label, other, regions, strip, mask, map, size } = await answer.json();
+    add(gallery, { regions, strip, mask, map, size, label, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions` });
   }
 
   function add(gallery, about) {
@@ -81,20 +81,86 @@
     tell();
   }
 
+  function download(name, address) {
+    const link = document.createElement("a");
+    link.download = name;
+    link.href = address;
+    link.click();
+  }
+
+  // Pictures and figures at the image's own size; of the run's samples, which came without them, what the page shows.
   function save() {
-    const { name } = told[element("which").selectedIndex];
-    ["original", "heat", "marked", "changed"].forEach((kind) => {
-      const link = document.createElement("a");
-      link.download = `${name.replace(/\.[^.]*$/, "")}-${kind}.png`;
-      link.href = element(kind).toDataURL("image/png");
-      link.click();
-    });
+    const { name, strip, mask, map, regions, label, size } = told[element("which").selectedIndex], stem = name.replace(/\.[^.]*$/, "");
+    if (!strip) return ["original", "heat", "marked", "changed"].forEach((kind) => download(`${stem}-${kind}.png`, element(kind).toDataURL("image/png")));
+    Object.entries({ strip, mask, map }).forEach(([kind, picture]) => download(`${stem}-${kind}.png`, `data:image/png;base64,${picture}`));
+    const figures = { file: name, class: label, map: shown.map, height: size[0], width: size[1], regions };
+    download(`${stem}.json`, `data:application/json,${encodeURIComponent(JSON.stringify(figures, null, 1))}`);
+  }
+
+  // The corrected mask as a picture of the image's own size, black and white.
+  function pictureOfMask(size) {
+    const { height, width, values } = explore.mask(), small = document.createElement("canvas"), own = document.createElement("canvas");
+    [small.height, small.width] = [height, width];
+    [own.height, own.width] = size ?? [height, width];
+    const context = small.getContext("2d"), data = context.createImageData(width, height);
+    values.forEach((on, p) => { data.data.fill(on ? 255 : 0, 4 * p, 4 * p + 3); data.data[4 * p + 3] = 255; });
+    context.putImageData(data, 0, 0);
+    const whole = own.getContext("2d");
+    whole.imageSmoothingEnabled = false;
+    whole.drawImage(small, 0, 0, own.width, own.height);
+    return own;
+  }
+
+  async function saveMask() {
+    const { name, size, label } = told[element("which").selectedIndex], picture = pictureOfMask(size);
+    element("mask-said").textContent = "saving …";
+    if (!document.body.dataset.keeps) {
+      element("mask-said").textContent = "downloaded";
+      return download(`${name.replace(/\.[^.]*$/, "")}.png`, picture.toDataURL("image/png"));
+    }
+    const body = await new Promise((give) => { picture.toBlob(give, "image/png"); });
+    const headers = { Token: token, Label: encodeURIComponent(label ?? ""), Name: encodeURIComponent(name) };
+    const answer = await fetch("/mask", { method: "POST", headers, body }).catch(() => null);
+    element("mask-said").textContent = answer ? await answer.text() : "the page's server does not answer";
+    element("mask-said").className = answer?.ok ? "" : "wrong";
+  }
+
+  const brushing = () => document.querySelector("input[name=brush]:checked").value;
+  const at = { x: 0, y: 0 };  // of the brush, in pixels of the picture
+  function stroke(event) {
+    const canvas = element("marked"), place = canvas.getBoundingClientRect();
+    at.x = (event.clientX - place.left) / place.width * canvas.width - 0.5;
+    at.y = (event.clientY - place.top) / place.height * canvas.height - 0.5;
+    dab();
+  }
+  function dab() {
+    explore.brush(at.x, at.y, Number(element("radius").value), brushing() === "add");
+    element("mask-said").textContent = "";
+  }
+  function key(event) {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!brushing() || !(move || event.key === " ")) return;
+    event.preventDefault();
+    if (move) {
+      at.x = Math.min(element("marked").width - 1, Math.max(0, at.x + move[0]));
+      at.y = Math.min(element("marked").height - 1, Math.max(0, at.y + move[1]));
+      element("mask-said").textContent = `row ${Math.round(at.y)}, column ${Math.round(at.x)}`;
+    } else dab();
   }
 
   element("file").addEventListener("change", () => send(element("file").files));
   element("label").addEventListener("change", () => last && send([last]));
   element("which").addEventListener("input", tell);
   element("save").addEventListener("click", save);
+  element("save-mask").addEventListener("click", saveMask);
+  element("forget").addEventListener("click", () => explore.forget());
+  element("marked").tabIndex = 0;
+  element("marked").addEventListener("keydown", key);
+  element("marked").addEventListener("click", (event) => { if (brushing()) event.stopImmediatePropagation(); }, true);
+  element("marked").addEventListener("pointerdown", (event) => { if (brushing()) { event.target.setPointerCapture(event.pointerId); stroke(event); } });
+  element("marked").addEventListener("pointermove", (event) => { if (brushing() && event.buttons & 1) stroke(event); });
+  document.querySelectorAll("input[name=brush]").forEach((choice) => choice.addEventListener("input",
+    () => element("marked").classList.toggle("brushing", Boolean(brushing()))));
   document.addEventListener("paste", (event) => send(event.clipboardData.files));
   ["dragover", "dragleave", "drop"].forEach((kind) => document.addEventListener(kind, (event) => {
     event.preventDefault();
