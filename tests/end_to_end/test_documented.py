@@ -1,5 +1,6 @@
 """Commands and Python of the documentation are run, page by page in their order: small images, few steps."""
 
+import json
 import re
 import shlex
 import shutil
@@ -55,6 +56,8 @@ def small(words):
         del words[first : first + 2]
     if "--workers" in words:
         words[words.index("--workers") + 1] = "1"
+    if words[0] == "demo":
+        words += ["--minutes", "0.02"]
     return [*words, *TINY] if words[0] in ("train", "go") else words
 
 
@@ -91,3 +94,16 @@ def test_a_page_does_what_it_says(path, place, monkeypatch, capsys):
     for block in blocks(page, "python"):
         if block.startswith("import"):  # elsewhere they are signatures
             exec(block, {})
+
+
+def test_the_notebook_does_what_it_says(place, monkeypatch):
+    """Its cells are run in their order; the pictures in it are of a run of their own."""
+    notebook = json.loads((Path(__file__).parents[2] / "docs/notebooks/boards.ipynb").read_text("utf-8"))
+    train, known = acdm.train, {}
+    short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32"}
+    monkeypatch.setattr(acdm, "train", lambda *folders, minutes, out: train(*folders, out=out, **short))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] or "print" not in "".join(cell["source"]), "was run before it was kept"
+            exec("".join(cell["source"]), known)
+    assert known["results"].n == {"sound": 78, "flaw": 59}

@@ -272,3 +272,16 @@ def test_pictures_come_at_the_images_own_size(page):
     assert told["size"] == [200, 300]
     for kind in ("mask", "map"):
         assert Image.open(io.BytesIO(b64decode(told[kind]))).size == (300, 200)
+
+
+def test_a_colour_image_is_taken_as_grey_and_the_page_says_so(page):
+    """A grey run: the same picture in grey and as colours of equal channels has the same maps."""
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 30), np.uint8)
+    grey, colours = io.BytesIO(), io.BytesIO()
+    Image.fromarray(pixels).save(grey, "PNG")
+    Image.fromarray(np.stack([pixels] * 3, axis=2)).save(colours, "PNG")
+    one, other = (json.loads(ask(page, "POST", "/decompose", b.getvalue(), Label="no")[2]) for b in (grey, colours))
+    assert (one["note"], "taken as grey" in other["note"]) == ("", True)
+    assert one["gallery"]["images"][0]["maps"]["residual"] == other["gallery"]["images"][0]["maps"]["residual"]
+    assert server.as_trained(np.zeros((1, 4, 4), np.float32), 3)[0].shape == (3, 4, 4)
+    assert server.as_trained(np.zeros((4, 4, 4), np.float32), 3)[0].shape == (4, 4, 4), "refused later on"

@@ -23,7 +23,8 @@ MapName = Literal["psi1", "contrast", "residual", "evidence", "object"]
 MAPS: tuple[MapName, ...] = get_args(MapName)
 LEAST_SIDE = 8  # of what the discriminator's first block sees
 DEFAULT_MAP: MapName = "evidence"  # where there is no segmenter; chosen on dev halves: docs/results/choices.md
-SEGMENTER_SHARE = 1 / 5  # of the minutes
+SEGMENTER_SHARE, MOST_SEGMENTER_SHARE = 1 / 5, 0.3  # of the minutes; of few minutes
+SEGMENTER_MINUTES = 2.5  # that the segmenter gets of few minutes, if that is not too large a share
 TAUGHT: MapName = "object"  # what a segmenter draws, where a run has one
 
 
@@ -235,6 +236,15 @@ def _section(name: str, order: int) -> Parameter:
     return Parameter(group=Group(name, sort_key=order))
 
 
+def segmenter_share(minutes: float | None) -> float:
+    """Share of the time that the segmenter gets: `SEGMENTER_SHARE`, and more of few minutes, to get anywhere.
+
+    >>> [round(segmenter_share(minutes), 2) for minutes in (None, 60, 10, 3)]
+    [0.2, 0.2, 0.25, 0.3]
+    """
+    return min(MOST_SEGMENTER_SHARE, max(SEGMENTER_SHARE, SEGMENTER_MINUTES / minutes if minutes else 0))
+
+
 class Config(Options):
     """Everything that decides what a training does."""
 
@@ -289,7 +299,9 @@ class Config(Options):
         "auto", description="Numbers that networks compute in; auto takes bf16 where the processor is fast at it."
     )
     segmenter: bool = Field(
-        True, description="Teach a segmenter by the maps of the training images, in the last fifth of the minutes."
+        True,
+        description="Teach a segmenter by the maps of the training images, in the last fifth of the minutes; of"
+        " less than 12 minutes it gets more.",
     )
     features: str = Field(
         "auto",
@@ -349,7 +361,7 @@ class Config(Options):
     @property
     def segmenter_share(self) -> float:
         """Share of the time that the segmenter gets."""
-        return SEGMENTER_SHARE if self.segmenter else 0.0
+        return segmenter_share(self.minutes) if self.segmenter else 0.0
 
     @property
     def parts(self) -> int:

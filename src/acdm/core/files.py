@@ -107,3 +107,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def size_in_words(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size_in_words(900), size_in_words(1_240_000), size_in_words(12_300_000_000)
+    ('900 bytes', '1.2 MB', '12 GB')
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    size, unit = next(
+        (count / power, unit) for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= power
+    )
+    return f"{size:.1f} {unit}" if size < 10 else f"{size:.0f} {unit}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acdm.core.config import SEGMENTER_SHARE, TAUGHT, Network, Split
+from acdm.core.config import TAUGHT, Network, Split, segmenter_share
 from acdm.core.options import Layer
 from acdm.core.progress import Progress
 from acdm.core.results import MapFigures
@@ -101,7 +101,7 @@ class Setting:
     @property
     def segmenter_minutes(self) -> float:
         """What a segmenter gets of these, where maps teach one."""
-        return SEGMENTER_SHARE * self.minutes if self.taught else 0.0
+        return segmenter_share(self.minutes) * self.minutes if self.taught else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

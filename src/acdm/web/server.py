@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from acdm.data.images.arrays import Array
 from acdm.data.images.read import AS_IS
 from acdm.data.images.write import png
 from acdm.errors import AcdmError, DataError
@@ -38,6 +39,7 @@ QUEUE = 16  # requests that wait for the network
 MAX_CONNECTIONS = 256  # open at once; more are closed
 PATIENCE = 10  # seconds that a connection may stay silent
 DEADLINE = 30  # seconds that a request may take to arrive
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as ITU-R BT.601 and Pillow have it
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -114,7 +116,7 @@ class LocalServer(ThreadingHTTPServer):
             DataError: when it is no image of this run's kind, or there is no such class.
         """
         with self.working:
-            pixels = decode(content, self.decomposer.reading)
+            pixels, note = as_trained(decode(content, self.decomposer.reading), self.decomposer.branches.channels)
             d = self.decomposer.decompose(pixels, label, "the image")
             shown_map = d.maps()[self.decomposer.default_map]
             found = segment(shown_map)
@@ -129,6 +131,7 @@ class LocalServer(ThreadingHTTPServer):
         }
         return {
             **{"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape},
+            "note": note,
             **{kind: b64encode(png(pixels)).decode("ascii") for kind, pixels in pictures.items()},
         }
 
@@ -142,6 +145,15 @@ class LocalServer(ThreadingHTTPServer):
             raise DataError("start 'acdm ui' with --masks DIR to save masks")
         with self.working:
             return self.corrections.keep(decode(content, AS_IS), name, label)
+
+
+def as_trained(pixels: Array, channels: int) -> tuple[Array, str]:
+    """An image (C, H, W) in [-1, 1] with a run's channels, and what was done to it; others are refused later on."""
+    if channels == 1 and len(pixels) == len(LUMA):
+        return np.tensordot(LUMA, pixels, 1)[None].astype(pixels.dtype), "; its colours were taken as grey"
+    if channels == len(LUMA) and len(pixels) == 1:
+        return np.repeat(pixels, channels, axis=0), "; its grey was taken for all three colours"
+    return pixels, ""
 
 
 class _Handler(BaseHTTPRequestHandler):

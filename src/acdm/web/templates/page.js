@@ -29,8 +29,8 @@
       return fail("the page's server does not answer; is 'acdm ui' still running?");
     }
     if (!answer.ok) return fail(`${file.name}: ${await answer.text()}`);
-    const { gallery, label, other, regions, strip, mask, map, size } = await answer.json();
-    add(gallery, { regions, strip, mask, map, size, label, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions` });
+    const { gallery, label, other, regions, strip, mask, map, size, note } = await answer.json();
+    add(gallery, { regions, strip, mask, map, size, label, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions${note}` });
   }
 
   function add(gallery, about) {
