@@ -1,7 +1,10 @@
 """Divergence, injected where it can begin; a training that is told to save; what stays behind."""
 
 import os
+import re
 import signal
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -162,3 +165,23 @@ def test_while_branch_1_is_silent_sparsity_weighs_half_as_much_from_look_to_look
     assert weights == [3.0] * 4 + [1.5] * 4, "of 8 steps, and not below 1"
     assert Run.open(run).config().loss.sparse == 1.5, "a resumed training goes on with it"
     assert sum("branch 1 is to speak: the weight of sparsity is 1.5" in line for line in said) == 1
+
+
+def test_a_training_by_the_clock_plans_anew_when_it_turns_out_slower(trained, monkeypatch):
+    """The rate is to have fallen to zero when the minutes are over, so that the last step has to be known before.
+
+    Steps take .1 s by themselves, and .2 s with all that is done beside; of half a minute the branches get 21 s.
+    """
+    clock, steps = SimpleNamespace(now=0.0), fitting.train_steps
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(fitting, "train_steps", lambda *of: (replace(record, seconds=0.1) for record in steps(*of)))
+
+    def tick(session, step):
+        session.began, clock.now = 0.0, 0.2 * step
+
+    said, run = trained(tick, {"steps": None, "minutes": 0.5})
+    planned = [int(count) for line in said for count in re.findall(r": (\d+) steps fit into", str(line))]
+    assert planned[0] == pytest.approx(30 + (0.88 * 21 - 6) / 0.1, abs=2)
+    assert planned[1:] == [pytest.approx(21 / 0.2, abs=2)]
+    assert int(checkpoints(run / "checkpoints")[-1].stem.split("-")[1]) == pytest.approx(planned[-1], abs=2)
+    assert Run.open(run).config().steps == planned[-1]

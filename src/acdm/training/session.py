@@ -47,6 +47,9 @@ class Session:
         began: when, on the clock of `time.perf_counter`.
         judge: the check classifier, whose word chooses the networks that draw the maps.
         choice: what it has said so far.
+        health: signs of collapse.
+        measured_at: steps after which their number is planned anew, under --minutes.
+        measured_from: the step from which the speed is measured, and when that was.
     """
 
     run: Run
@@ -59,6 +62,8 @@ class Session:
     judge: Judge | None = None
     choice: Choice = field(default_factory=Choice)
     health: Health = field(default_factory=Health)
+    measured_at: set[int] = field(default_factory=set)
+    measured_from: tuple[int, float] = (0, 0.0)
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
     _psnr: float | None = None

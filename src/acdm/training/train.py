@@ -33,13 +33,14 @@ from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
-from acdm.training.loop import MEASURED_STEPS, steps_for, train_steps
+from acdm.training.loop import MEASURED_AGAIN, MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
 from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
 from acdm.training.signals import Stop, listening
 
+WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 NO_FEATURES = (
     ": what photographs have in common is unknown to it, as the package of its features is not installed"
     " (pip install 'acdm[features]')"
@@ -213,6 +214,8 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     for record in train_steps(session.players, batches, session.config, horizon, start, session.group):
         done = record.step
         session.observe(record, None)
+        if done - start == first:
+            session.measured_from = done, time.perf_counter()
         if done - start > first:
             seconds.append(record.seconds)
         if session.group.any(stop.signum is not None):
@@ -223,9 +226,31 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     assert minutes is not None
     spent = time.perf_counter() - session.began
     steps = int(session.group.broadcast(steps_for(minutes, spent, done, fmean(seconds))))
-    session.change(steps=steps)
-    session.tell(f"{1 / fmean(seconds):.1f} steps a second: {steps} steps fit into {minutes:g} minutes")
+    _plan(session, done, steps, fmean(seconds), minutes)
     return done
+
+
+def _plan(session: Session, done: int, steps: int, seconds: float, minutes: float) -> None:
+    """Go on to that many steps; their speed is measured again while the learning rate is still at its height."""
+    session.change(steps=steps)
+    session.tell(f"{1 / seconds:.1f} steps a second: {steps} steps fit into {minutes:g} minutes")
+    session.measured_at = {at for share in MEASURED_AGAIN if (at := round(share * steps)) > done}
+
+
+def _planned_anew(session: Session, done: int) -> bool:
+    """Whether the steps so far, with all looks and pictures, were so fast or slow that another number fits."""
+    minutes, planned = session.config.branch_minutes, session.config.steps
+    if done not in session.measured_at or minutes is None or planned is None:
+        return False
+    now = time.perf_counter()
+    first, since = session.measured_from
+    seconds = (now - since) / (done - first)
+    steps = done + max(1, int((60 * minutes - (now - session.began)) / seconds))
+    steps = int(session.group.broadcast(steps))
+    if abs(steps - planned) <= WORTH_PLANNING * planned:
+        return False
+    _plan(session, done, steps, seconds, minutes)
+    return True
 
 
 def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> int:
@@ -237,7 +262,7 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
 
 
 def _with_these_weights(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
-    """Train on; returns the step it ended at, and whether that is for the losses' new weights alone."""
+    """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
     weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
     assert steps is not None
     for record in train_steps(session.players, batches, session.config, steps, start, session.group):
@@ -253,7 +278,7 @@ def _with_these_weights(session: Session, batches: Batches, start: int, stop: St
         if over:
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
             break
-        if done < steps and session.config.loss != weights:
+        if done < steps and (session.config.loss != weights or _planned_anew(session, done)):
             return done, True
     return done, False
 
