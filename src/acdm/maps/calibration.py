@@ -52,6 +52,7 @@ class Calibration:
         threshold: a pixel belongs to the object where its score is at least this.
         rule: how the threshold was found.
         thresholds: what each named rule would say.
+        probability: whether scores are probabilities, at whose levels objects that touch are parted.
     """
 
     polarity: str
@@ -60,6 +61,7 @@ class Calibration:
     threshold: float
     rule: str
     thresholds: dict[str, float]
+    probability: bool = False
 
     def scores(self, signed: np.ndarray | Tensor) -> np.ndarray:
         """A signed map (..., C, H, W) as one smoothed number a pixel (..., H, W): higher means more of the object."""
@@ -156,7 +158,7 @@ def _cut(kind: MapKind, loud: Floats, quiet: Floats, polarity: str, scale: float
         "two-means": _between_two_means(scores),
     }
     threshold, rule = kind.default_rule(thresholds)
-    return Calibration(polarity, scale, speck_share(scores, threshold), threshold, rule, thresholds)
+    return Calibration(polarity, scale, speck_share(scores, threshold), threshold, rule, thresholds, kind.probability)
 
 
 def _scale(scores: Floats, y: Floats) -> float:
@@ -211,7 +213,7 @@ def load_calibration(run: Run) -> dict[MapName, Calibration]:
     try:
         content = parse_json(run.calibration.read_text(encoding="utf-8"))
         owner, own = content.pop("run", ""), run.id
-        known = {name: _checked(entry) for name, entry in content.items()}
+        known = {name: _checked({"probability": name == TAUGHT, **entry}) for name, entry in content.items()}
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{run.calibration}: not a calibration ({error}); make it again with --resume") from None
     if owner and own and owner != own:
@@ -231,4 +233,5 @@ def _checked(entry: dict[str, Any]) -> Calibration:
         raise ValueError("scale and speck must lie between 0 and 1")
     if not all(value >= 0 and np.isfinite(value) for value in (numbers["threshold"], *named.values())):
         raise ValueError("a threshold is no number of at least 0")
-    return Calibration(polarity=polarity, rule=str(entry["rule"]), thresholds=named, **numbers)
+    probability = bool(entry.get("probability", False))
+    return Calibration(polarity=polarity, rule=str(entry["rule"]), thresholds=named, probability=probability, **numbers)

@@ -45,6 +45,7 @@ class MapKind:
         sign_of: the map whose polarity it takes.
         scale_of: the map whose smoothing it takes.
         default_rule: how it is cut where nothing else is asked for.
+        probability: whether its scores are probabilities.
         exported: whether ONNX files hold it; gradients have no operators there.
     """
 
@@ -55,6 +56,7 @@ class MapKind:
     sign_of: MapName
     scale_of: MapName
     default_rule: Rule
+    probability: bool = False
     exported: bool = True
 
 
@@ -74,6 +76,7 @@ _ROWS = (
     ),
     MapKind(
         name="object", quiet_of="object", sign_of="object", scale_of="object", default_rule=quarter,
+        probability=True,
     ),
 )  # fmt: skip
 KINDS: dict[MapName, MapKind] = {kind.name: kind for kind in _ROWS}

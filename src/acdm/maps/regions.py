@@ -23,11 +23,13 @@ class Region:
         mask: (box height, box width), of this part alone.
         box: first row, first column, one past the last row, one past the last column.
         score: the map's mean within it.
+        scores: (box height, box width), the map; half precision, for regions of large rasters are large.
     """
 
     mask: Mask
     box: Box
     score: float
+    scores: NDArray[np.float16]
 
     @property
     def area(self) -> int:
@@ -55,7 +57,8 @@ def regions_of(bands: Iterable[tuple[int, Mask, Floats]]) -> list[Region]:
         for number, (rows, columns) in enumerate(places, start=1):
             own = parts[rows, columns] == number
             box = (top + rows.start, columns.start, top + rows.stop, columns.stop)
-            pieces.append(Region(own, box, float(scores[rows, columns][own].mean())))
+            within = scores[rows, columns]
+            pieces.append(Region(own, box, float(within[own].mean()), within.astype(np.float16)))
         parts[parts > 0] += len(pieces) - len(places)
         if above is not None:
             links += _touching(above, parts[0])
@@ -110,9 +113,12 @@ def _joined(pieces: list[Region]) -> Region:
     corners = np.array([piece.box for piece in pieces])
     (top, left), (bottom, right) = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
     mask = np.zeros((bottom - top, right - left), bool)
+    scores = np.zeros(mask.shape, np.float16)
     for piece in pieces:
         y, x, last_y, last_x = piece.box
-        mask[y - top : last_y - top, x - left : last_x - left] |= piece.mask
+        place = slice(y - top, last_y - top), slice(x - left, last_x - left)
+        mask[place] |= piece.mask
+        scores[place] = piece.scores
     areas = [piece.area for piece in pieces]
     mean = float(np.average([piece.score for piece in pieces], weights=areas))
-    return Region(mask, (top, left, bottom, right), mean)
+    return Region(mask, (top, left, bottom, right), mean, scores)

@@ -11,6 +11,7 @@ from torch import Tensor
 from acdm.data.images.arrays import Box, Floats, Mask
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposition import SignedMap
+from acdm.maps.parts import parted
 from acdm.maps.regions import Region, above, mask_of, regions_of, without_specks
 
 Refine = Literal["none", "watershed", "random-walker"]
@@ -26,7 +27,7 @@ class Segmentation:
         mask: (H, W).
         scores: (H, W), what was cut.
         threshold: from which on a pixel belongs to the object.
-        regions: connected parts, the one with the highest score first.
+        regions: connected parts, the one with the highest score first; of a probability, objects that touch are apart.
     """
 
     mask: Mask
@@ -88,8 +89,11 @@ def cut(
     if refine != "none" and grey is not None and mask.any():
         mask = _refined(mask, scores, threshold, grey, refine)
     regions = regions_of([(0, mask, scores)])
-    regions = without_specks(regions, known.min_area(*mask.shape) if min_area is None else min_area)
+    least = known.min_area(*mask.shape) if min_area is None else min_area
+    regions = without_specks(regions, least)
     mask = mask_of(regions, 0, *mask.shape)
+    if known.probability:
+        regions = parted(regions, least)
     return Segmentation(mask, scores, threshold, regions)
 
 

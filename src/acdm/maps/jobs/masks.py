@@ -27,6 +27,7 @@ from acdm.maps.jobs.geojson import geojson, square_metres
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
 from acdm.maps.jobs.windows import claimed_maps, is_tiff, large_geotiff, opened, side_of_windows
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, work_through
+from acdm.maps.parts import parted
 from acdm.maps.pictures import outlined
 from acdm.maps.regions import above, mask_of, regions_of, without_specks
 from acdm.maps.segmentation import Refine, Segmentation, segment
@@ -111,6 +112,8 @@ class _Masks:
             regions = regions_of((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
             least = known.min_area(side, side) if recipe.min_area is None else recipe.min_area
             regions = without_specks(regions, least)
+            if known.probability:
+                regions = parted(regions, least)
             if is_tiff(path):
                 with large_geotiff(self.out / "masks" / name, raster, 1, "uint8", None) as write:
                     for top in range(0, raster.height, side):
