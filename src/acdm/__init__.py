@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from torch import Tensor
 
     from acdm.core.config import Split
+    from acdm.core.progress import Progress
     from acdm.core.results import Results
     from acdm.core.run import Run
     from acdm.data.checkup import Checkup
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from acdm.maps.segmentation import Segmentation
 
 __version__ = "0.1.0"
-__all__ = ["check", "evaluate", "load", "report", "segment", "train"]
+__all__ = ["check", "evaluate", "load", "map", "report", "segment", "train"]
 
 
 def train(
@@ -33,6 +36,7 @@ def train(
     positive: str | None = None,
     resume: bool = False,
     masks: str | Path | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> "Run":
     """Train on DATA, or on two folders of images.
@@ -44,6 +48,7 @@ def train(
         positive: the class that carries the object; by default the one with masks or boxes, else the second.
         resume: go on with the run in `out`.
         masks: folder of a few training images' masks, which the segmenter is taught by, too.
+        progress: show how far it is: a bar in a terminal, a line every hundred steps elsewhere.
         options: keys of the configuration, nested ones as dictionaries: `loss={"sparse": 2.0}`.
 
     Raises:
@@ -63,8 +68,8 @@ def train(
         resume=resume,
         masks=Path(masks) if masks else None,
     )
-    with fork_rng(devices=[]):  # what the caller draws stays as it would have been
-        return run_training(request)
+    with _shown(progress) as heard, fork_rng(devices=[]):  # what the caller draws stays as it would have been
+        return run_training(request, heard)
 
 
 def load(run: str | Path, features: str | Path | None = None) -> "Decomposer":
@@ -79,12 +84,13 @@ def load(run: str | Path, features: str | Path | None = None) -> "Decomposer":
     return load_run(run, features=features)
 
 
-def check(*folders: str | Path, positive: str | None = None, seed: int = 0) -> "Checkup":
+def check(*folders: str | Path, positive: str | None = None, seed: int = 0, progress: bool = True) -> "Checkup":
     """Examine images before training: counts, bad files, duplicates, shortcuts; print it, or read its attributes.
 
     Args:
         folders, positive: as for `train`.
         seed: of the split.
+        progress: show how far it is.
 
     Raises:
         DataError: when the folders are no data set.
@@ -92,23 +98,58 @@ def check(*folders: str | Path, positive: str | None = None, seed: int = 0) -> "
     from acdm.data.checkup import examine
     from acdm.data.folder import load_dataset
 
-    return examine(load_dataset([Path(folder) for folder in folders], positive, seed))
+    with _shown(progress) as heard:
+        dataset = load_dataset([Path(folder) for folder in folders], positive, seed)
+        heard.begin("images", len(dataset.items))
+        return examine(dataset, heard)
 
 
-def evaluate(run: "str | Path | Run", *folders: str | Path, split: "Split" = "all") -> "Results":
+def evaluate(run: "str | Path | Run", *folders: str | Path, split: "Split" = "all", progress: bool = True) -> "Results":
     """Measure a run on test images; writes results.json into it.
 
     Args:
         run: its folder, or what `train` gave.
         folders: as for `train`.
         split: all test images, the "dev" half, or the "final" rest.
+        progress: show how far it is.
 
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
     from acdm.evaluation.results import evaluate as measure
 
-    return measure(_opened(run), [Path(folder) for folder in folders], split)
+    with _shown(progress) as heard:
+        return measure(_opened(run), [Path(folder) for folder in folders], split, progress=heard)
+
+
+def map(
+    run: "str | Path | Run", images: str | Path, out: str | Path, label: str | None = None, progress: bool = True
+) -> Path:
+    """Write the maps of one image or of a folder of them; goes on where it was cut off.
+
+    Args:
+        run: its folder, or what `train` gave.
+        images: a file, or a folder that is searched through.
+        out: where the maps go; one folder an image, and maps.csv, which says what became of each.
+        label: class of the images; None lets the check classifier decide.
+        progress: show how far it is.
+
+    Returns:
+        The path of maps.csv.
+
+    Raises:
+        RunError, DataError: when the run is unfinished, or no image can be mapped.
+    """
+    from acdm.maps.decomposer import load as load_run
+    from acdm.maps.jobs.folders import map_folder
+    from acdm.maps.jobs.worklist import MapOptions, find_images
+
+    files, decomposer = find_images(Path(images)), load_run(_opened(run).path)
+    with _shown(progress) as heard:
+        heard.begin("maps", len(files))
+        for _ in map_folder(decomposer, files, Path(out), MapOptions(label=label), heard):
+            heard.advance()
+    return Path(out) / "maps.csv"
 
 
 def report(run: "str | Path | Run", single_file: bool = False) -> Path:
@@ -124,6 +165,16 @@ def report(run: "str | Path | Run", single_file: bool = False) -> Path:
     from acdm.web.report import build_report
 
     return build_report(_opened(run), single_file=single_file)
+
+
+def _shown(progress: bool) -> "AbstractContextManager[Progress]":
+    """What hears how far the work is: the terminal, or nobody."""
+    from contextlib import nullcontext
+
+    from acdm.cli.terminal import showing
+    from acdm.core.progress import QUIET
+
+    return showing() if progress else nullcontext(QUIET)
 
 
 def _opened(run: "str | Path | Run") -> "Run":

@@ -17,6 +17,9 @@ def test_from_folders_to_a_report(toy, tmp_path):
     results = acdm.evaluate(run, toy)
     assert results.maps.keys() >= {"psi1", "evidence", "object"}
     assert acdm.report(run).name == "index.html"
+    table = acdm.map(run, toy / "test", tmp_path / "maps", progress=False)
+    assert len(table.read_text().splitlines()) == 1 + 12
+    assert (tmp_path / "maps/with").is_dir()
     assert acdm.report(tmp_path / "run", single_file=True).name == "report.html"
 
 
