@@ -127,7 +127,7 @@ def test_a_training_can_be_watched_and_says_when_it_is_done(toy, tmp_path, seen,
     assert seen.page.locator("svg.chart").count() == 2
     assert seen.page.locator("figure img").evaluate("image => image.naturalWidth > 0")
     assert seen.errors == []
-    write_live(Run.open(run), 20)
+    write_live(Run.open(run), "training", "training", 20)
     seen.page.reload()
     assert "In training: step 12 of 20." in seen.page.inner_text("body")
     assert seen.page.locator("progress").get_attribute("value") == "12"

@@ -22,6 +22,7 @@ class Drawer:
     default_map: str = "residual"
     classes: tuple = ("without", "with")
     size: int = 16
+    alone: bool = False
     calibration: dict = field(default_factory=lambda: {"residual": Calibration("positive", 0, 0, 0.5, "otsu", {})})
 
     def maps(self, x, y):

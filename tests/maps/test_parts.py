@@ -55,7 +55,7 @@ def test_a_single_hill_stays_one_and_other_maps_are_never_parted():
 def test_parts_deal_out_their_region_in_bands_as_in_the_whole(heights):
     scores = np.maximum.reduce([hill(12, 12), hill(14, 27), hill(30, 20)])
     tops = np.cumsum([0, *heights])
-    regions = regions_of([(a, scores[a:b] >= 0.25, scores[a:b]) for a, b in pairwise(tops)])
+    regions = regions_of([(a, scores[a:b] >= 0.25, scores[a:b]) for a, b in pairwise(tops)], keep_scores=True)
     parts = parted(regions, 0)
     masks = [mask_of([part], 0, SIDE, SIDE) for part in parts]
     assert len(parts) == 3
@@ -65,3 +65,11 @@ def test_parts_deal_out_their_region_in_bands_as_in_the_whole(heights):
         rows, columns = np.nonzero(mask)
         assert part.box == (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
     assert [part.score for part in parts] == sorted((part.score for part in parts), reverse=True)
+
+
+def test_no_part_is_smaller_than_the_smallest_region():
+    scores = np.maximum.reduce([hill(20, 12, 6), hill(20, 30, 6), 0.9 * hill(20, 42, 1.2)])
+    regions = regions_of([(0, scores >= 0.1, scores)], keep_scores=True)
+    for least in (1, 20, 40, 200):
+        assert min(part.area for part in parted(regions, least)) >= least
+    assert [len(parted(regions, least)) for least in (1, 40)] == [3, 2]

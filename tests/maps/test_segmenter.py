@@ -64,6 +64,7 @@ def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trus
         (0.94, 0.9, False),
         (1.0, 1.0, False),
         (0.91, 0.82, True),
+        (0.56, 0.5, False),
     ):
         save_segmenter(path, replace(some(), auroc=auroc, evidence_auroc=teacher))
         assert load_segmenter(path, 1).trusted is trusted

@@ -1,12 +1,15 @@
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small import small_network
 
 from acdm.core.config import MAPS
 from acdm.core.records import DataRecord, File
+from acdm.data.images.read import digest, read_image
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.judge import Judge, small_resnet
@@ -36,15 +39,21 @@ def page(untrained):
 
 @pytest.fixture
 def correcting(untrained, tmp_path):
-    """A page that saves corrected masks, of a run that was trained on a few images of these names."""
-    of_train = [("train/no/scan.png", "no"), ("train/<b>yes/scan.png", "<b>yes"), ("train/no/../../away.png", "no")]
+    """A page that saves corrected masks, of a run that was trained on three images, which lie in `images`."""
+    rng, known = np.random.default_rng(5), []
+    for name, label in (("no/scan", "no"), ("<b>yes/scan", "<b>yes"), ("<b>yes/../../away", "<b>yes")):
+        path = tmp_path / "images" / f"{label}-{name.rsplit('/')[-1]}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (240, 160), np.uint8)).save(path)
+        known.append((File(path=f"train/{name}.png", label=label, group=""), digest(read_image(path))))
     data = DataRecord(
         classes=("no", "<b>yes"),
         positive="<b>yes",
         channels=1,
         size=16,
         n={},
-        files={"train": tuple(File(path=path, label=label, group="") for path, label in of_train)},
+        files={"train": tuple(file for file, _ in known)},
+        digests=tuple(of_pixels for _, of_pixels in known),
     )
     with served(LocalServer(untrained, "a run", corrections=Corrections(tmp_path / "masks", data))) as page:
         yield page

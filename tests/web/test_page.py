@@ -40,36 +40,39 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         assert [url for url in seen.requests if not url.startswith(names)] == []
 
 
-def test_a_mask_is_corrected_with_a_brush_or_the_keyboard(correcting, tmp_path, rng):
+def test_a_mask_is_corrected_with_a_brush_or_the_keyboard(correcting, tmp_path):
     """What was drawn is what training reads: at the image's own size, which is twice that of the picture."""
-    Image.fromarray(rng.integers(0, 256, (240, 160), np.uint8)).save(tmp_path / "scan.png")
     with opened() as seen:
         page = seen.page
         page.goto(correcting.address)
-        page.select_option("#label", "<b>yes")
-        page.set_input_files("#file", tmp_path / "scan.png")
+        page.select_option("#label", "no")
+        page.set_input_files("#file", tmp_path / "images/<b>yes-scan.png")
         page.wait_for_selector("#shown:not([hidden])", timeout=60_000)
-        seen.move("threshold", 4)
         width, height = (page.evaluate(f"document.getElementById('marked').{side}") for side in ("width", "height"))
-        page.evaluate(
-            f"for (let y = 0; y < {height}; y += 8) for (let x = 0; x < {width}; x += 8) explore.brush(x, y, 12, false)"
-        )
+        page.evaluate(f"explore.brush({width / 2}, {height / 2}, {width + height}, true)")
+        page.evaluate(f"explore.brush({width / 2}, {height / 2}, {width + height}, false)")  # nothing is left
         page.check("input[name=brush][value=add]")
         seen.move("radius", 0.5)
         page.locator("#marked").scroll_into_view_if_needed()
         place = page.locator("#marked").bounding_box()
         page.mouse.move(place["x"] + 10.5 / width * place["width"], place["y"] + 20.5 / height * place["height"])
         page.mouse.down()
+        page.mouse.move(place["x"] + 14.5 / width * place["width"], place["y"] + 20.5 / height * place["height"])
         page.mouse.up()
         page.focus("#marked")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Space")
         page.click("#save-mask")
         page.locator("#mask-said", has_text="saved to").wait_for()
+        page.set_input_files("#file", tmp_path / "images/no-scan.png")
+        page.locator("#which option").nth(1).wait_for(state="attached")
+        assert page.evaluate("document.getElementById('which').selectedIndex") == 0, "who draws is not led elsewhere"
+        assert sum(page.evaluate("Array.from(explore.mask().values)")) > 0, "and loses nothing"
         assert seen.errors == []
     mask = np.asarray(Image.open(tmp_path / "masks/train/<b>yes/scan.png"))
     rows, columns = np.nonzero(mask)
     scale = 240 / height
     assert mask.shape == (240, 160)
     assert (rows.min(), rows.max() + 1) == pytest.approx((20 * scale, 21 * scale), abs=1)
-    assert (columns.min(), columns.max() + 1) == pytest.approx((10 * scale, 12 * scale), abs=1)
+    assert (columns.min(), columns.max() + 1) == pytest.approx((10 * scale, 16 * scale), abs=1)
+    assert mask.sum() // 255 == pytest.approx(6 * scale**2, rel=0.2), "a stroke has no gaps"

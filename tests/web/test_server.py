@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -244,27 +245,37 @@ def test_a_slice_of_a_volume_is_taken_apart(page, monkeypatch, tmp_path, ending)
 
 
 def test_a_corrected_mask_lies_where_training_reads_it(correcting, tmp_path):
-    body = an_image(size=(12, 9))
-    status, _, said = ask(correcting, "POST", "/mask", body, Name="scan.png", Label="%3Cb%3Eyes")
+    """Two images are called scan.png: which one it is, its pixels say, whatever class it is taken for."""
+    image = (tmp_path / "images/<b>yes-scan.png").read_bytes()
+    told = json.loads(ask(correcting, "POST", "/decompose", image, Label="no")[2])
+    assert told["name"] == "train/<b>yes/scan.png"
+    body = an_image(size=(240, 160))
+    status, _, said = ask(correcting, "POST", "/mask", body, Name=quote(told["name"]))
     path = tmp_path / "masks/train/<b>yes/scan.png"
     assert (status, str(path) in said.decode()) == (200, True)
     drawn, kept = (np.asarray(Image.open(file)) for file in (io.BytesIO(body), path))
     assert np.array_equal(kept, np.where(drawn > 127, 255, 0))
 
 
-@pytest.mark.parametrize("name", ["other.png", "", "..%2F..%2Fscan.png", "away.png", "%2Fetc%2Fpasswd", "scan.png%00"])
+def test_an_image_of_the_same_name_is_none_of_the_training(correcting):
+    assert json.loads(ask(correcting, "POST", "/decompose", an_image(), Label="no")[2])["name"] == ""
+
+
+NAMES = ("scan.png", "", "..%2F..%2Fscan.png", "train/<b>yes/../../away.png", "%2Fetc%2Fpasswd", "train/no/scan.png%00")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_name_from_outside_becomes_a_path(correcting, tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
-    assert ask(correcting, "POST", "/mask", an_image(), Name=name, Label="no")[0] == 422
-    assert ask(correcting, "POST", "/mask", an_image(), Name="scan.png")[0] == 422, "two classes have one of that name"
+    assert ask(correcting, "POST", "/mask", an_image(), Name=name)[0] == 422
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_masks_are_saved_only_where_a_folder_was_named_and_a_token_comes(page, correcting):
-    status, _, said = ask(page, "POST", "/mask", an_image(), Name="scan.png")
+    status, _, said = ask(page, "POST", "/mask", an_image(), Name="train/no/scan.png")
     assert (status, "--masks DIR" in said.decode()) == (422, True)
-    assert ask(correcting, "POST", "/mask", an_image(), Name="scan.png", Label="no", Token="x")[0] == 403
-    assert ask(correcting, "POST", "/mask", b"no image", Name="scan.png", Label="no")[0] == 422
+    assert ask(correcting, "POST", "/mask", an_image(), Name="train/no/scan.png", Token="x")[0] == 403
+    assert ask(correcting, "POST", "/mask", b"no image", Name="train/no/scan.png")[0] == 422
 
 
 def test_pictures_come_at_the_images_own_size(page):

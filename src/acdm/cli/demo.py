@@ -47,7 +47,8 @@ def run_demo(
         positive=positive,
         command=command,
     )
-    run = train(request, LiveReport(progress))
+    with LiveReport(progress) as live:
+        run = train(request, live)
     progress.say("evaluating")
     results = evaluate(run, [data], progress=progress)
     return build_report(run), table(results).splitlines()

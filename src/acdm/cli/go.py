@@ -52,7 +52,8 @@ def go(
         if found.problems:
             raise DataError(f"{len(found.problems)} problems stop the training; the first: {found.problems[0]}")
         request = Request(folders=data, out=out, preset=preset, options=given, positive=positive, command=typed())
-        run = train(request, LiveReport(progress))
+        with LiveReport(progress) as live:
+            run = train(request, live)
         results = evaluate(run, data, progress=progress)
     page = build_report(run)
     print(table(results))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from contextlib import suppress
 from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome
 
 SHOWN = 3  # doubtful images that are named
-MOST_FILES = 100  # of one image
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
 Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's check classifier decide.")]
 Axis = Annotated[Literal[0, 1, 2], Parameter(help="Axis that NIfTI volumes are cut into slices along.")]
@@ -166,16 +165,15 @@ def _regions(out: Path) -> Iterator[str]:
 
 
 def _disk_use(out: Path, images: int) -> str:
-    """How much will be written, by what the first image took; "" where that can't be told.
-
-    That is so where nothing is written yet, as with archives, or where a job goes on that had written much.
-    """
+    """How much will be written, by what the first image took; "" where nothing is written yet, as with archives."""
     from acdm.core.files import size_in_words
 
-    written = [path.stat().st_size for path in islice(out.rglob("*"), MOST_FILES) if path.is_file()]
-    if not any(written) or len(written) == MOST_FILES:
+    written = 0
+    with suppress(OSError):  # other processes write and rename there
+        written = sum(path.stat().st_size for path in out.rglob("*"))
+    if not written:
         return ""
-    needed, free = sum(written) * images, disk_usage(out).free
+    needed, free = written * images, disk_usage(out).free
     words = f"about {size_in_words(needed)} will be written to {out}"
     return words if needed < free else f"⚠ {words}, where {size_in_words(free)} are free"
 
@@ -193,10 +191,11 @@ def _follow(
     from acdm.maps.jobs.worklist import find_images
 
     files, failed, labels = find_images(images), [], Counter[str]()
+    anew = not any(table.parent.glob("*"))
     with showing(what, len(files)) as progress:
         for number, outcome in enumerate(work(files, progress), start=1):
             progress.advance()
-            if number == 1 and len(files) > 1 and (needed := _disk_use(table.parent, len(files))):
+            if anew and number == 1 and len(files) > 1 and (needed := _disk_use(table.parent, len(files))):
                 progress.say(needed)
             failed += [outcome] if outcome.reason else []
             labels.update([outcome.label] if outcome.label else [])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acdm.cli.options import Data, FeaturesFile, Out, RunFolder
+from acdm.cli.options import Data, FeaturesFile, OtherRun, Out, RunFolder
 from acdm.core.config import Split
 
 
@@ -35,7 +35,7 @@ def evaluate(
 
 def report(
     run: RunFolder,
-    beside: Annotated[Path | None, Parameter(help="Another run: the page sets the two side by side.")] = None,
+    beside: OtherRun = None,
     /,
     *,
     single_file: bool = False,

@@ -20,7 +20,7 @@ from acdm.core.progress import QUIET
 from acdm.errors import DataError
 from acdm.training.launch import launch, launched, require_named
 
-MINUTES = {False: 3.0, True: 8.0}  # of the demo on toy images, on real ones
+TOY_MINUTES, REAL_MINUTES = 3.0, 8.0  # of the demo
 
 
 def demo(out: Out = None, *, real: bool = False, minutes: float | None = None, seed: int = 0) -> None:
@@ -41,7 +41,8 @@ def demo(out: Out = None, *, real: bool = False, minutes: float | None = None, s
     from acdm.cli.terminal import showing
 
     with showing() as progress:
-        report, lines = run_demo(out, real, MINUTES[real] if minutes is None else minutes, seed, typed(), progress)
+        length = (REAL_MINUTES if real else TOY_MINUTES) if minutes is None else minutes
+        report, lines = run_demo(out, real, length, seed, typed(), progress)
     for line in lines:
         print(line)
     print(f"look at {report}")
@@ -121,7 +122,7 @@ def train(
     from acdm.core.processes import is_first_process
     from acdm.training.request import Request
     from acdm.training.train import train as run_training
-    from acdm.web.live import LiveReport, write_live
+    from acdm.web.live import LiveReport
 
     request = Request(
         folders=data,
@@ -133,9 +134,8 @@ def train(
         masks=masks,
         command=typed(),
     )
-    with showing() if is_first_process() else nullcontext(QUIET) as progress:
-        run = run_training(request, LiveReport(progress))
+    with showing() if is_first_process() else nullcontext(QUIET) as progress, LiveReport(progress) as live:
+        run = run_training(request, live)
     where = " ".join(map(str, data))
     if is_first_process():
-        write_live(run, finished=True)
         print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")

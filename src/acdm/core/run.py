@@ -163,7 +163,8 @@ class Run:
 
     def newest_sheet(self) -> Path | None:
         """The sheet of sample pictures of the latest step; None where none is drawn yet."""
-        return max(self.samples.glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1]), default=None)
+        drawn = (path for path in self.samples.glob("step-*.png") if path.stem.removeprefix("step-").isdigit())
+        return max(drawn, key=lambda path: int(path.stem.removeprefix("step-")), default=None)
 
     def metric(self, row: Mapping[str, object]) -> None:
         """Add a line to metrics.csv; the columns of the first line stay."""

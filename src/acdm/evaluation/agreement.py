@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from acdm.core.config import TAUGHT
 from acdm.data.images.frame import squares
 from acdm.evaluation import metrics
 from acdm.evaluation.looks import own_size
@@ -25,14 +26,16 @@ def mirror_dice(decomposer: Decomposer, truth: Truth) -> float:
     """
     if len(decomposer.mirrors) == 1:
         return math.nan
-    alone, axes = replace(decomposer, mirrors=((),)), decomposer.mirrors[1]
-    name = decomposer.default_map
+    name, axes = decomposer.default_map, decomposer.mirrors[1]
+    alone = replace(decomposer, mirrors=((),), alone=name == TAUGHT)  # without the branches, where they draw nothing
     known = decomposer.calibration[name]
-    chosen = truth.only(decomposer.classes[1])[:IMAGES]
-    images = [truth.pictures[i].pixels for i in chosen]
-    x, y = squares(images, decomposer.size), torch.ones(len(images), dtype=torch.long)
-    views = alone.maps(x, y)[name], alone.maps(x.flip(axes), y)[name].flip(axes)
-    pairs = zip(*(own_size(view, images) for view in views), strict=True)
-    masks = [[cut(smoothed(score(m, known.polarity), known.scale), known).mask for m in pair] for pair in pairs]
-    dices = [metrics.dice(one, other) for one, other in masks if one.any() or other.any()]
+    dices = []
+    for i in truth.only(decomposer.classes[1])[:IMAGES]:
+        image = truth.pictures[i].pixels
+        x, y = squares([image], decomposer.size), torch.ones(1, dtype=torch.long)
+        views = alone.maps(x, y)[name], alone.maps(x.flip(axes), y)[name].flip(axes)
+        scores = [smoothed(score(own_size(view, [image])[0], known.polarity), known.scale) for view in views]
+        one, other = (cut(s, known).mask for s in scores)
+        if one.any() or other.any():
+            dices.append(metrics.dice(one, other))
     return float(np.mean(dices)) if dices else math.nan

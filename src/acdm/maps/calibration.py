@@ -233,5 +233,5 @@ def _checked(entry: dict[str, Any]) -> Calibration:
         raise ValueError("scale and speck must lie between 0 and 1")
     if not all(value >= 0 and np.isfinite(value) for value in (numbers["threshold"], *named.values())):
         raise ValueError("a threshold is no number of at least 0")
-    probability = bool(entry.get("probability", False))
+    probability = bool(entry["probability"])
     return Calibration(polarity=polarity, rule=str(entry["rule"]), thresholds=named, probability=probability, **numbers)

@@ -119,8 +119,8 @@ class Decomposer:
         """Branches of a batch at network size under two classes.
 
         They are the mean over the image and its mirror images, so that a mirrored image has mirrored branches; they
-        still sum up.  What a negative image needs to become positive is its own (`of_all_views`), and what branch 1 has
-        under both classes alike is the other branches' (`sparsest`).
+        still sum up.  What a negative image needs to become positive is its own (`of_all_views`).  What branch 1 has
+        under both classes alike is the other branches', view by view (`sparsest`).
 
         Args:
             x: (B, C, S, S) in [-1, 1].

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from acdm.core.config import MAPS, TAUGHT, MapName
+from acdm.core.config import MAPS, MapName
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.kinds import KINDS
 
 LONGEST = 128  # pixels of a side; larger images are shown smaller
 LEVELS = 255  # of a byte
@@ -67,7 +68,7 @@ def as_text(arrays: Arrays) -> dict[str, Any]:
 
 def full_scale(threshold: float, name: MapName) -> float:
     """The score that is drawn white: a probability's own 1, else twice the threshold; the same for all images."""
-    return 1.0 if name == TAUGHT or not np.isfinite(threshold) or threshold <= 0 else 2 * threshold
+    return 1.0 if KINDS[name].probability or not np.isfinite(threshold) or threshold <= 0 else 2 * threshold
 
 
 def _rebuilt(arrays: Arrays) -> Arrays:

@@ -23,13 +23,13 @@ class Region:
         mask: (box height, box width), of this part alone.
         box: first row, first column, one past the last row, one past the last column.
         score: the map's mean within it.
-        scores: (box height, box width), the map; half precision, for regions of large rasters are large.
+        scores: (box height, box width), the map in half precision, where it was asked for.
     """
 
     mask: Mask
     box: Box
     score: float
-    scores: NDArray[np.float16]
+    scores: NDArray[np.float16] | None = None
 
     @property
     def area(self) -> int:
@@ -42,11 +42,12 @@ def above(scores: Floats, threshold: float) -> Mask:
     return scores >= threshold if threshold > 0 else scores > 0
 
 
-def regions_of(bands: Iterable[tuple[int, Mask, Floats]]) -> list[Region]:
+def regions_of(bands: Iterable[tuple[int, Mask, Floats]], keep_scores: bool = False) -> list[Region]:
     """Find the 8-connected parts of a mask that comes in bands, the part with the highest mean score first.
 
     Args:
         bands: first row, mask (rows, W) and scores (rows, W) of each, from the top, without a gap.
+        keep_scores: whether regions keep the scores within their boxes.
     """
     pieces: list[Region] = []
     links: list[NDArray[np.intp]] = [np.empty((0, 2), np.intp)]
@@ -58,7 +59,8 @@ def regions_of(bands: Iterable[tuple[int, Mask, Floats]]) -> list[Region]:
             own = parts[rows, columns] == number
             box = (top + rows.start, columns.start, top + rows.stop, columns.stop)
             within = scores[rows, columns]
-            pieces.append(Region(own, box, float(within[own].mean()), within.astype(np.float16)))
+            kept = within.astype(np.float16) if keep_scores else None
+            pieces.append(Region(own, box, float(within[own].mean()), kept))
         parts[parts > 0] += len(pieces) - len(places)
         if above is not None:
             links += _touching(above, parts[0])
@@ -113,12 +115,13 @@ def _joined(pieces: list[Region]) -> Region:
     corners = np.array([piece.box for piece in pieces])
     (top, left), (bottom, right) = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
     mask = np.zeros((bottom - top, right - left), bool)
-    scores = np.zeros(mask.shape, np.float16)
+    scores = None if pieces[0].scores is None else np.zeros(mask.shape, np.float16)
     for piece in pieces:
         y, x, last_y, last_x = piece.box
         place = slice(y - top, last_y - top), slice(x - left, last_x - left)
         mask[place] |= piece.mask
-        scores[place] = piece.scores
+        if scores is not None:
+            scores[place] = piece.scores
     areas = [piece.area for piece in pieces]
     mean = float(np.average([piece.score for piece in pieces], weights=areas))
     return Region(mask, (top, left, bottom, right), mean, scores)

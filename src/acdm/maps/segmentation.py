@@ -88,7 +88,7 @@ def cut(
     mask = above(scores, threshold)
     if refine != "none" and grey is not None and mask.any():
         mask = _refined(mask, scores, threshold, grey, refine)
-    regions = regions_of([(0, mask, scores)])
+    regions = regions_of([(0, mask, scores)], known.probability)
     least = known.min_area(*mask.shape) if min_area is None else min_area
     regions = without_specks(regions, least)
     mask = mask_of(regions, 0, *mask.shape)

@@ -17,6 +17,7 @@ from acdm.method.step import Batch, step
 
 MEASURED_STEPS = (10, 30)  # first and last of the steps whose speed becomes a step count under --minutes
 PLANNED_SHARE = 0.88  # of --minutes; the rest is for pictures, checkpoints and slow-downs
+MEASURED_SHARE = 0.97  # of --minutes, where the speed was measured with all of these
 MEASURED_AGAIN = (0.1, 0.2, 0.4)  # shares of the planned steps, before the learning rate falls
 
 

@@ -140,7 +140,9 @@ class Session:
         self.players = fresh_players(self.config, self.images)
         self._records.clear()
         self.tensorboard.close()
-        return self.restore()
+        start = self.restore()
+        self.measured_from = start, time.perf_counter()
+        return start
 
     def observe(self, record: StepRecord, steps: int | None) -> None:
         """Measure, draw and save what a step makes due; `steps` is the last one, where it is known."""
@@ -175,10 +177,10 @@ class Session:
             seen = {"psnr": f"{found.psnr:.4f}", "convinced": f"{convinced:.4f}", "change": f"{found.change:.6f}"}
         for sign in signs:
             self.tell(f"⚠ step {step}: {sign}")
-        if step % METRICS_EVERY == 0 or seen:
-            self._write_metrics(step, steps, seen)
         if step % config.sample_every == 0:
             self.draw(step)
+        if step % METRICS_EVERY == 0 or seen:
+            self._write_metrics(step, steps, seen)
 
     def _write_metrics(self, step: int, steps: int | None, seen: dict[str, str]) -> None:
         """Add the mean of the steps since the last line to metrics.csv, and tell of it."""

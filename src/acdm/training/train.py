@@ -33,7 +33,7 @@ from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
-from acdm.training.loop import MEASURED_AGAIN, MEASURED_STEPS, steps_for, train_steps
+from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
 from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
@@ -234,7 +234,8 @@ def _plan(session: Session, done: int, steps: int, seconds: float, minutes: floa
     """Go on to that many steps; their speed is measured again while the learning rate is still at its height."""
     session.change(steps=steps)
     session.tell(f"{1 / seconds:.1f} steps a second: {steps} steps fit into {minutes:g} minutes")
-    session.measured_at = {at for share in MEASURED_AGAIN if (at := round(share * steps)) > done}
+    early = [share for share in MEASURED_AGAIN if share < 1 - session.config.optimiser.decay]
+    session.measured_at = {at for share in early if (at := round(share * steps)) > done}
 
 
 def _planned_anew(session: Session, done: int) -> bool:
@@ -245,7 +246,7 @@ def _planned_anew(session: Session, done: int) -> bool:
     now = time.perf_counter()
     first, since = session.measured_from
     seconds = (now - since) / (done - first)
-    steps = done + max(1, int((60 * minutes - (now - session.began)) / seconds))
+    steps = done + max(1, int((MEASURED_SHARE * 60 * minutes - (now - session.began)) / seconds))
     steps = int(session.group.broadcast(steps))
     if abs(steps - planned) <= WORTH_PLANNING * planned:
         return False
@@ -257,11 +258,11 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
     """Train until the steps are done, the minutes are over or a signal comes; returns the step it ended at."""
     done, going = start, True
     while going:
-        done, going = _with_these_weights(session, batches, done, stop)
+        done, going = _with_this_plan(session, batches, done, stop)
     return done
 
 
-def _with_these_weights(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
+def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
     """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
     weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
     assert steps is not None
@@ -278,7 +279,8 @@ def _with_these_weights(session: Session, batches: Batches, start: int, stop: St
         if over:
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
             break
-        if done < steps and (session.config.loss != weights or _planned_anew(session, done)):
+        anew = _planned_anew(session, done)
+        if done < steps and (anew or session.config.loss != weights):
             return done, True
     return done, False
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from acdm.core.files import write_text
+from acdm.core.records import DataRecord
 from acdm.core.results import Results
 from acdm.core.run import Run
 from acdm.core.tables import number
@@ -24,7 +25,10 @@ def build_beside(one: Run, other: Run) -> Path:
     if names[0] == names[1]:
         names = [str(run.path) for run in runs]
     galleries = [{(entry.file, entry.label): entry for entry in run.read_gallery().images} for run in runs]
-    both = [key for key in galleries[0] if key in galleries[1]]
+    alike = _same_images(results, [run.read_data() for run in runs])
+    both = [key for key in galleries[0] if key in galleries[1]] if alike else []
+
+    psnr = {name: psnr_of(run.metric_rows()) for name, run in zip(names, runs, strict=True)}
 
     def pictures(file: str, label: str) -> list[str]:
         shown = [run.gallery / gallery[file, label].picture for run, gallery in zip(runs, galleries, strict=True)]
@@ -32,16 +36,23 @@ def build_beside(one: Run, other: Run) -> Path:
 
     page = template("beside.html").render(
         names=names,
-        facts=[facts(run) for run in runs],
+        facts=[facts(run, run.metric_rows()) for run in runs],
         conclusions=[conclude(r, run.read_data()) for r, run in zip(results, runs, strict=True)],
         rows=_rows(results),
-        same_images=results[0].data == results[1].data and results[0].split == results[1].split,
-        curve=chart("PSNR of validation images, dB", dict(zip(names, map(psnr_of, runs), strict=True))),
+        same_images=alike,
+        curve=chart("PSNR of validation images, dB", psnr),
         images=[(f"{file}, class {label}", pictures(file, label)) for file, label in both],
     )
     path = one.report / f"beside-{other.path.resolve().name}.html"
     write_text(path, page)
     return path
+
+
+def _same_images(results: list[Results], data: list[DataRecord]) -> bool:
+    """Whether both runs were measured on the same test images, as far as their names tell."""
+    measured = [(r.data, r.split, r.n) for r in results]
+    names = [d.files.get("test") for d in data]
+    return measured[0] == measured[1] and names[0] == names[1]
 
 
 def _rows(results: list[Results]) -> list[tuple[str, list[str]]]:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 import numpy as np
 
 from acdm.core.files import write_bytes
 from acdm.core.records import DataRecord
 from acdm.data.images.arrays import Array
+from acdm.data.images.read import digest, stem
 from acdm.data.images.write import png
 from acdm.errors import DataError
 
@@ -24,30 +26,33 @@ class Corrections:
     folder: Path
     known: DataRecord
 
-    def keep(self, mask: Array, name: str, label: str) -> str:
+    def name_of(self, pixels: Array) -> str:
+        """The training image that has these pixels (C, H, W), relative to the data folder; "" where none has.
+
+        Another image of the same name is none, whatever its class: only its pixels say which one it is.
+        """
+        taught = dict(
+            zip(self.known.digests, self.known.files.get("train", ()), strict=False)
+        )  # validation comes later
+        found = taught.get(digest(pixels))
+        return found.path if found else ""
+
+    def keep(self, mask: Array, name: str) -> str:
         """Write a mask; says where it is, and what to do with it.
 
         Args:
             mask: (C, H, W) in [-1, 1], bright where the object is, at the image's own size.
-            name: of the training image's file.
-            label: its class.
+            name: as `name_of` told it.
 
         Raises:
-            DataError: when no training image, or more than one, is called that.
+            DataError: when no training image is called that.
             WriteError: when the disk refuses.
         """
-        of_train = [file for file in self.known.files.get("train", ()) if PurePosixPath(file.path).name == name]
-        found = [file for file in of_train if file.label == label] or of_train
-        if len(found) != 1:
-            raise DataError(
-                f"{name}: {len(found) or 'none'} of the run's training images {'are' if found else 'is'} called that;"
-                " masks of training images alone teach"
-            )
-        place = PurePosixPath(found[0].path)
+        place = PurePosixPath(name)
+        if name not in {file.path for file in self.known.files.get("train", ())}:
+            raise DataError("this is none of the run's training images, and masks of these alone teach")
         if place.is_absolute() or ".." in place.parts:
             raise DataError(f"{name}: lies outside the data folder, so that its mask has no place; save it by hand")
-        path = self.folder / place.with_suffix(".png")
+        path = self.folder / place.with_name(f"{stem(place)}.png")
         write_bytes(path, png((mask.mean(axis=0) > 0).astype(np.uint8) * 255))
-        count = sum(1 for _ in self.folder.rglob("*.png"))
-        there = f"{count} mask{'s' if count > 1 else ''} there"
-        return f"saved to {path}; {there}: acdm train … --resume --masks {self.folder}"
+        return f"saved to {path}; acdm train … --resume --masks {quote(str(self.folder))} lets it teach"

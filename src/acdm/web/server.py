@@ -116,7 +116,9 @@ class LocalServer(ThreadingHTTPServer):
             DataError: when it is no image of this run's kind, or there is no such class.
         """
         with self.working:
-            pixels, note = as_trained(decode(content, self.decomposer.reading), self.decomposer.branches.channels)
+            own = decode(content, self.decomposer.reading)
+            name = self.corrections.name_of(own) if self.corrections else ""
+            pixels, note = as_trained(own, self.decomposer.branches.channels)
             d = self.decomposer.decompose(pixels, label, "the image")
             shown_map = d.maps()[self.decomposer.default_map]
             found = segment(shown_map)
@@ -131,11 +133,11 @@ class LocalServer(ThreadingHTTPServer):
         }
         return {
             **{"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape},
-            "note": note,
+            **{"note": note, "name": name},
             **{kind: b64encode(png(pixels)).decode("ascii") for kind, pixels in pictures.items()},
         }
 
-    def correct(self, content: bytes, name: str, label: str) -> str:
+    def correct(self, content: bytes, name: str) -> str:
         """Keep a corrected mask, a PNG file; says where.
 
         Raises:
@@ -144,7 +146,7 @@ class LocalServer(ThreadingHTTPServer):
         if self.corrections is None:
             raise DataError("start 'acdm ui' with --masks DIR to save masks")
         with self.working:
-            return self.corrections.keep(decode(content, AS_IS), name, label)
+            return self.corrections.keep(decode(content, AS_IS), name)
 
 
 def as_trained(pixels: Array, channels: int) -> tuple[Array, str]:
@@ -206,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, content: bytes, label: str, name: str) -> None:
         try:
             if self.path == "/mask":
-                kind, told = "text/plain; charset=utf-8", self.server.correct(content, name, label)
+                kind, told = "text/plain; charset=utf-8", self.server.correct(content, name)
             else:
                 kind, told = (
                     "application/json",
@@ -215,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         except AcdmError as error:
             self._say(422, str(error))
         except Exception:  # a weakness of ours: the page says so, and the server stays up
-            self._say(500, "this image could not be decomposed; please report it")
+            self._say(500, "something went wrong within; please report it")
         else:
             self._send(200, kind, told.encode())
 

@@ -15,7 +15,7 @@ POSITIVE = "flaw"
 
 
 def write_boards(out: Path) -> Path:
-    """Write a data folder of some 430 training images a class and 60 test images, with masks, of another board.
+    """Write a data folder of some 430 training images a class, and of 137 test images of another board, with masks.
 
     Raises:
         DataError: when something is there already.

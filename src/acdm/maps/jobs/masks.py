@@ -109,7 +109,8 @@ class _Masks:
 
         with opened(self.decomposer, path, draw, self.options.label, side) as raster:
             scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(self.progress))
-            regions = regions_of((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
+            bands = ((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
+            regions = regions_of(bands, known.probability)
             least = known.min_area(side, side) if recipe.min_area is None else recipe.min_area
             regions = without_specks(regions, least)
             if known.probability:

@@ -5,7 +5,7 @@ const explore = (() => {
   const element = (id) => document.getElementById(id);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const pixels = (text) => Float32Array.from(bytes(text), (v) => v / 127.5 - 1);
-  const decoded = new Map(), drawn = new Map();  // by place: entries, and masks that a person has corrected
+  const decoded = new Map(), drawn = new WeakMap();  // entries by place; masks that a person has corrected by image
   let gallery = null;
 
   function entryOf(index) {
@@ -64,7 +64,7 @@ const explore = (() => {
     element("changed-said").textContent = s === 0 ? "as it is rebuilt" : s === 1 ? "as the other class" : `s = ${s.toFixed(2)}`;
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
-    const mine = drawn.get(element("which").selectedIndex);
+    const mine = drawn.get(gallery.images[element("which").selectedIndex]);
     const over = (p) => mine ? mine[p] > 0 : map.values[p] > 0 && map.values[p] >= cut;
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
@@ -116,11 +116,12 @@ const explore = (() => {
     element("heat-said").textContent = `${name} ${value.toPrecision(2)} at row ${y}, column ${x}`;
   }
 
-  // The mask of the image that is shown, 0 or 1 a pixel, and its sides.
+  // The mask of the image that is shown, 0 or 1 a pixel, its sides, and what it was before a person drew.
   function mask() {
-    const index = element("which").selectedIndex, { height, width, maps } = entryOf(index), map = maps[element("map").value];
-    const cut = Number(element("threshold").value) * (map.threshold ?? Infinity);
-    return { height, width, values: drawn.get(index) ?? Uint8Array.from(map.values, (v) => v > 0 && v >= cut ? 1 : 0) };
+    const index = element("which").selectedIndex, { height, width, maps } = entryOf(index);
+    const cut = (name, times) => Uint8Array.from(maps[name].values, (v) => v > 0 && v >= times * (maps[name].threshold ?? Infinity) ? 1 : 0);
+    const values = drawn.get(gallery.images[index]) ?? cut(element("map").value, Number(element("threshold").value));
+    return { height, width, values, before: cut(gallery.map, 1) };
   }
 
   // Adds to the mask, or takes away from it, within a radius of a place in pixels; from then on it is the person's.
@@ -131,12 +132,12 @@ const explore = (() => {
         if ((row - y) ** 2 + (column - x) ** 2 <= radius ** 2) values[row * width + column] = adds ? 1 : 0;
       }
     }
-    drawn.set(element("which").selectedIndex, values);
+    drawn.set(gallery.images[element("which").selectedIndex], values);
     ask();
   }
 
   function forget() {
-    drawn.delete(element("which").selectedIndex);
+    drawn.delete(gallery.images[element("which").selectedIndex]);
     draw();
   }
 
@@ -152,7 +153,6 @@ const explore = (() => {
     }
     gallery = shown;
     decoded.clear();
-    drawn.clear();
     element("which").replaceChildren(
       ...gallery.images.map((image, i) => option(`${image.why}: ${image.file}, class ${image.label}`, i, i === at)));
     element("strength").value = 0;

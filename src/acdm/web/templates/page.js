@@ -29,24 +29,28 @@
       return fail("the page's server does not answer; is 'acdm ui' still running?");
     }
     if (!answer.ok) return fail(`${file.name}: ${await answer.text()}`);
-    const { gallery, label, other, regions, strip, mask, map, size, note } = await answer.json();
-    add(gallery, { regions, strip, mask, map, size, label, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions${note}` });
+    const { gallery, label, other, regions, strip, mask, map, size, note, name } = await answer.json();
+    add(gallery, { regions, strip, mask, map, size, label, taught: name, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions${note}` });
   }
 
   function add(gallery, about) {
+    const stay = brushing() && told.length ? element("which").selectedIndex : -1;  // who draws is not led elsewhere
     shown.map = gallery.map;
     gallery.images.forEach((image) => { image.why = about.name; });
     shown.images.push(...gallery.images);
     told.push(about);
-    if (told.length > KEPT) { told.shift(); shown.images.shift(); }
+    const gone = told.length > KEPT ? 1 : 0;
+    if (gone) { told.shift(); shown.images.shift(); }
     element("shown").hidden = false;
-    explore(shown, told.length - 1);
+    explore(shown, stay - gone >= 0 ? stay - gone : told.length - 1);
     tell();
   }
 
   // What stands below the explorer belongs to the image that is chosen in it.
   function tell() {
     const { regions, strip, words } = told[element("which").selectedIndex];
+    element("mask-said").textContent = "";
+    [at.x, at.y] = [0, 0];
     element("strip").src = strip ? `data:image/png;base64,${strip}` : "data:,";
     element("details").hidden = !strip;
     element("regions").tBodies[0].replaceChildren(...regions.map(({ box, area, score }) => {
@@ -97,41 +101,58 @@
     download(`${stem}.json`, `data:application/json,${encodeURIComponent(JSON.stringify(figures, null, 1))}`);
   }
 
-  // The corrected mask as a picture of the image's own size, black and white.
-  function pictureOfMask(size) {
-    const { height, width, values } = explore.mask(), small = document.createElement("canvas"), own = document.createElement("canvas");
-    [small.height, small.width] = [height, width];
+  // The mask as a picture of the image's own size, black and white: as the run cut it, but where a person has drawn.
+  async function pictureOfMask({ mask, size }) {
+    const { height, width, values, before } = explore.mask(), own = document.createElement("canvas");
     [own.height, own.width] = size ?? [height, width];
-    const context = small.getContext("2d"), data = context.createImageData(width, height);
-    values.forEach((on, p) => { data.data.fill(on ? 255 : 0, 4 * p, 4 * p + 3); data.data[4 * p + 3] = 255; });
-    context.putImageData(data, 0, 0);
-    const whole = own.getContext("2d");
-    whole.imageSmoothingEnabled = false;
-    whole.drawImage(small, 0, 0, own.width, own.height);
+    const context = own.getContext("2d"), [down, across] = [own.height / height, own.width / width];
+    if (mask) {
+      const whole = new Image();
+      whole.src = `data:image/png;base64,${mask}`;
+      await whole.decode();
+      context.drawImage(whole, 0, 0);
+    }
+    values.forEach((on, p) => {
+      if (mask && on === before[p]) return;
+      const row = Math.floor(p / width), column = p % width;
+      const [top, left] = [Math.round(row * down), Math.round(column * across)];
+      context.fillStyle = on ? "white" : "black";
+      context.fillRect(left, top, Math.round((column + 1) * across) - left, Math.round((row + 1) * down) - top);
+    });
     return own;
   }
 
   async function saveMask() {
-    const { name, size, label } = told[element("which").selectedIndex], picture = pictureOfMask(size);
-    element("mask-said").textContent = "saving …";
+    const about = told[element("which").selectedIndex], say = (words, wrong = false) => {
+      element("mask-said").textContent = words;
+      element("mask-said").className = wrong ? "wrong" : "";
+    };
+    say("saving …");
+    const picture = await pictureOfMask(about);
     if (!document.body.dataset.keeps) {
-      element("mask-said").textContent = "downloaded";
-      return download(`${name.replace(/\.[^.]*$/, "")}.png`, picture.toDataURL("image/png"));
+      download(`${about.name.replace(/\.[^.]*$/, "")}.png`, picture.toDataURL("image/png"));
+      return say("downloaded");
     }
     const body = await new Promise((give) => { picture.toBlob(give, "image/png"); });
-    const headers = { Token: token, Label: encodeURIComponent(label ?? ""), Name: encodeURIComponent(name) };
+    const headers = { Token: token, Name: encodeURIComponent(about.taught ?? "") };
     const answer = await fetch("/mask", { method: "POST", headers, body }).catch(() => null);
-    element("mask-said").textContent = answer ? await answer.text() : "the page's server does not answer";
-    element("mask-said").className = answer?.ok ? "" : "wrong";
+    return say(answer ? await answer.text() : "the page's server does not answer", !answer?.ok);
   }
 
   const brushing = () => document.querySelector("input[name=brush]:checked").value;
   const at = { x: 0, y: 0 };  // of the brush, in pixels of the picture
-  function stroke(event) {
+  // From where the brush was to where the pointer is; a stroke that begins comes from nowhere.
+  function stroke(event, begins) {
     const canvas = element("marked"), place = canvas.getBoundingClientRect();
-    at.x = (event.clientX - place.left) / place.width * canvas.width - 0.5;
-    at.y = (event.clientY - place.top) / place.height * canvas.height - 0.5;
-    dab();
+    const x = (event.clientX - place.left) / place.width * canvas.width - 0.5;
+    const y = (event.clientY - place.top) / place.height * canvas.height - 0.5;
+    const steps = begins ? 1 : Math.max(1, Math.ceil(Math.hypot(x - at.x, y - at.y)));
+    const [fromX, fromY] = begins ? [x, y] : [at.x, at.y];
+    for (let k = 1; k <= steps; k++) {
+      at.x = fromX + (x - fromX) * k / steps;
+      at.y = fromY + (y - fromY) * k / steps;
+      dab();
+    }
   }
   function dab() {
     explore.brush(at.x, at.y, Number(element("radius").value), brushing() === "add");
@@ -157,8 +178,12 @@
   element("marked").tabIndex = 0;
   element("marked").addEventListener("keydown", key);
   element("marked").addEventListener("click", (event) => { if (brushing()) event.stopImmediatePropagation(); }, true);
-  element("marked").addEventListener("pointerdown", (event) => { if (brushing()) { event.target.setPointerCapture(event.pointerId); stroke(event); } });
-  element("marked").addEventListener("pointermove", (event) => { if (brushing() && event.buttons & 1) stroke(event); });
+  element("marked").addEventListener("pointerdown", (event) => { 
+    if (!brushing() || event.button !== 0) return;
+    event.target.setPointerCapture(event.pointerId);
+    stroke(event, true);
+  });
+  element("marked").addEventListener("pointermove", (event) => { if (brushing() && event.buttons & 1) stroke(event, false); });
   document.querySelectorAll("input[name=brush]").forEach((choice) => choice.addEventListener("input",
     () => element("marked").classList.toggle("brushing", Boolean(brushing()))));
   document.addEventListener("paste", (event) => send(event.clipboardData.files));
