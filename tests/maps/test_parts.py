@@ -68,8 +68,9 @@ def test_parts_deal_out_their_region_in_bands_as_in_the_whole(heights):
 
 
 def test_no_part_is_smaller_than_the_smallest_region():
-    scores = np.maximum.reduce([hill(20, 12, 6), hill(20, 30, 6), 0.9 * hill(20, 42, 1.2)])
-    regions = regions_of([(0, scores >= 0.1, scores)], keep_scores=True)
-    for least in (1, 20, 40, 200):
-        assert min(part.area for part in parted(regions, least)) >= least
-    assert [len(parted(regions, least)) for least in (1, 40)] == [3, 2]
+    """Three hills in one region; the smallest part, then the two smaller ones, are too small to stand alone."""
+    scores = np.maximum.reduce([hill(14, 10), hill(30, 14), hill(20, 26, 4)])
+    regions = regions_of([(0, scores >= 0.25, scores)], keep_scores=True)
+    areas = {least: sorted(part.area for part in parted(regions, least)) for least in (1, 150, 230)}
+    assert [len(found) for found in areas.values()] == [3, 2, 1]
+    assert all(found[0] >= least and sum(found) == regions[0].area for least, found in areas.items())

@@ -49,7 +49,6 @@ def test_a_mask_is_corrected_with_a_brush_or_the_keyboard(correcting, tmp_path):
         page.set_input_files("#file", tmp_path / "images/<b>yes-scan.png")
         page.wait_for_selector("#shown:not([hidden])", timeout=60_000)
         width, height = (page.evaluate(f"document.getElementById('marked').{side}") for side in ("width", "height"))
-        page.evaluate(f"explore.brush({width / 2}, {height / 2}, {width + height}, true)")
         page.evaluate(f"explore.brush({width / 2}, {height / 2}, {width + height}, false)")  # nothing is left
         page.check("input[name=brush][value=add]")
         seen.move("radius", 0.5)
@@ -75,4 +74,4 @@ def test_a_mask_is_corrected_with_a_brush_or_the_keyboard(correcting, tmp_path):
     assert mask.shape == (240, 160)
     assert (rows.min(), rows.max() + 1) == pytest.approx((20 * scale, 21 * scale), abs=1)
     assert (columns.min(), columns.max() + 1) == pytest.approx((10 * scale, 16 * scale), abs=1)
-    assert mask.sum() // 255 == pytest.approx(6 * scale**2, rel=0.2), "a stroke has no gaps"
+    assert set(columns) == set(range(columns.min(), columns.max() + 1)), "a stroke has no gaps"

@@ -135,9 +135,9 @@ def test_what_is_no_image_is_a_sentence(page):
 
 
 def test_other_channels_and_classes_are_a_sentence(page):
-    colour = io.BytesIO()
-    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(colour, "PNG")
-    assert ask(page, "POST", "/decompose", colour.getvalue(), Label="no")[0] == 422
+    bands = io.BytesIO()
+    np.save(bands, np.zeros((5, 20, 20), np.uint8))
+    assert ask(page, "POST", "/decompose", bands.getvalue(), Label="no")[0] == 422
     status, _, body = ask(page, "POST", "/decompose", an_image(), Label="perhaps")
     assert (status, b"no class of this run" in body) == (422, True)
 

@@ -65,7 +65,7 @@ const explore = (() => {
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
     const mine = drawn.get(gallery.images[element("which").selectedIndex]);
-    const over = (p) => mine ? mine[p] > 0 : map.values[p] > 0 && map.values[p] >= cut;
+    const over = (p) => mine ? mine.values[p] > 0 : map.values[p] > 0 && map.values[p] >= cut;
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
     paint(element("changed"), entry, (i) => (1 - s) * entry.own[i] + s * entry.other[i]);
@@ -116,23 +116,28 @@ const explore = (() => {
     element("heat-said").textContent = `${name} ${value.toPrecision(2)} at row ${y}, column ${x}`;
   }
 
-  // The mask of the image that is shown, 0 or 1 a pixel, its sides, and what it was before a person drew.
+  // The mask of the image that is shown, 0 or 1 a pixel, its sides, and where it is a person's: there it is not as the run
+  // has cut it, but drawn, or of another map or threshold.
   function mask() {
-    const index = element("which").selectedIndex, { height, width, maps } = entryOf(index);
-    const cut = (name, times) => Uint8Array.from(maps[name].values, (v) => v > 0 && v >= times * (maps[name].threshold ?? Infinity) ? 1 : 0);
-    const values = drawn.get(gallery.images[index]) ?? cut(element("map").value, Number(element("threshold").value));
-    return { height, width, values, before: cut(gallery.map, 1) };
+    const index = element("which").selectedIndex, { height, width, maps } = entryOf(index), known = drawn.get(gallery.images[index]);
+    if (known) return { height, width, ...known };
+    const map = maps[element("map").value], times = Number(element("threshold").value), cut = times * (map.threshold ?? Infinity);
+    const values = Uint8Array.from(map.values, (v) => v > 0 && v >= cut ? 1 : 0);
+    const asCut = element("map").value === gallery.map && times === 1;
+    return { height, width, values, own: new Uint8Array(values.length).fill(asCut ? 0 : 1) };
   }
 
   // Adds to the mask, or takes away from it, within a radius of a place in pixels; from then on it is the person's.
   function brush(x, y, radius, adds) {
-    const { height, width, values } = mask();
+    const { height, width, values, own } = mask();
     for (let row = Math.max(0, Math.ceil(y - radius)); row <= Math.min(height - 1, y + radius); row++) {
       for (let column = Math.max(0, Math.ceil(x - radius)); column <= Math.min(width - 1, x + radius); column++) {
-        if ((row - y) ** 2 + (column - x) ** 2 <= radius ** 2) values[row * width + column] = adds ? 1 : 0;
+        if ((row - y) ** 2 + (column - x) ** 2 > radius ** 2) continue;
+        values[row * width + column] = adds ? 1 : 0;
+        own[row * width + column] = 1;
       }
     }
-    drawn.set(gallery.images[element("which").selectedIndex], values);
+    drawn.set(gallery.images[element("which").selectedIndex], { values, own });
     ask();
   }
 

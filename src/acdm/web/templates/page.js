@@ -103,9 +103,9 @@
 
   // The mask as a picture of the image's own size, black and white: as the run cut it, but where a person has drawn.
   async function pictureOfMask({ mask, size }) {
-    const { height, width, values, before } = explore.mask(), own = document.createElement("canvas");
-    [own.height, own.width] = size ?? [height, width];
-    const context = own.getContext("2d"), [down, across] = [own.height / height, own.width / width];
+    const { height, width, values, own } = explore.mask(), canvas = document.createElement("canvas");
+    [canvas.height, canvas.width] = size ?? [height, width];
+    const context = canvas.getContext("2d"), [down, across] = [canvas.height / height, canvas.width / width];
     if (mask) {
       const whole = new Image();
       whole.src = `data:image/png;base64,${mask}`;
@@ -113,13 +113,13 @@
       context.drawImage(whole, 0, 0);
     }
     values.forEach((on, p) => {
-      if (mask && on === before[p]) return;
+      if (mask && !own[p]) return;
       const row = Math.floor(p / width), column = p % width;
       const [top, left] = [Math.round(row * down), Math.round(column * across)];
       context.fillStyle = on ? "white" : "black";
       context.fillRect(left, top, Math.round((column + 1) * across) - left, Math.round((row + 1) * down) - top);
     });
-    return own;
+    return canvas;
   }
 
   async function saveMask() {
