@@ -87,7 +87,7 @@ def main(data: Path, masks: Path, out: Path) -> None:
         part = "test" if row["group"] == TEST_BOARD else "train"
         file = f"{part}/{'flaw' if flawed else 'sound'}/{stem}.png"
         files[file] = png(image[crop])
-        groups.append(f"{file},{row['group']}")
+        groups.append(f"{file},{row['group'] if part == 'test' else stem.split('_')[0]}")  # board, or scan of a board
         if mask is not None and part == "test":
             files[f"test/masks/{stem}.png"] = png((mask[crop] > 0).astype(np.uint8) * 255)
     files["manifest.csv"] = ("\n".join(groups) + "\n").encode()

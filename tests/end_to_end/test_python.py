@@ -13,6 +13,7 @@ import acdm
 def test_from_folders_to_a_report(toy, tmp_path):
     checkup = acdm.check(toy)
     assert not checkup.problems
+    assert "the class with the object is 'with'" in str(checkup)
     run = acdm.train(toy, out=tmp_path / "run", **OPTIONS, steps=4)
     results = acdm.evaluate(run, toy)
     assert results.maps.keys() >= {"psi1", "evidence", "object"}

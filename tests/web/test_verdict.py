@@ -20,12 +20,12 @@ def figures(**known):
     )
 
 
-def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), **known):
+def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), shown="object", **known):
     results = Results(
         run="r", data="d", split="all", seed=0, steps=steps, n={"a": 5, "b": 5}, positive="b",
         reconstruction=Reconstruction(psnr_mean=psnr, psnr_std=1, ssim_mean=0.9),
         branches=BranchFigures(common_gap=0, energy_share=(0.1, 0.9), dominance=0.9),
-        maps={"evidence": figures(dice=0.1), "object": figures(**known)}, default_map="object", trivial={},
+        maps={"psi1": figures(dice=0.1), shown: figures(**known)}, default_map=shown, trivial={},
         classes=ClassFigures(swap_accuracy=convinced, judge_accuracy=right),
     )  # fmt: skip
     data = DataRecord.model_construct(shortcuts=tuple(Shortcut(trait=t, auroc=a) for t, a in shortcuts))
@@ -37,9 +37,11 @@ def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), **known)
     [
         ({"steps": 150, "dice": 0.9}, "red", "trained for 150 steps"),
         ({"right": 0.52, "dice": 0.9}, "red", "tells the two folders apart for 52%"),
-        ({"convinced": 0.23, "dice": 0.9}, "red", "23% of the counterfactuals"),
+        ({"convinced": 0.23, "dice": 0.9, "shown": "evidence"}, "red", "23% of the counterfactuals"),
+        ({"convinced": 0.23, "dice": 0.9}, "green", "masks cut from object"),
+        ({"convinced": 0.23, "image_auroc": 0.97}, "green", "branches are behind: 23%"),
         ({"shortcuts": [("brightness", 0.93), ("size", 0.5)], "dice": 0.9}, "amber", "brightness alone"),
-        ({"psnr": 21.0, "dice": 0.9}, "amber", "21.0 dB"),
+        ({"psnr": 21.0, "dice": 0.9, "shown": "evidence"}, "amber", "21.0 dB"),
         ({"dice": 0.72}, "green", "Usable for pre-annotation: masks cut from object"),
         ({"dice": 0.5}, "amber", "agree with the true ones by 0.50"),
         ({"dice": 0.2}, "red", "finds too little"),

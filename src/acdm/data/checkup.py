@@ -22,7 +22,7 @@ FEW_GROUPS = 10  # patients, boards or pictures a class, below which a split say
 SAMPLES = 12  # images that are kept for a few steps of training
 
 
-@dataclass
+@dataclass(repr=False)
 class Checkup:
     """What the doctor found.
 
@@ -49,6 +49,10 @@ class Checkup:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        """The findings as text for people."""
+        return summary(self)
 
     @property
     def groups(self) -> dict[str, int]:

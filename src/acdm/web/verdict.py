@@ -7,6 +7,7 @@ convinces from `CONVINCING` on, images are rebuilt from `REBUILT` dB on, masks a
 from dataclasses import dataclass
 from typing import Literal
 
+from acdm.core.config import TAUGHT
 from acdm.core.records import DataRecord
 from acdm.core.results import Results
 from acdm.data.shortcuts import WARN
@@ -67,7 +68,7 @@ def _nothing_to_see(results: Results, data: DataRecord) -> Verdict | None:
 
 def _dead(results: Results, data: DataRecord) -> Verdict | None:
     share = results.classes.swap_accuracy
-    if share is None or share >= CONVINCING:
+    if share is None or share >= CONVINCING or results.default_map == TAUGHT:  # which draws without the branches
         return None
     return Verdict(
         "red",
@@ -92,7 +93,7 @@ def _shortcut(results: Results, data: DataRecord) -> Verdict | None:
 
 def _blurred(results: Results, data: DataRecord) -> Verdict | None:
     psnr = results.reconstruction.psnr_mean
-    if psnr is None or psnr >= REBUILT:
+    if psnr is None or psnr >= REBUILT or results.default_map == TAUGHT:
         return None
     return Verdict(
         "amber",
@@ -131,9 +132,12 @@ def _without_masks(results: Results) -> Verdict:
         "" if told is None else f" The {name} map's highest score tells the test images apart with AUROC {told:.2f}."
     )
     sure = told is not None and told >= SEPARATED
+    share = results.classes.swap_accuracy
+    behind = share is not None and share < CONVINCING
+    branches = f" Its branches are behind: {share:.0%} of the counterfactuals convince." if behind else ""
     return Verdict(
         "green" if sure else "amber",
-        ("Ready to be looked at: counterfactuals convince." if sure else "Look with care: the map is unsure.")
-        + f"{known} How well it marks the object is not known, as no masks were given.",
+        ("Ready to be looked at." if sure else "Look with care: the map is unsure.")
+        + f"{known}{branches} How well it marks the object is not known, as no masks were given.",
         "Draw masks of ten test images, put them into masks/ beside the images, and evaluate again.",
     )
