@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def prose_of(page: str) -> str:
     """The sentences of a Markdown page.
 
-    >>> prose_of("# Title\\n\\nTake `acdm go`, see [the docs](a.md).\\n\\n| a | b |\\n\\n```\\ncode\\n```\\n- One more\\n")
+    >>> prose_of("# Title\\n\\nTake `acdm go`, see [the docs](a.md).\\n\\n| a | b |\\n- One more\\n")
     'Take it, see the docs. One more.'
     """
     text = re.sub(r"```.*?```|<!--.*?-->|\$\$.*?\$\$", "", page, flags=re.DOTALL)
