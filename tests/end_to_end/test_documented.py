@@ -100,7 +100,7 @@ def test_the_notebook_does_what_it_says(place, monkeypatch):
     """Its cells are run in their order; the pictures in it are of a run of their own."""
     notebook = json.loads((Path(__file__).parents[2] / "docs/notebooks/boards.ipynb").read_text("utf-8"))
     train, known = acdm.train, {}
-    short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32"}
+    short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32", "features": "off"}
     monkeypatch.setattr(acdm, "train", lambda *folders, minutes, out: train(*folders, out=out, **short))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":

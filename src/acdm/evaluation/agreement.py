@@ -11,7 +11,6 @@ from acdm.data.images.frame import squares
 from acdm.evaluation import metrics
 from acdm.evaluation.looks import own_size
 from acdm.evaluation.truth import Truth
-from acdm.maps.calibration import score, smoothed
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.segmentation import cut
 
@@ -34,8 +33,7 @@ def mirror_dice(decomposer: Decomposer, truth: Truth) -> float:
         image = truth.pictures[i].pixels
         x, y = squares([image], decomposer.size), torch.ones(1, dtype=torch.long)
         views = alone.maps(x, y)[name], alone.maps(x.flip(axes), y)[name].flip(axes)
-        scores = [smoothed(score(own_size(view, [image])[0], known.polarity), known.scale) for view in views]
-        one, other = (cut(s, known).mask for s in scores)
+        one, other = (cut(known.scores(own_size(view, [image])[0]), known).mask for view in views)
         if one.any() or other.any():
             dices.append(metrics.dice(one, other))
     return float(np.mean(dices)) if dices else math.nan

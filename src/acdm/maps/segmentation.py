@@ -1,5 +1,6 @@
 """From a signed map to a mask and its regions; no true mask is ever seen."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,13 +89,15 @@ def cut(
     mask = above(scores, threshold)
     if refine != "none" and grey is not None and mask.any():
         mask = _refined(mask, scores, threshold, grey, refine)
-    regions = regions_of([(0, mask, scores)], known.probability)
-    least = known.min_area(*mask.shape) if min_area is None else min_area
-    regions = without_specks(regions, least)
+    regions = objects_of([(0, mask, scores)], known, known.min_area(*mask.shape) if min_area is None else min_area)
     mask = mask_of(regions, 0, *mask.shape)
-    if known.probability:
-        regions = parted(regions, least)
     return Segmentation(mask, scores, threshold, regions)
+
+
+def objects_of(bands: Iterable[tuple[int, Mask, Floats]], known: Calibration, min_area: int) -> list[Region]:
+    """The regions of a mask that comes in bands, as `regions_of` takes them: no specks, objects that touch apart."""
+    regions = without_specks(regions_of(bands, known.probability), min_area)
+    return parted(regions, min_area) if known.probability else regions
 
 
 def _refined(mask: Mask, scores: Floats, threshold: float, grey: Floats, how: Refine) -> Mask:

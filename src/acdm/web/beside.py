@@ -20,15 +20,15 @@ def build_beside(one: Run, other: Run) -> Path:
         RunError: when either has not been evaluated.
     """
     runs = (one, other)
-    results = [run.read_results() for run in runs]
+    results, data = [run.read_results() for run in runs], [run.read_data() for run in runs]
+    trained = [run.metric_rows() for run in runs]
     names = [run.path.resolve().name for run in runs]
     if names[0] == names[1]:
         names = [str(run.path) for run in runs]
     galleries = [{(entry.file, entry.label): entry for entry in run.read_gallery().images} for run in runs]
-    alike = _same_images(results, [run.read_data() for run in runs])
+    alike = _same_images(results, data)
     both = [key for key in galleries[0] if key in galleries[1]] if alike else []
-
-    psnr = {name: psnr_of(run.metric_rows()) for name, run in zip(names, runs, strict=True)}
+    psnr = {name: psnr_of(rows) for name, rows in zip(names, trained, strict=True)}
 
     def pictures(file: str, label: str) -> list[str]:
         shown = [run.gallery / gallery[file, label].picture for run, gallery in zip(runs, galleries, strict=True)]
@@ -36,8 +36,8 @@ def build_beside(one: Run, other: Run) -> Path:
 
     page = template("beside.html").render(
         names=names,
-        facts=[facts(run, run.metric_rows()) for run in runs],
-        conclusions=[conclude(r, run.read_data()) for r, run in zip(results, runs, strict=True)],
+        facts=[facts(run, rows) for run, rows in zip(runs, trained, strict=True)],
+        conclusions=[conclude(*known) for known in zip(results, data, strict=True)],
         rows=_rows(results),
         same_images=alike,
         curve=chart("PSNR of validation images, dB", psnr),

@@ -131,9 +131,11 @@ class LocalServer(ThreadingHTTPServer):
             "mask": found.mask.astype(np.uint8) * 255,
             "map": np.round(255 * grey).astype(np.uint8),
         }
+        told = {"label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape, "note": note}
         return {
-            **{"gallery": shown, "label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape},
-            **{"note": note, "name": name},
+            **told,
+            "gallery": shown,
+            "name": name,
             **{kind: b64encode(png(pixels)).decode("ascii") for kind, pixels in pictures.items()},
         }
 

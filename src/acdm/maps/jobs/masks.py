@@ -27,10 +27,9 @@ from acdm.maps.jobs.geojson import geojson, square_metres
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
 from acdm.maps.jobs.windows import claimed_maps, is_tiff, large_geotiff, opened, side_of_windows
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, work_through
-from acdm.maps.parts import parted
 from acdm.maps.pictures import outlined
-from acdm.maps.regions import above, mask_of, regions_of, without_specks
-from acdm.maps.segmentation import Refine, Segmentation, segment
+from acdm.maps.regions import above, mask_of
+from acdm.maps.segmentation import Refine, Segmentation, objects_of, segment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +109,8 @@ class _Masks:
         with opened(self.decomposer, path, draw, self.options.label, side) as raster:
             scored = ((top, drawn["scores"][0], valid) for top, drawn, valid in raster.bands(self.progress))
             bands = ((top, above(scores, threshold) & valid, scores) for top, scores, valid in scored)
-            regions = regions_of(bands, known.probability)
             least = known.min_area(side, side) if recipe.min_area is None else recipe.min_area
-            regions = without_specks(regions, least)
-            if known.probability:
-                regions = parted(regions, least)
+            regions = objects_of(bands, known, least)
             if is_tiff(path):
                 with large_geotiff(self.out / "masks" / name, raster, 1, "uint8", None) as write:
                     for top in range(0, raster.height, side):

@@ -178,7 +178,7 @@
   element("marked").tabIndex = 0;
   element("marked").addEventListener("keydown", key);
   element("marked").addEventListener("click", (event) => { if (brushing()) event.stopImmediatePropagation(); }, true);
-  element("marked").addEventListener("pointerdown", (event) => { 
+  element("marked").addEventListener("pointerdown", (event) => {
     if (!brushing() || event.button !== 0) return;
     event.target.setPointerCapture(event.pointerId);
     stroke(event, true);
