@@ -191,6 +191,7 @@ def test_a_run_that_leads_elsewhere_is_refused(forty, tmp_path, capsys):
     run, secret = tmp_path / "run", tmp_path / "secret"
     shutil.copytree(forty / "run", run)
     secret.mkdir()
+    shutil.rmtree(run / "report")  # the page of the training
     (run / "report").symlink_to(secret)
     assert main(["report", str(run)]) == 2
     assert "a link" in capsys.readouterr().err
