@@ -28,7 +28,8 @@ from acdm.maps.calibration import score
 from acdm.method.compose import compose, distinction
 from acdm.method.players import assemble
 from acdm.training.defaults import resolve
-from acdm.training.loop import rate, train_steps
+from acdm.training.loop import train_steps
+from acdm.training.schedule import rate
 
 TRAIN, TEST, IOU, PSNR = 4000, 200, 0.90, 30.0
 N = 5  # branches of the reference: the settings that it is frozen at

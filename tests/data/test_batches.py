@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from acdm.core.config import Augment
@@ -83,3 +84,18 @@ def test_a_cast_changes_channels_apart_and_keeps_black():
 def test_mixing_tells_seeds_apart():
     seeds = {mix(a, b, c) for a in range(8) for b in range(8) for c in range(50)}
     assert len(seeds) == 8 * 8 * 50
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [32, 33])
+def test_changes_as_numbers_make_the_same_images(channels, side):
+    """Kornia mirrors, then samples; here both are one sampling, so that values differ in the fifth digit at most."""
+    images = torch.rand(20, channels, side, side) * 2 - 1
+    augment = Augment(flip_horizontal=True, flip_vertical=True, degrees=30, translate=0.2, intensity=0.2, cast=0.1)
+    batches = Batches(images, torch.arange(20) % 2, 8, augment, 0)
+    for step in range(4):
+        indices, x, y = batches.at(step)
+        drawn, changes, classes = batches.changes_at(step)
+        assert torch.equal(indices, drawn)
+        assert torch.equal(y, classes)
+        torch.testing.assert_close(changes.apply(images[drawn]), x, rtol=0, atol=5e-5)

@@ -13,7 +13,8 @@ from acdm.method import losses
 from acdm.method.compose import blend
 from acdm.method.players import assemble, moving_average
 from acdm.method.step import Batch, real_ones, step
-from acdm.training.loop import rate, steps_for, train_steps
+from acdm.training.loop import steps_for, train_steps
+from acdm.training.schedule import rate
 
 CPU = torch.device("cpu")
 

@@ -93,14 +93,16 @@ def _spoil_average(s):
     next(iter(s.players.average.parameters())).data.fill_(float("nan"))
 
 
+@pytest.mark.parametrize("recorded", [False, True])  # as on a GPU, unrecorded here
 @pytest.mark.parametrize(
     "spoil", [_spoil_generator, _spoil_discriminator, _spoil_moment, _spoil_average], ids=lambda f: f.__name__[7:]
 )
-def test_what_is_not_finite_is_left_behind_by_going_back(trained, spoil):
+def test_what_is_not_finite_is_left_behind_by_going_back(trained, spoil, recorded, monkeypatch):
+    monkeypatch.setattr(fitting, "can_be_recorded", lambda config, group: recorded)
     done = []
 
     def once(s, step):
-        if step == 3 and not done:
+        if step == (4 if recorded else 3) and not done:  # recorded steps are looked at before each save
             done.append(step)
             spoil(s)
 

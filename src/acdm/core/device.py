@@ -7,6 +7,8 @@ from math import inf
 import torch
 from torch import Tensor
 
+LARGEST_SHARE = 0.5  # of a GPU's free memory, for images that stay there
+
 
 def automatic_device() -> str:
     """Name the device to compute on: a GPU where torch sees one."""
@@ -47,6 +49,14 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     if precision == "auto":
         precision = automatic_precision(device.type)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def resident(x: Tensor, device: torch.device | str) -> Tensor:
+    """The tensor on the device that uses it again and again; where it is, if it would take much of a GPU's memory."""
+    if torch.device(device).type != "cuda":
+        return x
+    free, _ = torch.cuda.mem_get_info(device)
+    return x.to(device) if x.nbytes <= LARGEST_SHARE * free else x
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -6,23 +6,17 @@ Nothing here has a state, so a resumed training sees exactly the batches that an
 from functools import lru_cache
 
 import torch
-from kornia.augmentation import (
-    AugmentationSequential,
-    RandomAffine,
-    RandomGamma,
-    RandomHorizontalFlip,
-    RandomVerticalFlip,
-)
 from torch import Tensor
 
 from acdm.core.config import Augment
+from acdm.data.augmentation import Changes, cast_gain, pipeline
 
 
 class Batches:
     """Draws from images held in memory.
 
     Args:
-        images: (n, C, S, S) in [-1, 1].
+        images: (n, C, S, S) in [-1, 1]; on a GPU, batches are made there.
         labels: (n,) class indices 0..K-1; every class occurs.
         batch: images a batch; classes take turns, so each has its equal share.
         augment: what may be changed; what is left open is not.
@@ -34,20 +28,36 @@ class Batches:
         self.members = [torch.nonzero(labels == k).squeeze(1) for k in range(int(labels.max()) + 1)]
         self.batch = batch
         self.seed = seed
-        self.augment = _pipeline(augment)
+        self.augment = pipeline(augment)
         self.cast = augment.cast or 0.0
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Batch of a step: indices (B,), augmented images (B, C, S, S), classes (B,)."""
+        device = self.images.device
+        if device.type != "cpu":
+            indices, changes, y = self.changes_at(step)
+            return indices, changes.to(device).apply(self.images[indices.to(device)]), y.to(device)
+        indices, y = self._drawn(step)
+        with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
+            torch.manual_seed(mix(self.seed, 1, step))
+            x = self.augment((self.images[indices] + 1) / 2)  # kornia's intensities lie in [0, 1]
+            if self.cast:
+                x = (x * cast_gain(*x.shape[:2], self.cast)[..., None, None]).clamp(0, 1)
+        return indices, x * 2 - 1, y
+
+    def changes_at(self, step: int) -> tuple[Tensor, Changes, Tensor]:
+        """The same batch as numbers: indices (B,), what is done to their images, classes (B,)."""
+        indices, y = self._drawn(step)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix(self.seed, 1, step))
+            return indices, Changes.draw(self.augment, self.cast, (self.batch, *self.images.shape[1:])), y
+
+    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        """Indices and classes (B,) of a step."""
         classes = len(self.members)
         slots = range(step * self.batch, (step + 1) * self.batch)
         y = torch.tensor([slot % classes for slot in slots])
-        indices = torch.stack([self._member(slot % classes, slot // classes) for slot in slots])
-        x = self.images[indices]
-        with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
-            torch.manual_seed(mix(self.seed, 1, step))
-            x = _cast(self.augment((x + 1) / 2), self.cast) * 2 - 1  # kornia's intensities lie in [0, 1]
-        return indices, x, y
+        return torch.stack([self._member(slot % classes, slot // classes) for slot in slots]), y
 
     def _member(self, k: int, position: int) -> Tensor:
         """The image of class k at a position of an endless stream in which every image comes once an epoch."""
@@ -74,33 +84,6 @@ def mix(*numbers: int) -> int:
     for number in numbers:
         state = (state * 1_000_003 + number + 0x9E3779B9) % (2**61 - 1)
     return state
-
-
-def _pipeline(augment: Augment) -> AugmentationSequential:
-    i = augment.intensity or 0.0
-    return AugmentationSequential(
-        *moves(augment),
-        RandomGamma((1 - i, 1 + i), (1 - i, 1 + i), p=1.0 if i else 0.0),
-        data_keys=["input"],
-    )
-
-
-def moves(augment: Augment) -> list[RandomHorizontalFlip | RandomVerticalFlip | RandomAffine]:
-    """The changes that move pixels and leave their values alone."""
-    s, t = augment.scale, augment.translate
-    return [
-        RandomHorizontalFlip(p=0.5 if augment.flip_horizontal else 0.0),
-        RandomVerticalFlip(p=0.5 if augment.flip_vertical else 0.0),
-        RandomAffine(augment.degrees, (t, t), (1 - s, 1 + s), padding_mode="reflection", p=1.0),
-    ]
-
-
-def _cast(x: Tensor, strength: float) -> Tensor:
-    """Images (B, C, S, S) in [0, 1] in another light: every channel times 1 - `strength` to 1 + `strength`."""
-    if not strength:
-        return x
-    gain = 1 + strength * (2 * torch.rand(*x.shape[:2], 1, 1) - 1)
-    return (x * gain).clamp(0, 1)
 
 
 def first_of_each(labels: Tensor, *, classes: int, each: int) -> Tensor:

@@ -124,10 +124,10 @@ class Decomposer:
 
         Args:
             x: (B, C, S, S) in [-1, 1].
-            y, other: (B,) class indices.
+            y, other: (B,) class indices, on the same device.
 
         Returns:
-            Twice (B, N, C, S, S), in float32.
+            Twice (B, N, C, S, S), in float32, on that device.
         """
         count = max(1, CHUNK // (len(self.mirrors) * x.shape[-1] * x.shape[-2]))
         parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
@@ -137,7 +137,7 @@ class Decomposer:
     def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         copies = len(self.mirrors)
         views = torch.cat([x.flip(axes) for axes in self.mirrors])
-        both = torch.stack(sparsest(*self._branches_of(views, y.repeat(copies), other.repeat(copies)))).cpu()
+        both = torch.stack(sparsest(*self._branches_of(views, y.repeat(copies), other.repeat(copies)))).to(x.device)
         seen = both.chunk(copies, dim=1)
         return of_all_views(y, [psi.flip(axes) for psi, axes in zip(seen, self.mirrors, strict=True)])
 
@@ -259,7 +259,7 @@ class Decomposer:
 
         `target` is the class of all images, or a tensor (B,) with the class of each.
         """
-        y = torch.as_tensor(target).long().cpu().expand(len(x))
+        y = torch.as_tensor(target).long().to(x.device).expand(len(x))
         own, other = self.split(x, y, (y + 1) % len(self.classes))
         return distinction(own) - distinction(other)
 

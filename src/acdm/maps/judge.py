@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.core.config import Augment
+from acdm.core.device import resident
 from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.data.batches import Batches
 from acdm.errors import CheckpointError
@@ -83,7 +84,7 @@ def train_judge(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = small_resnet(images.shape[1], classes, 2 if images.shape[-1] >= HALVED_FROM else 1).to(device)
-        batches = Batches(images, labels, BATCH, augment, seed + 1)
+        batches = Batches(resident(images, device), labels, BATCH, augment, seed + 1)
         optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
         best, kept, stale = (-1.0, -float("inf")), network.state_dict(), 0
@@ -116,7 +117,7 @@ def _roughen(x: Tensor) -> Tensor:
     only about seven or eight in ten of them with noise of .05, and of counterfactuals it tells the texture, not the
     shape.
     """
-    strength = NOISE * torch.rand(len(x), 1, 1, 1)
+    strength = NOISE * torch.rand(len(x), 1, 1, 1, device=x.device)
     blurred: Tensor = _BLUR(x)
     return blurred + strength * torch.randn_like(x)
 

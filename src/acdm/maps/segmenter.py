@@ -94,15 +94,17 @@ class Segmenter:
     def logits(self, x: Tensor) -> Tensor:
         """(B, 1, S, S) of images (B, C, S, S), on the networks' device."""
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            seen = self.features(x) if self.features else []
-        return self.network(x, seen)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+            with torch.no_grad():
+                seen = self.features(x) if self.features else []
+            logits: Tensor = self.network(x, seen)
+        return logits.float()
 
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
         """Probability of the object at every pixel of images (B, C, S, S): (B, 1, S, S), on the images' device."""
         device = next(self.network.parameters()).device
-        return self.logits(x.to(device)).sigmoid().float().to(x.device)
+        return self.logits(x.to(device)).sigmoid().to(x.device)
 
 
 def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:

@@ -108,15 +108,8 @@ def step(
     Raises:
         DivergedError: when a loss or gradient is not finite, before it reaches any weight.
     """
-    for optimiser in (players.discriminator_optimiser, players.generator_optimiser):
-        optimiser.zero_grad(set_to_none=True)
-    parts = config.parts * group.size
-    own = slice(group.rank * config.parts, (group.rank + 1) * config.parts)
-    terms: dict[str, Tensor] = {}
     real = real_ones(config.real, index, len(batch.x)).to(batch.x.device)
-    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], real.tensor_split(parts)[own], strict=True):
-        for name, term in _add_gradients(players, *piece, alpha, index, config, parts).items():
-            terms[name] = terms.get(name, 0) + term.detach() / parts
+    terms = find_gradients(players, batch, lesson, real, alpha, regularises(index, config), config, group)
     _sum_over_processes(players, terms, group)
     _require_finite(terms)
     for optimiser, name in ((players.discriminator_optimiser, "discriminator"), (players.generator_optimiser, "total")):
@@ -125,6 +118,42 @@ def step(
     players.discriminator_optimiser.step()
     players.generator_optimiser.step()
     players.average.update_parameters(players.branches)
+    return terms
+
+
+def regularises(index: int, config: Config) -> bool:
+    """Whether the discriminator's gradient is penalised at a step: on every `r1_every`-th (lazily, StyleGAN 2)."""
+    return index % config.optimiser.r1_every == 0
+
+
+def find_gradients(
+    players: Players,
+    batch: Batch,
+    lesson: Batch,
+    real: Tensor,
+    alpha: Tensor,
+    regularise: bool,
+    config: Config,
+    group: ProcessGroup = ALONE,
+) -> dict[str, Tensor]:
+    """Leave both players' gradients of a batch in their weights, without a word to the host.
+
+    Args:
+        players, batch, lesson, alpha, config, group: as for `step`.
+        real: (B,), which images count as genuine as they are (`real_ones`).
+        regularise: whether R1 is added.
+
+    Returns:
+        Each loss as a scalar, unweighted, without a graph; of this process's share of the batch.
+    """
+    for optimiser in (players.discriminator_optimiser, players.generator_optimiser):
+        optimiser.zero_grad(set_to_none=True)
+    parts = config.parts * group.size
+    own = slice(group.rank * config.parts, (group.rank + 1) * config.parts)
+    terms: dict[str, Tensor] = {}
+    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], real.tensor_split(parts)[own], strict=True):
+        for name, term in _add_gradients(players, *piece, alpha, regularise, config, parts).items():
+            terms[name] = terms.get(name, 0) + term.detach() / parts
     return terms
 
 
@@ -139,7 +168,14 @@ def real_ones(share: float, index: int, count: int) -> Tensor:
 
 
 def _add_gradients(
-    players: Players, batch: Batch, lesson: Batch, real: Tensor, alpha: Tensor, index: int, config: Config, parts: int
+    players: Players,
+    batch: Batch,
+    lesson: Batch,
+    real: Tensor,
+    alpha: Tensor,
+    regularise: bool,
+    config: Config,
+    parts: int,
 ) -> dict[str, Tensor]:
     """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
     weights = config.loss
@@ -161,7 +197,7 @@ def _add_gradients(
     of_discriminator = {
         "discriminator": loss,
         **_lesson_loss(taught, lesson),
-        **_r1_loss(players.discriminator, compared, index, config),
+        **(_r1_loss(players.discriminator, compared, config) if regularise else {}),
     }
     of_branches = _terms(batch.x, x_hat, psi, psi_st)
     plain = losses.objective(of_branches, weights)  # without the adversarial and the keeping term: `scale` adds those
@@ -205,10 +241,8 @@ def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
     return {"mismatch": losses.l_paired(own, other)}
 
 
-def _r1_loss(discriminator: Discriminator, compared: Compared, index: int, config: Config) -> dict[str, Tensor]:
-    """R1 on every `r1_every`-th step, as many times as strong (lazy regularisation, StyleGAN 2)."""
-    if index % config.optimiser.r1_every:
-        return {}
+def _r1_loss(discriminator: Discriminator, compared: Compared, config: Config) -> dict[str, Tensor]:
+    """R1, as many times as strong as the steps are without it."""
     genuine = channels_last(compared.genuine.detach()).requires_grad_(True)
     with autocast(genuine.device, config.precision):
         logits = logits_by_class(discriminator(genuine), compared.genuine_class)

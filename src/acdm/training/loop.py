@@ -1,19 +1,20 @@
 """The training loop: it tells what happened, and the caller saves, draws and stops."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from acdm.core.config import Config, Optimiser
+from acdm.core.config import Config
 from acdm.core.device import channels_last
 from acdm.core.processes import ALONE, ProcessGroup
-from acdm.data.batches import Batches, mix
+from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method.players import Players
 from acdm.method.step import Batch, step
+from acdm.training.schedule import blending, set_rate, shift
 
 MEASURED_STEPS = (10, 30)  # first and last of the steps whose speed becomes a step count under --minutes
 PLANNED_SHARE = 0.88  # of --minutes; the rest is for pictures, checkpoints and slow-downs
@@ -23,39 +24,63 @@ MEASURED_AGAIN = (0.1, 0.2, 0.4)  # shares of the planned steps, before the lear
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step did.
+    """What one step did, or a few that were looked at together.
 
     Attributes:
         step: how many steps are done.
-        seconds: how long this one took.
-        losses: each term of eq. (10), `adv`, `discriminator` and (on some steps) `r1`, unweighted.
-        parts: how many parts its batch was computed in.
+        seconds: how long a step took.
+        losses: each term of eq. (10), `adv`, `discriminator` and (on some steps) `r1`, unweighted; the mean.
+        parts: how many parts a batch was computed in.
+        count: how many steps this is about.
     """
 
     step: int
     seconds: float
     losses: dict[str, float]
     parts: int
+    count: int = 1
+
+
+Play = Callable[[Config, int, int], Iterator[StepRecord]]  # given options, the steps that are done, and the last one
 
 
 def train_steps(
-    players: Players, batches: Batches, config: Config, steps: int, start: int = 0, group: ProcessGroup = ALONE
+    players: Players,
+    batches: Batches,
+    config: Config,
+    steps: int,
+    start: int = 0,
+    group: ProcessGroup = ALONE,
+    play: Play | None = None,
 ) -> Iterator[StepRecord]:
-    """Train from step `start` to `steps`, a record a step; the processes of one group go in step.
+    """Train from step `start` to `steps`; the processes of one group go in step.
 
     Where memory does not suffice, batches are computed in twice as many parts from then on.
+
+    Args:
+        players: changed in place.
+        batches: what is trained on.
+        config: options.
+        steps: the last step.
+        start: steps that are done already.
+        group: processes that share each batch.
+        play: does steps as CUDA graphs (`acdm.training.graphs`), as far as it can; the others are done call by call.
 
     Raises:
         DivergedError: when a loss is not finite; the last checkpoint is untouched.
         OutOfMemoryError: when the parts cannot be halved any more.
     """
+    if play is not None:
+        for record in play(config, start, steps):
+            yield record
+            start = record.step
     device = next(players.branches.parameters()).device
     for index in range(start, steps):
         began = time.perf_counter()
         set_rate(players, index, steps, config.optimiser)
         indices, images = _images(batches, index, device)
         batch, lesson = images.split(config.batch)
-        alpha = _alpha(config, index).to(device)
+        alpha = blending(config, index).to(device)
         try:
             losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config, group)
         except DivergedError as error:
@@ -68,7 +93,7 @@ def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor,
     """Which images a step sees, and the images on their device."""
     indices, x, y = batches.at(index)
     classes = len(batches.members)
-    other = (y + 1 + _shift(classes, batches.seed, index)) % classes
+    other = (y + 1 + shift(classes, batches.seed, index)) % classes
     return indices, Batch(channels_last(x.to(device)), y.to(device), other.to(device))
 
 
@@ -104,28 +129,6 @@ def _lacks_memory(error: RuntimeError | MemoryError) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
 
 
-def rate(index: int, steps: int, options: Optimiser) -> float:
-    """Share of the learning rate at a step: a linear rise over `warmup`, then 1, then a linear fall to zero.
-
-    >>> [round(rate(index, steps=100, options=Optimiser(warmup=10, decay=0.5)), 2) for index in (0, 9, 49, 75)]
-    [0.1, 1.0, 1.0, 0.5]
-    """
-    rise = min(1.0, (index + 1) / max(1, options.warmup))
-    fall = min(1.0, (steps - index) / max(1.0, steps * options.decay))
-    return rise * fall
-
-
-def set_rate(players: Players, index: int, steps: int, options: Optimiser) -> None:
-    """Give both players their learning rates at a step (`rate`)."""
-    share = rate(index, steps, options)
-    for optimiser, lr in (
-        (players.generator_optimiser, options.lr),
-        (players.discriminator_optimiser, options.discriminator_lr),
-    ):
-        for group in optimiser.param_groups:
-            group["lr"] = lr * share
-
-
 def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: float) -> int:
     """How many steps fit into the minutes, given what has been spent and the measured speed.
 
@@ -138,18 +141,3 @@ def steps_for(minutes: float, seconds_so_far: float, done: int, seconds_a_step: 
 def steps_within(minutes: float, seconds_a_step: float, seconds_so_far: float = 0.0) -> int:
     """How many more steps fit into the minutes, pictures and checkpoints included."""
     return int((PLANNED_SHARE * 60 * minutes - seconds_so_far) / seconds_a_step)
-
-
-def _alpha(config: Config, index: int) -> Tensor:
-    """(N-1,) of eq. (4), drawn anew at every step; ones, with which nothing is mixed, where blending is off."""
-    n = config.network.branches - 1
-    return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.ablation.blend else torch.ones(n)
-
-
-def _shift(classes: int, seed: int, index: int) -> int:
-    """How far beyond the next class a batch's counterfactuals go; 0 where there are only two classes."""
-    return int(torch.randint(classes - 1, (), generator=_generator(seed, 1, index)))
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    return torch.Generator().manual_seed(mix(*numbers))

@@ -21,7 +21,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from acdm.core.config import Config, MapName
-from acdm.data.batches import member, mix, moves
+from acdm.core.device import resident
+from acdm.data.augmentation import moves
+from acdm.data.batches import member, mix
 from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import AnyFeatures
 from acdm.maps.decomposer import TOGETHER, Decomposer
@@ -216,7 +218,8 @@ def teach(
         steps: how many.
         after_each: called after every step; what it raises ends the teaching.
     """
-    x, y, targets, seed, device = taught.x, taught.y, taught.targets, config.seed, config.device
+    seed, device = config.seed, config.device
+    x, y, targets = (resident(tensor, device) for tensor in (taught.x, taught.y, taught.targets))
     if features is not None:
         features.to(device)
     with torch.random.fork_rng(devices=[]):
@@ -229,7 +232,7 @@ def teach(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     moved = AugmentationSequential(*moves(config.augment), data_keys=["input", "mask"])
     for step in range(steps):
-        chosen = torch.cat([_members(taught, k, step, seed) for k in (0, 1)])
+        chosen = torch.cat([_members(taught, k, step, seed) for k in (0, 1)]).to(x.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, 8, step))
             images, wanted = moved(x[chosen], targets[chosen])
@@ -262,5 +265,7 @@ def _members(taught: Lessons, k: int, step: int, seed: int) -> Tensor:
 def _roughened(x: Tensor) -> Tensor:
     """Images in another contrast and brightness, with noise."""
     size = (len(x), 1, 1, 1)
-    gain, offset = (1 + GAIN * (2 * torch.rand(size) - 1)), OFFSET * (2 * torch.rand(size) - 1)
-    return x * gain + offset + NOISE * torch.rand(size) * torch.randn_like(x)
+    device = x.device
+    gain = 1 + GAIN * (2 * torch.rand(size, device=device) - 1)
+    offset = OFFSET * (2 * torch.rand(size, device=device) - 1)
+    return x * gain + offset + NOISE * torch.rand(size, device=device) * torch.randn_like(x)

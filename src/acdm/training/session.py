@@ -1,7 +1,7 @@
 """One training on its way: what is told, measured, drawn and saved from step to step."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import torch
@@ -19,6 +19,7 @@ from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
 from acdm.method.players import Players, assemble
 from acdm.training.checkpoints import load_choice, load_players, require_finite, save_chosen, save_players
+from acdm.training.graphs import GraphedSteps
 from acdm.training.loop import StepRecord
 from acdm.training.progress import TrainingStatus
 from acdm.training.tensorboard import TensorBoard
@@ -50,6 +51,7 @@ class Session:
         health: signs of collapse.
         measured_at: steps after which their number is planned anew, under --minutes.
         measured_from: the step from which the speed is measured, and when that was.
+        graphs: plays steps on a GPU; None where they are done call by call.
     """
 
     run: Run
@@ -64,6 +66,7 @@ class Session:
     health: Health = field(default_factory=Health)
     measured_at: set[int] = field(default_factory=set)
     measured_from: tuple[int, float] = (0, 0.0)
+    graphs: GraphedSteps | None = None
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
     _psnr: float | None = None
@@ -141,6 +144,8 @@ class Session:
         self._records.clear()
         self.tensorboard.close()
         start = self.restore()
+        if self.graphs is not None:
+            self.graphs = replace(self.graphs, players=self.players)
         self.measured_from = start, time.perf_counter()
         return start
 
@@ -166,7 +171,7 @@ class Session:
     def _measure(self, record: StepRecord, steps: int | None) -> None:
         config, step = self.config, record.step
         self._records.append(record)
-        signs = self.health.step(record.losses)
+        signs = self.health.step(record.losses, record.count)
         seen: dict[str, str] = {}
         if step % config.validate_every == 0 or step == steps:
             found, convinced = self._look()
@@ -185,8 +190,9 @@ class Session:
     def _write_metrics(self, step: int, steps: int | None, seen: dict[str, str]) -> None:
         """Add the mean of the steps since the last line to metrics.csv, and tell of it."""
         names = [name for name in self._records[-1].losses if name != "r1"]
-        losses = {name: fmean(record.losses[name] for record in self._records) for name in names}
-        seconds = fmean(record.seconds for record in self._records)
+        counts = [record.count for record in self._records]
+        losses = {name: fmean((record.losses[name] for record in self._records), counts) for name in names}
+        seconds = fmean((record.seconds for record in self._records), counts)
         row = {"step": step, "seconds": f"{seconds:.4f}", **(seen or {"psnr": "", **NO_LOOK})}
         self.run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
         if seen:

@@ -4,7 +4,7 @@ The loop of `acdm.training.loop` only tells what happened, a `Session` measures 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
@@ -33,7 +33,8 @@ from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import load_choice
 from acdm.training.defaults import settle
-from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, steps_for, train_steps
+from acdm.training.graphs import GraphedSteps, can_be_recorded
+from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
 from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
@@ -175,6 +176,8 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
     config = session.config
     batches = Batches(*session.images.train, config.drawn, config.augment, config.seed)
+    if can_be_recorded(config, session.group):
+        session.graphs = GraphedSteps(session.players, batches, config, session.tell)
     done = start
     session.progress.begin(STEPS)
     with listening() as stop, closing(session.tensorboard):
@@ -211,12 +214,12 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     first, last = MEASURED_STEPS
     horizon = max(10_000, 4 * session.config.optimiser.warmup)
     seconds, done = [], start
-    for record in train_steps(session.players, batches, session.config, horizon, start, session.group):
+    for record in _steps(session, batches, horizon, start):
         done = record.step
         session.observe(record, None)
-        if done - start == first:
+        if done - start <= first:
             session.measured_from = done, time.perf_counter()
-        if done - start > first:
+        else:
             seconds.append(record.seconds)
         if session.group.any(stop.signum is not None):
             return done
@@ -230,6 +233,11 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     return done
 
 
+def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
+    play = session.graphs.play if session.graphs is not None else None
+    return train_steps(session.players, batches, session.config, steps, start, session.group, play)
+
+
 def _plan(session: Session, done: int, steps: int, seconds: float, minutes: float) -> None:
     """Go on to that many steps; their speed is measured again while the learning rate is still at its height."""
     session.change(steps=steps)
@@ -241,8 +249,10 @@ def _plan(session: Session, done: int, steps: int, seconds: float, minutes: floa
 def _planned_anew(session: Session, done: int) -> bool:
     """Whether the steps so far, with all looks and pictures, were so fast or slow that another number fits."""
     minutes, planned = session.config.branch_minutes, session.config.steps
-    if done not in session.measured_at or minutes is None or planned is None:
+    due = {at for at in session.measured_at if at <= done}
+    if not due or minutes is None or planned is None:
         return False
+    session.measured_at -= due
     now = time.perf_counter()
     first, since = session.measured_from
     seconds = (now - since) / (done - first)
@@ -266,7 +276,7 @@ def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop) 
     """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
     weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
     assert steps is not None
-    for record in train_steps(session.players, batches, session.config, steps, start, session.group):
+    for record in _steps(session, batches, steps, start):
         done = record.step
         over = session.group.any(minutes is not None and time.perf_counter() - session.began > 60 * minutes)
         session.observe(record, done if over else steps)
@@ -345,6 +355,8 @@ def _teach(session: Session, given: Given) -> None:
     features = Features.installed() if config.features == "auto" else given.backbone
     if features is None:
         session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
+    else:
+        features.to(config.device)
     decomposer = load(run.path, features=given.backbone)
     end = session.began + 60 * config.minutes if config.minutes else inf
     with listening() as stop:

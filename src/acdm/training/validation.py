@@ -95,9 +95,9 @@ class Health:
     silent: bool = False
     told: set[str] = field(default_factory=set)
 
-    def step(self, losses: dict[str, float]) -> list[str]:
-        """Sentences about signs that a step brings."""
-        self.won = self.won + 1 if losses["discriminator"] < WON else 0
+    def step(self, losses: dict[str, float], count: int = 1) -> list[str]:
+        """Sentences about signs that a step brings, or several that were looked at together."""
+        self.won = self.won + count if losses["discriminator"] < WON else 0
         return self._news(
             {
                 f"the discriminator has won (its loss is under {WON:g}) for {PATIENCE} steps: counterfactuals get no"

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from acdm.core.device import automatic_device
 from acdm.core.extras import extra
 from acdm.evaluation.baselines.interface import Fitted, Images, Maps
 from acdm.maps.judge import Judge, train_judge
@@ -24,12 +25,13 @@ def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
     attr = extra("captum.attr", "xai", "explaining a classifier")
     until = time.perf_counter() + 60 * minutes
     augment = images.config.augment
-    judge = train_judge(images.train, images.validation, augment, seed, STEPS, PATIENCE, until=until)
+    device = automatic_device()
+    judge = train_judge(images.train, images.validation, augment, seed, STEPS, PATIENCE, until=until, device=device)
     x, y = images.validation
     accuracy = float((judge.probabilities(x).argmax(dim=1) == y).float().mean())
     evidence = _Evidence(judge).eval()
     integrated, occlusion = attr.IntegratedGradients(evidence), attr.Occlusion(evidence)
-    mean = images.train[0].mean(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1), what nothing looks like
+    mean = images.train[0].mean(dim=(0, 2, 3), keepdim=True).to(device)  # (1, C, 1, 1), what nothing looks like
 
     def grad_cam(layer: nn.Module) -> Maps:
         cam = attr.LayerGradCam(evidence, layer)
@@ -38,7 +40,7 @@ def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
             coarse = cam.attribute(part, relu_attributions=True).detach()
             return F.interpolate(coarse, part.shape[-2:], mode="bilinear")
 
-        return _in_parts(draw)
+        return _in_parts(draw, device)
 
     def covered(part: Tensor) -> Tensor:
         side = part.shape[-1]
@@ -57,8 +59,8 @@ def fit_classifier(images: Images, minutes: float, seed: int) -> Fitted:
         {
             "Grad-CAM": grad_cam(judge.network.layer4),  # the last layer, 4 x 4 places of 64 or 128 pixels
             "Grad-CAM, layer 3": grad_cam(judge.network.layer3),
-            "integrated gradients": _in_parts(integrate),
-            "occlusion": _in_parts(covered),
+            "integrated gradients": _in_parts(integrate, device),
+            "occlusion": _in_parts(covered, device),
         },
         {"validation_accuracy": accuracy, "validation_auroc": judge.auroc},
     )
@@ -76,5 +78,6 @@ class _Evidence(nn.Module):
         return logits[:, 1] - logits[:, 0]
 
 
-def _in_parts(maps: Maps) -> Maps:
-    return lambda x: torch.cat([maps(part).float() for part in x.split(32)])
+def _in_parts(maps: Maps, device: str) -> Maps:
+    """Maps of a few images at a time, drawn on a device and given back where the images are."""
+    return lambda x: torch.cat([maps(part.to(device)).float().to(x.device) for part in x.split(32)])

@@ -24,7 +24,8 @@ from acdm.method import losses
 from acdm.method.branches import Branches
 from acdm.method.compose import compose
 from acdm.method.players import Players, assemble
-from acdm.training.loop import MEASURED_STEPS, set_rate, steps_for
+from acdm.training.loop import MEASURED_STEPS, steps_for
+from acdm.training.schedule import set_rate
 
 OPTIONS = {"batch": 8, "optimiser": {"lr": 3e-4}}
 WIDTH_FACTOR = 1.5  # the one branch is so much wider than one of acdm's
