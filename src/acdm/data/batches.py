@@ -42,7 +42,7 @@ class Batches:
             torch.manual_seed(mix(self.seed, 1, step))
             x = self.augment((self.images[indices] + 1) / 2)  # kornia's intensities lie in [0, 1]
             if self.cast:
-                x = (x * cast_gain(*x.shape[:2], self.cast)[..., None, None]).clamp(0, 1)
+                x = (x * cast_gain(self.batch, x.shape[1], self.cast)[..., None, None]).clamp(0, 1)
         return indices, x * 2 - 1, y
 
     def changes_at(self, step: int) -> tuple[Tensor, Changes, Tensor]:
