@@ -82,7 +82,7 @@ class Changes:
         return cls((mirror @ torch.linalg.inv(there))[:, :2], power, gain, cast_gain(batch, channels, cast))
 
     def to(self, device: torch.device) -> Self:
-        """The same numbers on a device."""
+        """Send the numbers to a device."""
         return type(self)(**{name: numbers.to(device, non_blocking=True) for name, numbers in vars(self).items()})
 
     def apply(self, x: Tensor) -> Tensor:

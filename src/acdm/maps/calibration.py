@@ -67,6 +67,10 @@ class Calibration:
         """A signed map (..., C, H, W) as one smoothed number a pixel (..., H, W): higher means more of the object."""
         return smoothed(score(signed, self.polarity), self.scale)
 
+    def signs(self, signed: np.ndarray | Tensor) -> np.ndarray:
+        """-1 where a signed map (..., C, H, W) is dark, else 1; smoothed as its scores are, (..., H, W)."""
+        return np.where(smoothed(np.asarray(signed).mean(axis=-3), self.scale) < 0, -1.0, 1.0)
+
     def min_area(self, height: int, width: int) -> int:
         """Pixels that a part of a mask has at least, in an image of that size."""
         return round(self.speck * max(height, width) ** 2)

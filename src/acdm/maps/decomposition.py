@@ -137,7 +137,7 @@ class Decomposition:
         return self._map(TAUGHT, self.drawn[TAUGHT])
 
     def plot(self) -> "Image":
-        """The image, branches, reconstruction, counterfactual and maps in a row; a picture that notebooks show."""
+        """The image, map, mask and counterfactual, branches and other maps; a picture that notebooks show."""
         from PIL.Image import fromarray
 
         from acdm.maps.pictures import strip

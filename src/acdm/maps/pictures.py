@@ -10,12 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-from acdm.data.images.arrays import Array, Box, Pixels
+from acdm.data.images.arrays import Array, Box, Floats, Pixels
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.kinds import KINDS
+from acdm.maps.preview import HEAT, full_scale
+from acdm.maps.segmentation import cut
 from acdm.method.compose import compose
 
 GAP = 2  # white pixels between two tiles
 FRAME = 2  # thickness of the red frame around branch 1
+BAR = 6  # height in pixels of a map's scale
 RED, ORANGE = (200, 30, 30), (255, 140, 0)
 TITLE_LINES = 2
 SHEET_SIDE = 128  # tiles of a sheet are enlarged to at least this many pixels
@@ -71,14 +75,68 @@ def stack(strips: Sequence[Pixels]) -> Pixels:
     return np.concatenate([part for strip in strips for part in (strip, gap)][:-1], axis=0)
 
 
-def strip(d: Decomposition) -> Pixels:
-    """An image in a row: itself, branch 1 (framed), the other branches, x_hat, counterfactual, then the other maps."""
-    tiles = [to_pixels(d.image)]
+def strip(d: Decomposition, scores: Floats | None = None) -> Pixels:
+    """One image, decomposed, as the report's explorer lays it out, with headings.
+
+    First the image, its default map with its scale, the mask on the image, and the image as the other class; below
+    them the branches, branch 1 framed, and their sum; then the other maps, at mid-grey where they are zero.
+
+    Args:
+        d: of the image.
+        scores: (H, W) of the default map, where they are known already.
+    """
+    maps = d.maps()
+    rows = [{"the image": to_pixels(d.image), **_found(d, scores)}]
     if d.branched:
-        first, *rest = [to_pixels(branch) for branch in d.psi]
-        tiles += [_framed(first), *rest, to_pixels(d.reconstruction), to_pixels(d.counterfactual)]
-    tiles += [to_pixels(signed) for name, signed in d.maps().items() if name != "psi1"]
-    return beside([_enlarge(tile) for tile in tiles])
+        rows[0][f"as {d.other}"] = to_pixels(d.counterfactual)
+        first, *others = [to_pixels(branch) for branch in d.psi]
+        branches = {"branch 1": _framed(_enlarge(first)), **{f"branch {n}": b for n, b in enumerate(others, start=2)}}
+        rows.append({**branches, "their sum": to_pixels(d.reconstruction)})
+    rows.append({name: to_pixels(signed) for name, signed in maps.items() if name not in ("psi1", d.default_map)})
+    strips = [beside(_titled(row)) for row in rows if row]
+    width = max(row.shape[1] for row in strips)
+    return stack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in strips])
+
+
+def _found(d: Decomposition, scores: Floats | None) -> dict[str, Pixels]:
+    """The default map in colours, over its scale, and the outline of the mask on the image, under their headings."""
+    name, signed = d.default_map, d.maps()[d.default_map]
+    if signed.calibration is None:
+        return {name: to_pixels(signed)}
+    scale = d.calibration[name]
+    top = full_scale(scale.threshold, name)
+    known = signed.calibration.scores(signed) if scores is None else scores
+    coloured = _enlarge(heat(known * scale.signs(signed) / top))
+    low = 0.0 if KINDS[name].probability else -1.0
+    bar = heat(np.linspace(low, 1, coloured.shape[1])[None].repeat(BAR, axis=0))
+    gap = np.full((GAP, coloured.shape[1], 3), 255, np.uint8)
+    found = cut(known, signed.calibration)
+    return {
+        f"{name}, {low * top:.2g} to {top:.2g}": np.concatenate([coloured, gap, bar]),
+        "its mask": outlined(d.image, found.mask, []),
+    }
+
+
+def heat(shares: NDArray[np.floating]) -> Pixels:
+    """Shares (H, W) of a scale, from -1 to 1, as colours (H, W, 3): blue, mid-grey at zero, yellow (`HEAT`)."""
+    places = np.linspace(-1, 1, len(HEAT))
+    channels = [np.interp(shares, places, values) for values in zip(*HEAT, strict=True)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def _titled(row: Mapping[str, Pixels]) -> list[Pixels]:
+    """Tiles of one height, enlarged, each under its heading."""
+    tiles = {title: _enlarge(tile) for title, tile in row.items()}
+    height = max(len(tile) for tile in tiles.values())
+    return [
+        np.concatenate(
+            [
+                _words(title, tile.shape[1]),
+                np.pad(tile, ((0, height - len(tile)), (0, 0), (0, 0)), constant_values=255),
+            ]
+        )
+        for title, tile in tiles.items()
+    ]
 
 
 def compared(
@@ -122,7 +180,8 @@ def _words(words: str, width: int) -> Pixels:
     """A title over a column, broken into lines where it is too wide."""
     lines = textwrap.wrap(words, max(8, width // 6))[:TITLE_LINES]
     picture = Image.new("RGB", (width, 12 * TITLE_LINES), "white")
-    ImageDraw.Draw(picture).multiline_text((1, 0), "\n".join(lines), fill="black", font=ImageFont.load_default(10))
+    top = 12 * (TITLE_LINES - len(lines)) - 2
+    ImageDraw.Draw(picture).multiline_text((1, top), "\n".join(lines), fill="black", font=ImageFont.load_default(10))
     return np.asarray(picture)
 
 

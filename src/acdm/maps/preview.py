@@ -1,12 +1,13 @@
 """A decomposition as pages show it: small arrays, and their text for a script."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from acdm.core.config import MAPS, MapName
@@ -15,6 +16,8 @@ from acdm.maps.kinds import KINDS
 
 LONGEST = 128  # pixels of a side; larger images are shown smaller
 LEVELS = 255  # of a byte
+ZERO = 127  # the byte of a score of zero
+HEAT = ((5, 20, 80), (60, 100, 190), (128, 128, 128), (235, 140, 50), (255, 240, 130))  # of -1 to 1; ever lighter
 TOP = 4.0  # thresholds, beyond which a score is clipped
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -29,19 +32,23 @@ def preview(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str
 
     Returns:
         `image`, and `own` and `other`, the image as it is rebuilt under its class and under the other, (C, h, w);
-        `scores_<map>` (1, h, w) and `threshold_<map>` of each map; `truth` (h, w).
+        `scores_<map>` (1, h, w), below zero where the map is dark, and `threshold_<map>` of each map; `truth` (h, w).
     """
     arrays = {"image": d.image, "own": d.reconstruction, "other": d.counterfactual}
     thresholds: dict[str, NDArray[Any]] = {}
+    signs: dict[str, Tensor] = {}
     for name, signed in d.maps().items():
         known = signed.calibration
         assert known is not None  # the run is ready
         arrays[f"scores_{name}"] = torch.from_numpy(known.scores(signed))[None]
+        signs[f"scores_{name}"] = torch.from_numpy(known.signs(signed))[None]
         thresholds[f"threshold_{name}"] = np.asarray(known.threshold)
     height, width = d.image.shape[1:]
     factor = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(factor * height)), max(1, round(factor * width)))
     small = {name: interpolate(a[None].float(), size, mode="bilinear", antialias=True)[0] for name, a in arrays.items()}
+    for scores, sign in signs.items():
+        small[scores] *= interpolate(sign[None].float(), size, mode="nearest")[0]
     truth = torch.zeros(height, width) if mask is None else torch.from_numpy(mask).float()
     known_truth = interpolate(truth[None, None], size, mode="nearest")[0, 0] > 0
     return {
@@ -49,6 +56,11 @@ def preview(d: Decomposition, mask: NDArray[np.bool_] | None = None) -> dict[str
         **thresholds,
         "truth": known_truth.numpy(),
     }
+
+
+def gallery(shown: MapName, images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `explorer.js` reads: the map that is shown first, the colours of maps, and images by `as_text`."""
+    return {"map": shown, "colours": HEAT, "images": list(images)}
 
 
 def as_text(arrays: Arrays) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def as_text(arrays: Arrays) -> dict[str, Any]:
 
 
 def full_scale(threshold: float, name: MapName) -> float:
-    """The score that is drawn white: a probability's own 1, else twice the threshold; the same for all images."""
+    """The end of a map's scale: 1 for a probability, else twice the threshold; the same for all images."""
     return 1.0 if KINDS[name].probability or not np.isfinite(threshold) or threshold <= 0 else 2 * threshold
 
 
@@ -82,12 +94,12 @@ def _rebuilt(arrays: Arrays) -> Arrays:
 
 
 def _scores(scores: NDArray[np.float32], threshold: float) -> dict[str, Any]:
-    """Scores as bytes, what the highest byte stands for, and the threshold; None where the map claims nothing."""
+    """Scores as bytes about `ZERO`, the largest one's size, and the threshold; None where the map claims nothing."""
     known = np.isfinite(threshold) and threshold > 0
-    top = TOP * threshold if known else max(float(scores.max()), 1e-6)
-    share = np.clip(scores / top, 0, 1)
+    top = TOP * threshold if known else max(float(np.abs(scores).max()), 1e-6)
+    share = np.clip(scores / top, -1, 1)
     return {
-        "values": _base64(np.round(share * LEVELS).astype(np.uint8)),
+        "values": _base64(np.round((share + 1) * ZERO).astype(np.uint8)),
         "top": top,
         "threshold": threshold if np.isfinite(threshold) else None,  # JSON has no infinity
     }

@@ -77,7 +77,7 @@ class Queued:
 
 @dataclass
 class GraphedSteps:
-    """Both players' steps, recorded.
+    """Does both players' steps by playing recordings of them.
 
     Attributes:
         players: changed in place; nobody else moves them while this is in use.

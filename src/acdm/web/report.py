@@ -12,7 +12,7 @@ from acdm.core.files import write_bytes, write_text
 from acdm.core.results import GalleryImage, Results
 from acdm.core.run import Run
 from acdm.core.tables import read_rows
-from acdm.maps.preview import as_text
+from acdm.maps import preview
 from acdm.web.pages import script, template, within
 from acdm.web.training import curves, facts
 from acdm.web.verdict import conclude
@@ -35,7 +35,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     sheet, rows = run.newest_sheet(), run.metric_rows()
     if sheet:
         pictures["sheet.png"] = sheet.read_bytes()
-    shown = {"map": results.default_map, "images": [_image(run, entry) for entry in gallery]}
+    shown = preview.gallery(results.default_map, [_image(run, entry) for entry in gallery])
     begin = f"explore({dumps(shown, allow_nan=False)});\n".replace("<", "\\u003c")  # no name ends the script
     scripts = {"explorer.js": script("explorer.js"), "data.js": begin.encode()}
     for name, content in () if single_file else {**pictures, **scripts}.items():
@@ -73,7 +73,7 @@ def gallery_images(run: Run) -> list[dict[str, Any]]:
 def _image(run: Run, entry: GalleryImage) -> dict[str, Any]:
     """An image of the gallery as the page's script reads it."""
     with np.load((run.gallery / entry.picture).with_suffix(".npz"), allow_pickle=False) as arrays:
-        return {**entry.model_dump(include={"why", "file", "label"}), **as_text(arrays)}
+        return {**entry.model_dump(include={"why", "file", "label"}), **preview.as_text(arrays)}
 
 
 def verdict(results: Results) -> list[str]:

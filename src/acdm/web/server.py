@@ -28,7 +28,7 @@ from acdm.data.images.write import png
 from acdm.errors import AcdmError, DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.pictures import strip
-from acdm.maps.preview import as_text, full_scale, preview
+from acdm.maps.preview import as_text, full_scale, gallery, preview
 from acdm.maps.segmentation import segment
 from acdm.web.corrections import Corrections
 from acdm.web.pages import script, template
@@ -124,7 +124,7 @@ class LocalServer(ThreadingHTTPServer):
             found = segment(shown_map)
         image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
         regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
-        shown = {"map": self.decomposer.default_map, "images": [{**image, **as_text(preview(d))}]}
+        shown = gallery(self.decomposer.default_map, [{**image, **as_text(preview(d))}])
         grey = np.clip(found.scores / full_scale(found.threshold, self.decomposer.default_map), 0, 1)
         pictures = {
             "strip": strip(d),
@@ -251,7 +251,7 @@ def _stop_reading(connection: socket.socket) -> None:
 
 def _samples(decomposer: Decomposer, samples: Sequence[Mapping[str, Any]]) -> bytes:
     """Images that the page opens with, as `acdm.web.report.gallery_images` gives them."""
-    return json.dumps({"map": decomposer.default_map, "images": list(samples)}, allow_nan=False).encode()
+    return json.dumps(gallery(decomposer.default_map, samples), allow_nan=False).encode()
 
 
 def _html(decomposer: Decomposer, name: str, corrections: Corrections | None) -> bytes:

@@ -133,7 +133,7 @@ def write_decomposition(folder: Path, d: Decomposition, scores: Floats | None = 
 
     The maps and psi (all branches) as float32 .npy, signed and never rescaled, and as PNG with zero at mid-grey;
     GeoTIFF on the same grid where the image was one; overlay.png, reconstruction.png, counterfactual.png and strip.png,
-    which has all in a row.  Where the segmenter worked alone, there are no branches and no other map than `object`.
+    which has all of them.  Where the segmenter worked alone, there are no branches and no other map than `object`.
     """
     for name, signed in d.maps().items():
         write_bytes(folder / f"{name}.npy", npy(signed.numpy()))
@@ -143,7 +143,7 @@ def write_decomposition(folder: Path, d: Decomposition, scores: Floats | None = 
     shown = d.calibration[d.default_map]
     scores = shown.scores(d.maps()[d.default_map]) if scores is None else scores
     write_bytes(folder / "overlay.png", png(overlay(d.image, scores, shown.threshold)))
-    write_bytes(folder / "strip.png", png(strip(d)))
+    write_bytes(folder / "strip.png", png(strip(d, scores)))
     if d.branched:
         write_bytes(folder / "psi.npy", npy(d.psi.numpy()))
         for number, branch in enumerate(d.psi, start=1):

@@ -11,7 +11,7 @@ const explore = (() => {
   function entryOf(index) {
     if (!decoded.has(index)) {
       const { image, own, other, maps, truth, ...rest } = gallery.images[index];
-      const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: Float32Array.from(bytes(m.values), (v) => v / 255 * m.top) }]));
+      const scores = Object.fromEntries(Object.entries(maps).map(([name, m]) => [name, { ...m, values: Float32Array.from(bytes(m.values), (v) => (v / 127 - 1) * m.top) }]));
       decoded.set(index, {
         ...rest, image: pixels(image), own: pixels(own), other: pixels(other), maps: scores,
         truth: truth && bytes(truth),
@@ -33,12 +33,11 @@ const explore = (() => {
     context.putImageData(data, 0, 0);
   }
 
-  // The map's colours, from nothing to the top of its scale: readable without colour, too, for they grow lighter.
-  const COLOURS = [[10, 7, 34], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
-  const css = COLOURS.map((c) => `rgb(${c.join(",")})`).join(",");
+  // The map's colours, from one end of its scale to the other: readable without colour, too, for they grow lighter.
   function colour(share, c) {
-    const place = Math.min(1, Math.max(0, share)) * (COLOURS.length - 1), k = Math.min(COLOURS.length - 2, Math.floor(place));
-    return COLOURS[k][c] + (place - k) * (COLOURS[k + 1][c] - COLOURS[k][c]);
+    const stops = gallery.colours, place = (Math.min(1, Math.max(-1, share)) + 1) / 2 * (stops.length - 1);
+    const k = Math.min(stops.length - 2, Math.floor(place));
+    return stops[k][c] + (place - k) * (stops[k + 1][c] - stops[k][c]);
   }
 
   // One scale for all images: a probability's own, else twice the threshold.
@@ -59,13 +58,17 @@ const explore = (() => {
     const s = Number(element("strength").value), opacity = Number(element("opacity").value);
     const cut = Number(element("threshold").value) * (map.threshold ?? Infinity);
     element("strength-said").textContent = s.toFixed(2);
-    element("top").textContent = `${top.toPrecision(2)}${name === "object" ? "" : ", twice the threshold"}`;
+    const signed = name !== "object", stops = gallery.colours.slice(signed ? 0 : (gallery.colours.length - 1) / 2);
+    element("scale").style.background = `linear-gradient(to right, ${stops.map((c) => `rgb(${c.join(",")})`).join(",")})`;
+    element("bottom").textContent = signed ? `−${top.toPrecision(2)}` : "0";
+    element("zero").textContent = signed ? "0" : "";
+    element("top").textContent = `${top.toPrecision(2)}${signed ? ", twice the threshold" : ""}`;
     element("heat-said").textContent = `the map: ${name}`;
     element("changed-said").textContent = s === 0 ? "as it is rebuilt" : s === 1 ? "as the other class" : `s = ${s.toFixed(2)}`;
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
     const mine = drawn.get(gallery.images[element("which").selectedIndex]);
-    const over = (p) => mine ? mine.values[p] > 0 : map.values[p] > 0 && map.values[p] >= cut;
+    const over = (p) => mine ? mine.values[p] > 0 : map.values[p] !== 0 && Math.abs(map.values[p]) >= cut;
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
     paint(element("changed"), entry, (i) => (1 - s) * entry.own[i] + s * entry.other[i]);
@@ -122,7 +125,7 @@ const explore = (() => {
     const index = element("which").selectedIndex, { height, width, maps } = entryOf(index), known = drawn.get(gallery.images[index]);
     if (known) return { height, width, ...known };
     const map = maps[element("map").value], times = Number(element("threshold").value), cut = times * (map.threshold ?? Infinity);
-    const values = Uint8Array.from(map.values, (v) => v > 0 && v >= cut ? 1 : 0);
+    const values = Uint8Array.from(map.values, (v) => v !== 0 && Math.abs(v) >= cut ? 1 : 0);
     const asCut = element("map").value === gallery.map && times === 1;
     return { height, width, values, own: new Uint8Array(values.length).fill(asCut ? 0 : 1) };
   }
@@ -152,7 +155,6 @@ const explore = (() => {
       ["which", "map", "strength", "threshold", "opacity", "truth"].forEach((id) => element(id).addEventListener("input", ask));
       element("reset").addEventListener("click", reset);
       element("heat").addEventListener("mousemove", point);
-      element("scale").style.background = `linear-gradient(to right, ${css})`;
       document.querySelectorAll(".explorer canvas").forEach((canvas) => canvas.addEventListener("click",
         () => canvas.parentElement.classList.toggle("large")));
     }

@@ -35,7 +35,7 @@
 
   function add(gallery, about) {
     const stay = brushing() && told.length ? element("which").selectedIndex : -1;  // who draws is not led elsewhere
-    shown.map = gallery.map;
+    Object.assign(shown, { map: gallery.map, colours: gallery.colours });
     gallery.images.forEach((image) => { image.why = about.name; });
     shown.images.push(...gallery.images);
     told.push(about);
@@ -76,7 +76,7 @@
     const answer = await fetch("/samples");
     const gallery = answer.ok ? await answer.json() : { images: [] };
     if (!gallery.images.length || told.length) return;
-    shown.map = gallery.map;
+    Object.assign(shown, { map: gallery.map, colours: gallery.colours });
     shown.images.push(...gallery.images);
     told.push(...gallery.images.map(({ file, label }) => (
       { regions: [], strip: "", name: file, words: `${file}: class ${label}, one of the run's test images` })));
