@@ -27,6 +27,18 @@ def save_players(folder: Path, players: Players, step: int, run: str = "") -> Pa
     return path
 
 
+def disk_use(players: Players) -> int:
+    """Bytes that the files of a training take at the most: its checkpoints, one of them half written, and the chosen
+    networks.
+    """
+    branches, discriminator = (
+        sum(tensor.nbytes for tensor in module.state_dict().values())
+        for module in (players.branches, players.discriminator)
+    )
+    checkpoint = 4 * branches + 3 * discriminator  # weights and Adam's two moments of both, and the average
+    return (KEEP + 1) * checkpoint + branches
+
+
 def save_chosen(path: Path, players: Players, step: int, choice: Choice, run: str = "") -> None:
     """Write the averaged branches alone, which draw the maps, and what they were chosen by."""
     tensors = {name.removeprefix(MODULE): t for name, t in players.average.state_dict().items() if MODULE in name}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
+from shutil import disk_usage
 from statistics import fmean
 
 import numpy as np
@@ -31,7 +32,7 @@ from acdm.maps.features import Features
 from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
-from acdm.training.checkpoints import load_choice
+from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
 from acdm.training.graphs import GraphedSteps, can_be_recorded
 from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
@@ -166,6 +167,8 @@ def _begin(session: Session) -> None:
     for shortcut in session.images.shortcuts:
         if shortcut.auroc >= WARN:
             session.tell(f"⚠ {shortcut.sentence}")
+    needed, free = disk_use(session.players), disk_usage(session.run.path).free
+    session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
         session.progress.changed(session.run.path)
     if session.group.is_first and session.config.ablation.choose:
