@@ -48,6 +48,19 @@ def step_row(table: Table, machine: Machine, name: str, training: Training, step
     table.row(name, f"{found}; {memory:.1f} GiB{'; ' + said[0] if said else ''}", asked)
 
 
+def compiled_row(table: Table, name: str, training: Training, steps: int, **how: str) -> None:
+    """Milliseconds a step call by call whose branches torch.compile has made, the other way to fewer calls.
+
+    The discriminator cannot be compiled so: R1 differentiates it twice, which AOTAutograd does not do.
+    """
+    try:
+        training.players.branches.compile(**how)
+        found = f"{milliseconds(training, False, steps)[0]:.1f} ms"
+    except Exception as error:  # whatever a compiler says, the other rows are worth having
+        found = f"does not compile: {str(error).splitlines()[0]}"
+    table.row(f"{name}, branches compiled ({', '.join(how.values())})", found, "recorded is faster")
+
+
 def mapping_row(table: Table, size: int, count: int, features: bool) -> None:
     """Images a second of `object` alone, from images on the device, mirror view included."""
     seen = Features.installed() if features else None
@@ -78,6 +91,7 @@ def main() -> None:
     if arguments.rehearse:  # rates are made up: a large bf16 product takes minutes on many a processor
         machine = Machine({torch.float32: 1e11, torch.bfloat16: 1e11}, 1e10)
         step_row(table, machine, "32 px, N = 2, batch 2", Training.of("64", 2, size=32, batch=2), 20, "")
+        compiled_row(table, "32 px", Training.of("64", 2, size=32, batch=2), 12, backend="aot_eager")
         mapping_row(table, 64, 16, features=False)
         return
     machine = measure(DEVICE)
@@ -88,6 +102,7 @@ def main() -> None:
     mapping_row(table, 256, IMAGES, features=True)
     training = Training.of("paper", 5, batch=8)
     step_row(table, machine, "`paper`, 256 px, N = 5, batch 8", training, 40, "≤ 2.5 times the floor")
+    compiled_row(table, "`tiny`, N = 5, batch 4", Training.of("tiny", 5, batch=4), STEPS, mode="reduce-overhead")
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class GraphedSteps:
                 for index in range(done, until):
                     self._advance(index, steps)
             except RuntimeError as error:
-                self._give_up(str(error).splitlines()[0])
+                self._give_up((str(error) or type(error).__name__).splitlines()[0])
             found = self._read()
             if found:
                 done += len(found)
