@@ -85,13 +85,16 @@ def train_judge(
         torch.manual_seed(seed)
         network = small_resnet(images.shape[1], classes, 2 if images.shape[-1] >= HALVED_FROM else 1).to(device)
         batches = Batches(resident(images, device), labels, BATCH, augment, seed + 1)
-        optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
+        on_gpu = torch.device(device).type == "cuda"
+        optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2, fused=on_gpu)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
         best, kept, stale = (-1.0, -float("inf")), network.state_dict(), 0
         for step in range(steps):
             network.train()
             _, x, y = batches.at(step)
-            loss = F.cross_entropy(network(_roughen(x).to(device)), y.to(device), label_smoothing=0.05)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=on_gpu):
+                logits = network(_roughen(x).to(device))
+            loss = F.cross_entropy(logits.float(), y.to(device), label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

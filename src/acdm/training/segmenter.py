@@ -228,7 +228,7 @@ def teach(
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     segmenter = Segmenter(network, features)
     network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=x.is_cuda)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     moved = AugmentationSequential(*moves(config.augment), data_keys=["input", "mask"])
     for step in range(steps):
