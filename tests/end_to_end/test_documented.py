@@ -18,16 +18,18 @@ from acdm.cli.app import main
 pytestmark = pytest.mark.slow
 PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
 ELSEWHERE = "first.example"  # commands for machines that are not there are parsed (tests/test_docs.py), not run
-NEEDS = {"scene.tif": "rasterio", "dask": "distributed", "onnx": "onnxscript"}
+CLASSES = {"without": ("healthy", "passed", "benign"), "with": ("tumour", "failed", "malignant")}  # folders of pages
+NEEDS = {"scene.tif": "rasterio", "city.tif": "rasterio", "dask": "distributed", "onnx": "onnxscript"}
 OPTIONS = {"width": 4, "max_width": 8, "discriminator_width": 4, "discriminator_max_width": 8}
 
 
 @pytest.fixture
 def place(toy, run, tmp_path, monkeypatch):
     """A folder with everything that the pages name and do not make."""
-    for name, label in (("healthy", "without"), ("tumour", "with")):
-        shutil.copytree(toy / "train" / label, tmp_path / name)
-    for name in ("new", "new-scans", "images"):
+    for label, names in CLASSES.items():
+        for name in names:
+            shutil.copytree(toy / "train" / label, tmp_path / name)
+    for name in ("new", "new-scans", "images", "line-3", "scans"):
         (tmp_path / name).mkdir()
         for path in sorted((toy / "test" / "with").glob("*.png"))[:2]:
             shutil.copy(path, tmp_path / name)
@@ -39,11 +41,13 @@ def place(toy, run, tmp_path, monkeypatch):
     shutil.copytree(toy, tmp_path / "runs/demo-1/toy")
     shutil.copytree(run, tmp_path / "RUN")
     shutil.copytree(run, tmp_path / "runs/demo-1/run")
+    shutil.copytree(run, tmp_path / "runs/streets")
     if rasterio := installed("rasterio"):
         about = {"driver": "GTiff", "count": 1, "height": 40, "width": 50, "dtype": "uint8", "crs": "EPSG:32632"}
         transform = rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
         with rasterio.open(tmp_path / "scene.tif", "w", transform=transform, **about) as raster:
             raster.write(np.random.default_rng(0).integers(1, 255, (1, 40, 50), np.uint8))
+        shutil.copy(tmp_path / "scene.tif", tmp_path / "city.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
