@@ -14,7 +14,7 @@ from acdm.data.batches import Batches
 from acdm.errors import DivergedError
 from acdm.method.capturable import capturable_step, make_capturable, make_eager
 from acdm.method.players import assemble
-from acdm.method.step import Batch, real_ones, regularises, step
+from acdm.method.step import Batch, Draw, real_ones, regularises, step
 from acdm.training import graphs
 from acdm.training.graphs import GraphedSteps
 from acdm.training.loop import train_steps
@@ -60,7 +60,7 @@ def test_the_capturable_step_is_the_step(device):
             set_rate(players, index, 20, config.optimiser)
         told = step(one, batch, lesson, alpha, index, config)
         real = real_ones(config.real, index, config.batch).to(device)
-        found = capturable_step(two, batch, lesson, real, alpha, regularises(index, config), config)
+        found = capturable_step(two, Draw(batch, lesson, real, alpha, regularises(index, config)), config)
         for name, value in told.items():
             torch.testing.assert_close(found[name], value, rtol=0 if device == CPU else 1e-3, atol=0, msg=name)
     for a, b in zip(weights(one), weights(two), strict=True):
@@ -72,10 +72,10 @@ def test_a_capturable_step_that_is_not_finite_moves_no_weight():
     data, players = batches(config), assemble(config, 3, 2, CPU)
     make_capturable(players)
     alpha, real = blending(config, 0), torch.zeros(config.batch, dtype=torch.bool)
-    capturable_step(players, *inputs(data, config, 0, CPU), real, alpha, True, config)
+    capturable_step(players, Draw(*inputs(data, config, 0, CPU), real, alpha, True), config)
     before = [p.clone() for p in players.branches.parameters()]
     data.images = torch.full_like(data.images, float("nan"))
-    found = capturable_step(players, *inputs(data, config, 1, CPU), real, alpha, False, config)
+    found = capturable_step(players, Draw(*inputs(data, config, 1, CPU), real, alpha, False), config)
     assert not torch.isfinite(found["total"])
     assert all(torch.equal(a, b) for a, b in zip(before, players.branches.parameters(), strict=True))
     assert all(torch.isfinite(tensor).all() for tensor in weights(players))

@@ -12,7 +12,7 @@ from torch.optim import Adam
 
 from acdm.core.config import Config
 from acdm.method.players import Players
-from acdm.method.step import GRADIENT_LIMIT, Batch, find_gradients
+from acdm.method.step import GRADIENT_LIMIT, Draw, find_gradients
 
 GRADIENTS = ("discriminator gradient", "total gradient")  # their norms, told beside the losses; loss first
 
@@ -37,20 +37,19 @@ def make_eager(players: Players) -> None:
             group["lr"] = float(group["lr"])
 
 
-def capturable_step(
-    players: Players, batch: Batch, lesson: Batch, real: Tensor, alpha: Tensor, regularise: bool, config: Config
-) -> dict[str, Tensor]:
+def capturable_step(players: Players, draw: Draw, config: Config) -> dict[str, Tensor]:
     """Train both players on one batch, as `acdm.method.step.step` does.
 
     Args:
-        players, batch, lesson, alpha, config: as there; the players are those of `make_capturable`.
-        real, regularise: as for `acdm.method.step.find_gradients`.
+        players: those of `make_capturable`; changed in place.
+        draw: what the step is done on.
+        config: as there.
 
     Returns:
         Each loss as a scalar, and both gradients' norms under the names of `GRADIENTS`.  Where one of them is not
         finite, no weight has moved.
     """
-    terms = find_gradients(players, batch, lesson, real, alpha, regularise, config)
+    terms = find_gradients(players, draw, config)
     both = (players.discriminator_optimiser, players.generator_optimiser)
     for optimiser, name in zip(both, GRADIENTS, strict=True):
         parameters = _with_gradients(optimiser)

@@ -48,6 +48,30 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """All that a step is done on.
+
+    Attributes:
+        batch: images to decompose, and the classes of their counterfactuals.
+        lesson: real images, and the classes that the discriminator shall not take them for; possibly none.
+        real: (B,), which images count as genuine as they are (`real_ones`).
+        alpha: (N-1,) of eq. (4).
+        regularise: whether R1 is added (`regularises`).
+    """
+
+    batch: Batch
+    lesson: Batch
+    real: Tensor
+    alpha: Tensor
+    regularise: bool
+
+    def chunk(self, parts: int) -> list["Draw"]:
+        """The images in `parts` parts, all else the same."""
+        pieces = zip(self.batch.chunk(parts), self.lesson.chunk(parts), self.real.tensor_split(parts), strict=True)
+        return [Draw(*piece, self.alpha, self.regularise) for piece in pieces]
+
+
+@dataclass(frozen=True)
 class Compared:
     """What the discriminator compares: images that count as genuine, and generated ones, each with its class."""
 
@@ -109,7 +133,8 @@ def step(
         DivergedError: when a loss or gradient is not finite, before it reaches any weight.
     """
     real = real_ones(config.real, index, len(batch.x)).to(batch.x.device)
-    terms = find_gradients(players, batch, lesson, real, alpha, regularises(index, config), config, group)
+    draw = Draw(batch, lesson, real, alpha, regularises(index, config))
+    terms = find_gradients(players, draw, config, group)
     _sum_over_processes(players, terms, group)
     _require_finite(terms)
     for optimiser, name in ((players.discriminator_optimiser, "discriminator"), (players.generator_optimiser, "total")):
@@ -126,22 +151,12 @@ def regularises(index: int, config: Config) -> bool:
     return index % config.optimiser.r1_every == 0
 
 
-def find_gradients(
-    players: Players,
-    batch: Batch,
-    lesson: Batch,
-    real: Tensor,
-    alpha: Tensor,
-    regularise: bool,
-    config: Config,
-    group: ProcessGroup = ALONE,
-) -> dict[str, Tensor]:
+def find_gradients(players: Players, draw: Draw, config: Config, group: ProcessGroup = ALONE) -> dict[str, Tensor]:
     """Leave both players' gradients of a batch in their weights, without a word to the host.
 
     Args:
-        players, batch, lesson, alpha, config, group: as for `step`.
-        real: (B,), which images count as genuine as they are (`real_ones`).
-        regularise: whether R1 is added.
+        players, config, group: as for `step`.
+        draw: what the step is done on.
 
     Returns:
         Each loss as a scalar, unweighted, without a graph; of this process's share of the batch.
@@ -151,8 +166,8 @@ def find_gradients(
     parts = config.parts * group.size
     own = slice(group.rank * config.parts, (group.rank + 1) * config.parts)
     terms: dict[str, Tensor] = {}
-    for piece in zip(batch.chunk(parts)[own], lesson.chunk(parts)[own], real.tensor_split(parts)[own], strict=True):
-        for name, term in _add_gradients(players, *piece, alpha, regularise, config, parts).items():
+    for piece in draw.chunk(parts)[own]:
+        for name, term in _add_gradients(players, piece, config, parts).items():
             terms[name] = terms.get(name, 0) + term.detach() / parts
     return terms
 
@@ -167,22 +182,13 @@ def real_ones(share: float, index: int, count: int) -> Tensor:
     return (before + 1e-9).floor().diff() > 0
 
 
-def _add_gradients(
-    players: Players,
-    batch: Batch,
-    lesson: Batch,
-    real: Tensor,
-    alpha: Tensor,
-    regularise: bool,
-    config: Config,
-    parts: int,
-) -> dict[str, Tensor]:
+def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> dict[str, Tensor]:
     """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
-    weights = config.loss
+    weights, batch, lesson = config.loss, draw.batch, draw.lesson
     with autocast(batch.x.device, config.precision):
         psi, psi_st = players.branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
-        x_hat, x_st = blend(psi, psi_st, alpha), blend(psi_st, psi, alpha)
-        compared = COMPARISONS[config.judged](batch, x_hat, x_st, real)
+        x_hat, x_st = blend(psi, psi_st, draw.alpha), blend(psi_st, psi, draw.alpha)
+        compared = COMPARISONS[config.judged](batch, x_hat, x_st, draw.real)
         scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
         genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
 
@@ -197,7 +203,7 @@ def _add_gradients(
     of_discriminator = {
         "discriminator": loss,
         **_lesson_loss(taught, lesson),
-        **(_r1_loss(players.discriminator, compared, config) if regularise else {}),
+        **(_r1_loss(players.discriminator, compared, config) if draw.regularise else {}),
     }
     of_branches = _terms(batch.x, x_hat, psi, psi_st)
     plain = losses.objective(of_branches, weights)  # without the adversarial and the keeping term: `scale` adds those

@@ -25,9 +25,9 @@ from acdm.data.batches import Batches
 from acdm.errors import DivergedError
 from acdm.method.capturable import GRADIENTS, capturable_step, make_capturable, make_eager
 from acdm.method.players import Players
-from acdm.method.step import Batch, real_ones, regularises
+from acdm.method.step import Batch, Draw, real_ones, regularises
 from acdm.training.loop import StepRecord
-from acdm.training.schedule import blending, set_rate, shift
+from acdm.training.schedule import blending, others, set_rate
 
 LOOKED_AT = 10  # steps between two looks at what was found, as often as metrics.csv gets a line
 WARM_UP = 2  # steps before a recording, in which libraries choose their algorithms
@@ -174,7 +174,7 @@ class GraphedSteps:
         """Send the step's row of numbers and its learning rates; returns the places of its images."""
         config = self.config
         images, changes, y = self.batches.changes_at(index)
-        other = (y + 1 + shift(self.players.classes, config.seed, index)) % self.players.classes
+        other = others(y, self.players.classes, config.seed, index)
         parts = [images, y, other, *vars(changes).values(), real_ones(config.real, index, config.batch)]
         row = torch.cat([part.reshape(-1).double() for part in [*parts, blending(config, index)]])
         if self._row is None:
@@ -198,7 +198,8 @@ class GraphedSteps:
         )
         x = changes.apply(self._images[images.long()])
         seen, lesson = Batch(channels_last(x), y.long(), other.long()).split(batch)
-        terms = capturable_step(self.players, seen, lesson, real > 0.5, alpha.float(), regularise, self.config)
+        draw = Draw(seen, lesson, real > 0.5, alpha.float(), regularise)
+        terms = capturable_step(self.players, draw, self.config)
         self._names[regularise] = list(terms)
         return torch.stack([term.float() for term in terms.values()])
 

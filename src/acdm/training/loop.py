@@ -14,7 +14,7 @@ from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method.players import Players
 from acdm.method.step import Batch, step
-from acdm.training.schedule import blending, set_rate, shift
+from acdm.training.schedule import blending, others, set_rate
 
 MEASURED_STEPS = (10, 30)  # first and last of the steps whose speed becomes a step count under --minutes
 PLANNED_SHARE = 0.88  # of --minutes; the rest is for pictures, checkpoints and slow-downs
@@ -92,8 +92,7 @@ def train_steps(
 def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
     """Which images a step sees, and the images on their device."""
     indices, x, y = batches.at(index)
-    classes = len(batches.members)
-    other = (y + 1 + shift(classes, batches.seed, index)) % classes
+    other = others(y, len(batches.members), batches.seed, index)
     return indices, Batch(channels_last(x.to(device)), y.to(device), other.to(device))
 
 

@@ -39,9 +39,10 @@ def blending(config: Config, index: int) -> Tensor:
     return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.ablation.blend else torch.ones(n)
 
 
-def shift(classes: int, seed: int, index: int) -> int:
-    """How far beyond the next class a batch's counterfactuals go; 0 where there are only two classes."""
-    return int(torch.randint(classes - 1, (), generator=_generator(seed, 1, index)))
+def others(y: Tensor, classes: int, seed: int, index: int) -> Tensor:
+    """Classes (B,) of the counterfactuals of images of classes (B,): all as far from their own, by lot."""
+    beyond = int(torch.randint(classes - 1, (), generator=_generator(seed, 1, index)))  # 0 where there are two
+    return (y + 1 + beyond) % classes
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -127,7 +127,7 @@ class LocalServer(ThreadingHTTPServer):
         shown = gallery(self.decomposer.default_map, [{**image, **as_text(preview(d))}])
         grey = np.clip(found.scores / full_scale(found.threshold, self.decomposer.default_map), 0, 1)
         pictures = {
-            "strip": strip(d),
+            "strip": strip(d, found.scores),
             "mask": found.mask.astype(np.uint8) * 255,
             "map": np.round(255 * grey).astype(np.uint8),
         }

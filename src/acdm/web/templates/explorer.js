@@ -47,6 +47,8 @@ const explore = (() => {
     return known ? 2 * known : 1;
   }
 
+  const beyond = (score, cut) => score !== 0 && Math.abs(score) >= cut;
+
   function onBorder(inside, entry, p) {
     const x = p % entry.width, y = (p - x) / entry.width;
     return inside(p) && (x === 0 || y === 0 || x === entry.width - 1 || y === entry.height - 1 ||
@@ -68,7 +70,7 @@ const explore = (() => {
     element("threshold-said").textContent = Number.isFinite(cut) ? cut.toPrecision(3) : "claims nothing";
     element("opacity-said").textContent = `${Math.round(100 * opacity)} %`;
     const mine = drawn.get(gallery.images[element("which").selectedIndex]);
-    const over = (p) => mine ? mine.values[p] > 0 : map.values[p] !== 0 && Math.abs(map.values[p]) >= cut;
+    const over = (p) => mine ? mine.values[p] > 0 : beyond(map.values[p], cut);
     let marked = 0;
     paint(element("original"), entry, (i) => entry.image[i]);
     paint(element("changed"), entry, (i) => (1 - s) * entry.own[i] + s * entry.other[i]);
@@ -125,7 +127,7 @@ const explore = (() => {
     const index = element("which").selectedIndex, { height, width, maps } = entryOf(index), known = drawn.get(gallery.images[index]);
     if (known) return { height, width, ...known };
     const map = maps[element("map").value], times = Number(element("threshold").value), cut = times * (map.threshold ?? Infinity);
-    const values = Uint8Array.from(map.values, (v) => v !== 0 && Math.abs(v) >= cut ? 1 : 0);
+    const values = Uint8Array.from(map.values, (v) => beyond(v, cut) ? 1 : 0);
     const asCut = element("map").value === gallery.map && times === 1;
     return { height, width, values, own: new Uint8Array(values.length).fill(asCut ? 0 : 1) };
   }
