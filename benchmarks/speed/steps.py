@@ -28,7 +28,7 @@ from acdm.maps.decomposer import Decomposer
 from acdm.method import losses
 from acdm.method.players import Players, assemble
 from acdm.method.step import Batch, step
-from acdm.training.defaults import resolve
+from acdm.training.defaults import SIZES, resolve
 
 DEVICE = torch.device(automatic_device())
 
@@ -213,6 +213,19 @@ def costs(rounds: int, plot: Path | None) -> None:
         axis.set(xlabel=name, ylabel="ms a step", ylim=(0, None), xticks=list(each))
     if plot:
         figure.savefig(plot)
+
+
+def presets(rounds: int) -> None:
+    """A step of each preset with two branches, over `tiny`'s; then five branches over one. Presets take turns."""
+    print("\n| preset | ms a step, N = 2 | over tiny | N = 1 | N = 5 | N = 5 over N = 1 |\n| --- | --- | --- | --- | --- | --- |")
+    cases = [(preset, n) for preset in ("tiny", *SIZES) for n in (1, 2, 5)]
+    works = {case: Training.of(*case) for case in cases}
+    seconds = by_turns({case: work.cycle for case, work in works.items()}, rounds, DEVICE)
+    each = {case: 1000 * seconds[case] / works[case].config.optimiser.r1_every for case in cases}
+    for preset in ("tiny", *SIZES):
+        one, two, five = (each[preset, n] for n in (1, 2, 5))
+        cells = (f"{two:.0f}", f"{two / each['tiny', 2]:.2f}", f"{one:.0f}", f"{five:.0f}", f"{five / one:.2f}")
+        _row(preset, *cells)
 
 
 def _row(*cells: object) -> None:

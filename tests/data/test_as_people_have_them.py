@@ -177,7 +177,7 @@ def test_training_images_copied_into_the_test_part_are_not_counted(data, tmp_pat
 
 
 def test_extensionless_dicom_is_an_image(tmp_path):
-    from acdm.data.folder import is_image
+    from acdm.data.search import is_image
 
     (tmp_path / "IM0001").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
     (tmp_path / "README").write_text("text")

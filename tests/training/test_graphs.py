@@ -55,7 +55,7 @@ def test_the_capturable_step_is_the_step(device):
     make_capturable(two)
     for index in range(20):
         batch, lesson = inputs(data, config, index, device)
-        alpha = blending(config, index).to(device)
+        alpha = blending(config, index, config.network.branches).to(device)
         for players in (one, two):
             set_rate(players, index, 20, config.optimiser)
         told = step(one, batch, lesson, alpha, index, config)
@@ -71,7 +71,7 @@ def test_a_capturable_step_that_is_not_finite_moves_no_weight():
     config = small_config()
     data, players = batches(config), assemble(config, 3, 2, CPU)
     make_capturable(players)
-    alpha, real = blending(config, 0), torch.zeros(config.batch, dtype=torch.bool)
+    alpha, real = blending(config, 0, config.network.branches), torch.zeros(config.batch, dtype=torch.bool)
     capturable_step(players, Draw(*inputs(data, config, 0, CPU), real, alpha, True), config)
     before = [p.clone() for p in players.branches.parameters()]
     data.images = torch.full_like(data.images, float("nan"))

@@ -111,7 +111,7 @@ def _tell(made: "DataFolder") -> None:
 def toy(
     out: Path,
     *,
-    set: Literal["1", "2", "tint", "texture", "vagan"] = "1",
+    set: Literal["1", "2", "tint", "texture", "vagan", "three"] = "1",
     size: int | None = None,
     train: int | None = None,
     test: int | None = None,
@@ -126,11 +126,11 @@ def toy(
     set
         1: a white rectangle inside the dark shape or not; 2: the dark shape is a circle or a rectangle; tint: every
         pixel is tinted or not; texture: stripes in noise or not, which brightness can't find; vagan: the synthetic
-        benchmark of VA-GAN.
+        benchmark of VA-GAN; three: a rectangle, a disc and a stripe, each there or not (labels.csv).
     size
         Side in pixels; by default 64, for vagan 112.
     train
-        Training images, both classes together; by default 6000, for vagan 8000.
+        Training images, both classes together; by default 6000, for vagan 8000, for three 4000.
     test
         Test images, both classes together; by default 400, for vagan 2000.
     seed
@@ -138,12 +138,15 @@ def toy(
     """
     from acdm.cli.terminal import showing
     from acdm.data.sets.synthetic import SCENES, write_synthetic
+    from acdm.data.sets.three import SIZE, TEST, TRAIN, write_three
 
-    scene = SCENES[set]
+    usual = (SIZE, TRAIN, TEST) if set == "three" else (SCENES[set].size, SCENES[set].train, SCENES[set].test)
     size, train, test = (
-        usual if given is None else given
-        for given, usual in ((size, scene.size), (train, scene.train), (test, scene.test))
+        default if given is None else given for given, default in zip((size, train, test), usual, strict=True)
     )
     with showing("images", train + test) as progress:
-        write_synthetic(out, set, size, train, test, seed, progress)
+        if set == "three":
+            write_three(out, size, train, test, seed, progress)
+        else:
+            write_synthetic(out, set, size, train, test, seed, progress)
     print(f"{train} training and {test} test images in {out}")

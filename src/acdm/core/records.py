@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from acdm.core.files import parse_json, write_json
 from acdm.core.options import sentence
@@ -24,6 +24,11 @@ def _none_if_undefined(value: object) -> object:
 
 Figure = Annotated[float | None, BeforeValidator(_none_if_undefined)]
 """A number; None, and null in the file, where it is undefined."""
+
+
+FOLDER_NAME = r"^[^./\\:*?\"<>|\x00][^/\\:*?\"<>|\x00]*$"
+FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
+"""A name that becomes a folder's, and leads nowhere else."""
 
 
 class Record(BaseModel):
@@ -99,6 +104,7 @@ class DataRecord(Record):
         split_made: whether the test part was cut from the given images.
         n: images of each part and class.
         files: images of each part.
+        findings: with several in an image, their names; then classes are "none" and "any".
     """
 
     classes: tuple[str, ...]
@@ -113,6 +119,7 @@ class DataRecord(Record):
     split_made: bool = False
     n: dict[str, dict[str, int]]
     files: dict[str, tuple[File, ...]]
+    findings: tuple[FolderName, ...] = ()
 
 
 class Environment(Record):

@@ -3,6 +3,7 @@
 RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
      checkpoints/step-<n>.safetensors  chosen.safetensors  judge.safetensors  calibration.json  samples/step-<n>.png
      segmenter.safetensors  results.json  look-first.csv  gallery/<n>.png  report/index.html
+     findings/<name>/  with several findings, a run folder of each, which has no checkpoints of its own
 """
 
 import csv
@@ -24,6 +25,7 @@ from acdm.core.tables import csv_text
 from acdm.errors import RunError, RunLockedError, WriteError
 
 LOCK = ".lock"
+FINDINGS = "findings"
 BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
 FOLDERS = ("checkpoints", "samples", "gallery", "report")
 RESUME = "go on with 'acdm train … --resume'"
@@ -80,6 +82,38 @@ class Run:
     @property
     def samples(self) -> Path:
         return self.path / "samples"
+
+    @property
+    def networks(self) -> "Run":
+        """The run that has the networks: of one finding, the run of all of them; else itself."""
+        above = self.path.absolute().parent
+        return Run(above.parent) if above.name == FINDINGS and (above.parent / "config.yaml").is_file() else self
+
+    def findings(self) -> tuple[str, ...]:
+        """The findings that it was trained on; none where it has classes."""
+        return self.read_data().findings
+
+    def finding(self, name: str | None) -> "Run":
+        """The run of one of its findings; itself where it has classes and none is named.
+
+        Raises:
+            RunError: naming the findings there are, where none of them is named.
+        """
+        names = self.findings()
+        if name is None and not names:
+            return self
+        if name not in names:
+            there = f"its findings are {', '.join(names)}; name one with --finding" if names else "it has two classes"
+            raise RunError(f"{self.path}: {f'has no finding {name!r}; ' if name else ''}{there}")
+        return Run.open(self.path / FINDINGS / str(name))
+
+    def begin_finding(self, name: str, data: DataRecord) -> "Run":
+        """Make the folder of a finding: the same configuration and machine, classes of its own."""
+        run = Run(self.path / FINDINGS / name)
+        run.save_config(self.config())
+        data.write(run.path / "data.json")
+        self.read_environment().write(run.path / "env.json")
+        return run
 
     @property
     def begun(self) -> bool:

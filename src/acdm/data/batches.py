@@ -64,6 +64,30 @@ class Batches:
         return member(self.members[k], position, self.seed, 2 + k)
 
 
+class FindingBatches:
+    """Draws for several findings: at each step one has its turn, with as many images that have it as have not.
+
+    Args:
+        images: as of `Batches`.
+        states: (n, K), 1 where an image has a finding, else 0.
+        batch, augment, seed: as of `Batches`.
+    """
+
+    def __init__(self, images: Tensor, states: Tensor, batch: int, augment: Augment, seed: int) -> None:
+        self.images, self.states, self.seed = images, states, seed
+        self.of_each = [
+            Batches(images, present, batch, augment, mix(seed, 12, k)) for k, present in enumerate(states.T)
+        ]
+
+    def turn(self, step: int) -> int:
+        """Which finding has its turn: each comes once a round, in a drawn order."""
+        return int(member(torch.arange(len(self.of_each)), step, self.seed, 13))
+
+    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """As `Batches.at`; a class is whether an image has the finding whose turn it is."""
+        return self.of_each[self.turn(step)].at(step // len(self.of_each))
+
+
 def member(own: Tensor, position: int, *seed: int) -> Tensor:
     """The one of `own` (n,) at a position of an endless stream in which each comes once an epoch, in a drawn order."""
     epoch, place = divmod(position, len(own))

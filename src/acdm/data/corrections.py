@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor
 
 from acdm.data.dataset import Dataset, Item
-from acdm.data.folder import images_below
 from acdm.data.images.frame import square
 from acdm.data.images.read import read_mask, read_picture, stem
 from acdm.data.manifest import plain_name
+from acdm.data.search import images_below
 from acdm.errors import DataError
 
 

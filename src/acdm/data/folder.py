@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from acdm.data.dataset import Dataset, Item, Unused
-from acdm.data.images.dicom import is_dicom
-from acdm.data.images.read import SUFFIXES, read_mask, stem, suffix
+from acdm.data.findings import find_findings
+from acdm.data.images.read import read_mask, stem
 from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
+from acdm.data.search import has_images, images_below
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -21,7 +22,8 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
     """Read one data folder, one CSV, or two class folders.
 
     Args:
-        paths: DATA with `train/<class>/` or `<class>/`; or a CSV `path,label[,group][,mask]`; or two folders.
+        paths: DATA with `train/<class>/` or `<class>/`; or a CSV `path,label[,group][,mask]`; or two folders; or DATA
+            with labels.csv or more than two classes, of which one finding is taken.
         positive: the class that carries the object; left out, the one with masks or boxes, else the second.
         seed: of the splits that have to be made.
 
@@ -32,6 +34,10 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
         raise DataError(f"give one data folder or two class folders, got {len(paths)}")
     if len(paths) == 2:
         return _from_two(paths[0], paths[1], positive, seed)
+    if findings := find_findings(paths, seed):
+        if positive is None and len(findings.names) > 1:
+            raise DataError(f"{paths[0]}: has several findings, {', '.join(findings.names)}; name one with --positive")
+        return findings.of(positive or findings.names[0])
     root = paths[0]
     if not root.exists():
         raise DataError(f"{root}: no such folder; give DATA with one folder a class, or two folders of images")
@@ -40,7 +46,7 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
         return _from_heap(root, items, sorted({item.label for item in items}), positive, seed)
     if (root / "train").is_dir():
         return _from_train_test(root, positive, seed)
-    names = [name for name in _folders(root) if name not in ("test", "masks") and _has_images(root / name)]
+    names = [name for name in _folders(root) if name not in ("test", "masks") and has_images(root / name)]
     masks = MaskFiles.below(root / "masks")
     items, unused = _scan({name: root / name for name in names}, read_groups(root), root, lambda folder: masks)
     return _from_heap(root, items, names, positive, seed, unused)
@@ -126,7 +132,7 @@ def _apart(train: list[Item], given: Sequence[Item], seed: int) -> tuple[list[It
 def _validation(root: Path, names: Sequence[str], groups: Mapping[str, str]) -> tuple[list[Item], list[Unused]]:
     """What is in a folder of validation images that has all classes; nothing where there is no such folder."""
     for folder in (root / name for name in VALIDATION):
-        if all((folder / name).is_dir() and _has_images(folder / name) for name in names):
+        if all((folder / name).is_dir() and has_images(folder / name) for name in names):
             return _scan({name: folder / name for name in names}, groups, root, lambda _: MaskFiles())
     return [], []
 
@@ -227,38 +233,3 @@ def _scan(
             items.append(Item(path, label, groups.get(plain_name(relative).casefold(), relative), own.of(path)))
         unused += others
     return items, unused
-
-
-def images_below(folder: Path, masks: bool = False) -> tuple[list[Path], list[Unused]]:
-    """Every image of a folder and of the folders within it, and what else is there, with the reason.
-
-    Hidden files and folders are left out, folders of masks too, unless `masks`; links to folders are not followed.
-    """
-    images: list[Path] = []
-    unused: list[Unused] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            unused.append(Unused(path, "hidden"))
-        elif path.is_dir() and path.is_symlink():
-            unused.append(Unused(path, "a link to a folder"))
-        elif path.is_dir() and path.name == "masks" and not masks:
-            continue
-        elif path.is_dir():
-            within = images_below(path, masks)
-            images += within[0]
-            unused += within[1]
-        elif is_image(path):
-            images.append(path)
-        else:
-            unused.append(Unused(path, "no image of a known format"))
-    return images, unused
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file is an image of a known format, by its name; DICOM without an ending is known by its content."""
-    ending = suffix(path)
-    return ending in SUFFIXES or ((not ending or ending[1:].isdigit()) and is_dicom(path))
-
-
-def _has_images(folder: Path) -> bool:
-    return any(is_image(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

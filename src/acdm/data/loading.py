@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from acdm.core.records import DataRecord, Shortcut
 from acdm.data.batches import first_of_each
 from acdm.data.dataset import Dataset, Item
 from acdm.data.duplicates import find_duplicates, refuse_duplicates
+from acdm.data.findings import Findings
 from acdm.data.images.arrays import Vector
 from acdm.data.images.frame import square
 from acdm.data.images.raw import EIGHT_BITS, find_ranges
@@ -43,6 +44,9 @@ class TrainingImages:
         shortcuts: how well cheap traits alone tell the classes of training and validation images apart.
         mirror_accuracy: share of training images that a simple model tells from their mirror images: left to right,
             upside down.
+        states: with several findings, which of them training and validation images have, (n, K) each; then a class is
+            whether an image has any.
+        shortcuts_to_findings: how well cheap traits tell each finding.
     """
 
     train: tuple[Tensor, Tensor]
@@ -54,6 +58,27 @@ class TrainingImages:
     digests: list[str]
     shortcuts: list[Shortcut]
     mirror_accuracy: tuple[float, float]
+    states: tuple[Tensor, Tensor] | None = None
+    shortcuts_to_findings: list[list[Shortcut]] = field(default_factory=list)
+
+    @property
+    def findings(self) -> int:
+        """K, the number of findings; 1 where there are classes."""
+        return 1 if self.states is None else self.states[0].shape[1]
+
+    def of_finding(self, k: int) -> "TrainingImages":
+        """The same images in two classes: without and with finding k."""
+        assert self.states is not None
+        (x, _), (unseen, _) = self.train, self.validation
+        present, expected = (states[:, k] for states in self.states)
+        return replace(
+            self,
+            train=(x, present),
+            validation=(unseen, expected),
+            shortcuts=self.shortcuts_to_findings[k],
+            states=None,
+            shortcuts_to_findings=[],
+        )
 
     @property
     def classes(self) -> int:
@@ -63,11 +88,15 @@ class TrainingImages:
     def head(self, count: int) -> tuple[Tensor, Tensor]:
         """The first validation images and their classes, as many of each class."""
         x, y = self.validation
-        chosen = first_of_each(y, classes=2, each=count // 2)
+        chosen = self.first(count)
         return x[chosen], y[chosen]
 
-    def describe(self, dataset: Dataset) -> DataRecord:
-        """What data.json says of these images and of the data set they came from."""
+    def first(self, count: int) -> Tensor:
+        """Places of the first validation images, as many of each class."""
+        return first_of_each(self.validation[1], classes=2, each=count // 2)
+
+    def describe(self, dataset: Dataset, findings: Findings | None = None) -> DataRecord:
+        """What data.json says of these images, of the data set they came from, and of several findings in them."""
         return DataRecord(
             classes=dataset.classes,
             positive=dataset.positive,
@@ -79,13 +108,22 @@ class TrainingImages:
             shortcuts=tuple(self.shortcuts),
             ignored=dataset.ignored,
             split_made=dataset.split_made,
-            n=dataset.counts(),
+            n=findings.counts() if findings else dataset.counts(),
             files=dataset.files(),
+            findings=findings.names if findings else (),
         )
 
 
-def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> TrainingImages:
+def load_images(
+    dataset: Dataset, size: int, progress: Progress = QUIET, findings: Findings | None = None
+) -> TrainingImages:
     """Decode every image of the data set, the test part too, so that a bad file is known before the first step.
+
+    Args:
+        dataset: in two classes; with findings, one that holds the same images (`Findings.any`).
+        size: S.
+        progress: told of every image.
+        findings: several that the same images may have.
 
     Raises:
         DataError: naming files that cannot be used, or that are in two classes or two parts.
@@ -109,11 +147,12 @@ def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> Trai
     def part(start: int, stop: int) -> tuple[Tensor, Tensor]:
         return torch.stack([pixels for _, pixels, *_ in read[start:stop]]), labels[start:stop]
 
-    found = shortcuts(
-        [measured for _, _, measured, _ in read[:second]],
-        labels[:second].numpy(),
-        [item.group for item in dataset.items[:second]],
-    )
+    groups = [item.group for item in dataset.items[:second]]
+    states = None if findings is None else torch.tensor(findings.states(dataset.items[:second]))
+
+    def shortcuts_to(classes: Tensor) -> list[Shortcut]:
+        return shortcuts([measured for _, _, measured, _ in read[:second]], classes.numpy(), groups)
+
     thumbnails = np.stack([measured["place"] for _, _, measured, _ in read[:first]]).reshape(first, GRID, GRID)
     sources = [item.group for item in dataset.train]
     return TrainingImages(
@@ -124,11 +163,13 @@ def load_images(dataset: Dataset, size: int, progress: Progress = QUIET) -> Trai
         side=int(np.median([longer for *_, longer in read[:first]])),
         depths=tuple(depths),
         digests=digests[:second],
-        shortcuts=found,
+        shortcuts=shortcuts_to(labels[:second]) if states is None else [],
         mirror_accuracy=(
             mirror_accuracy(thumbnails, sources, axis=2),
             mirror_accuracy(thumbnails, sources, axis=1),
         ),
+        states=None if states is None else (states[:first], states[first:]),
+        shortcuts_to_findings=[] if states is None else [shortcuts_to(of_one) for of_one in states.T],
     )
 
 

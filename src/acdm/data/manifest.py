@@ -30,7 +30,7 @@ def read_groups(root: Path) -> dict[str, str]:
     if not manifest.is_file():
         return {}
     groups: dict[str, str] = {}
-    for row in _rows(manifest, ("file", "group")):
+    for row in read_table(manifest, ("file", "group")):
         name, group = plain_name(row["file"]), row["group"].strip()
         if groups.setdefault(name.casefold(), group) != group:
             raise DataError(f"{manifest}: '{name}' is in two groups, '{groups[name.casefold()]}' and '{group}'")
@@ -47,7 +47,7 @@ def read_list(path: Path) -> list[Item]:
         DataError: when a line lacks a value, or an image is listed twice or a mask is not there.
     """
     items: dict[Path, Item] = {}
-    for number, row in enumerate(_rows(path, ("path", "label")), start=2):
+    for number, row in enumerate(read_table(path, ("path", "label")), start=2):
         image = path.parent / plain_path(row["path"])
         mask = path.parent / plain_path(row["mask"]) if row.get("mask") else None
         if image in items:
@@ -65,8 +65,16 @@ def plain_path(name: str) -> Path:
     return Path(start + plain_name(name))
 
 
-def read_boxes(path: Path, items: list[Item]) -> dict[str, list[Box]]:
-    """COCO boxes (x, y, width, height) as rows and columns, by `Item.name`; files are told by their last two parts.
+def read_boxes(path: Path, items: list[Item], category: str | None = None) -> dict[str, list[Box]]:
+    """COCO boxes (x, y, width, height) as rows and columns; files are told by their last two parts.
+
+    Args:
+        path: of boxes.json; without such a file there are none.
+        items: test images.
+        category: whose boxes are wanted; None takes all.
+
+    Returns:
+        Boxes by `Item.name`; of a category by the names of an image's folder and file.
 
     Raises:
         DataError: when it is not COCO, or no box belongs to a test image.
@@ -75,9 +83,13 @@ def read_boxes(path: Path, items: list[Item]) -> dict[str, list[Box]]:
         return {}
     try:
         coco = parse_json(path.read_text(encoding="utf-8-sig"))
-        names = {image["id"]: _match(image["file_name"], items) for image in coco["images"]}
+        known = [item.name if category is None else "/".join(item.path.parts[-2:]) for item in items]
+        names = {image["id"]: _match(image["file_name"], known) for image in coco["images"]}
         boxes: dict[str, list[Box]] = {name: [] for name in names.values() if name}
+        wanted = {c["id"] for c in coco.get("categories", ()) if c["name"] == category}
         for annotation in coco["annotations"]:
+            if category is not None and annotation["category_id"] not in wanted:
+                continue
             x, y, w, h = (round(v) for v in annotation["bbox"])
             if name := names[annotation["image_id"]]:
                 boxes[name].append((y, x, y + h, x + w))
@@ -99,15 +111,16 @@ def read_names(path: Path) -> frozenset[str]:
     return frozenset(plain_name(line) for line in lines) - {""}
 
 
-def _match(file_name: str, items: list[Item]) -> str | None:
+def _match(file_name: str, known: list[str]) -> str | None:
+    """The one of the names <folder>/<file> that a file name of boxes.json means."""
     parts = Path(file_name.replace("\\", "/")).parts
     wanted = "/".join(parts[-2:])
-    same = [item.name for item in items if (item.name if len(parts) > 1 else item.path.name) == wanted]
+    same = [name for name in known if (name if len(parts) > 1 else name.rpartition("/")[2]) == wanted]
     return same[0] if len(same) == 1 else None
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    """Lines of a CSV with a header, every needed field filled."""
+def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    """Lines of a CSV with a header; raises DataError where one lacks a needed value, or the file is none."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

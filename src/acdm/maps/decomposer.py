@@ -31,7 +31,9 @@ from acdm.maps.judge import Judge, load_judge
 from acdm.maps.segmenter import Segmenter, load_segmenter, mirrored
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction, sparsest
+from acdm.method.findings import FindingBranches, OneFinding
 from acdm.method.inference import network_maps, of_all_views
+from acdm.method.players import branches_of
 
 TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
@@ -73,7 +75,7 @@ class Decomposer:
         alone: whether the segmenter works without the branches, and `object` is the only map.
     """
 
-    branches: Branches
+    branches: Branches | OneFinding
     judge: Judge | None
     segmenter: Segmenter | None = None
     classes: tuple[str, ...]
@@ -287,16 +289,23 @@ def load(path: Path | str, alone: bool = False, features: Backbone | Path | str 
     _survive_forks()
     run, device = Run.open(Path(path)), automatic_device()
     config, data = run.config(), run.read_data()
-    checkpoint = _drawing(run)
+    if data.findings:
+        run.finding(None)
+    checkpoint = _drawing(run.networks)
+    findings = run.networks.findings()
     with torch.device("meta"):  # nothing is allocated before the checkpoint has shown that it has such weights
-        branches = Branches(config.network, data.channels, len(data.classes), skips=config.ablation.skips)
+        branches = branches_of(config, data.channels, len(data.classes), max(1, len(findings)))
     load_module(branches, checkpoint.tensors, checkpoint.path)
     branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
     segmenter = _segmenter_of(run, branches.channels, device, backbone)
     calibration = load_calibration(run)
+    view: Branches | OneFinding = branches
+    if isinstance(branches, FindingBranches):
+        told = _StatesTold(run.networks, findings, branches.channels, device)
+        view = OneFinding(branches, findings.index(data.positive), told)
     decomposer = Decomposer(
-        branches=branches,
+        branches=view,
         judge=judge,
         segmenter=segmenter,
         classes=data.classes,
@@ -310,6 +319,16 @@ def load(path: Path | str, alone: bool = False, features: Backbone | Path | str 
         origin=_origin(checkpoint.tensors, judge, segmenter, calibration),
     )
     return decomposer.with_the_segmenter_alone() if alone else decomposer
+
+
+class _StatesTold:
+    """From images to the states of all findings, by the check classifiers of a run; (B, C, S, S) -> (B, K)."""
+
+    def __init__(self, run: Run, findings: Sequence[str], channels: int, device: str) -> None:
+        self.judges = [load_judge(run.finding(name).judge, channels, 2, device, run.id) for name in findings]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.stack([judge.probabilities(x).argmax(dim=1) for judge in self.judges], dim=1)
 
 
 def _segmenter_of(run: Run, channels: int, device: str, backbone: Backbone | None) -> Segmenter | None:

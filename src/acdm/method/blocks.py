@@ -73,16 +73,25 @@ class InstanceNormAct(nn.Module):
 
 
 class AdaIN(nn.Module):
-    """Instance norm whose scale 1 + gamma(s) and shift beta(s) come from the style, then leaky ReLU."""
+    """Instance norm whose scale 1 + gamma(s) and shift beta(s) come from the style, then leaky ReLU.
+
+    A style is every branch's, (B, style_dim), or each branch has its own, (B, N, style_dim).
+    """
 
     def __init__(self, channels: int, style_dim: int) -> None:
         super().__init__()
         self.affine = nn.Linear(style_dim, 2 * channels)
 
-    def forward(self, x: Tensor, s: Tensor) -> Tensor:  # (B, C, H, W), (B, style_dim) -> (B, C, H, W)
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:  # (B, N*C, H, W) and styles -> (B, N*C, H, W)
         with torch.autocast(x.device.type, enabled=False):  # so small that casting takes longer than multiplying
-            gamma, beta = self.affine(s.float())[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+            modulation = self.affine(s.float()) if s.dim() == 2 else self._each(s.float())  # (B, 2*N*C)
+            gamma, beta = modulation[:, :, None, None].chunk(2, dim=1)  # (B, N*C, 1, 1) each
         return _norm_modulate(x, 1 + gamma, beta)
+
+    def _each(self, s: Tensor) -> Tensor:
+        """The same weights, of which each branch sees its own style alone."""
+        weight = self.affine.weight.view(2, s.shape[1], -1, s.shape[2])
+        return torch.einsum("bnd,tncd->btnc", s, weight).flatten(1) + self.affine.bias
 
 
 class Down(nn.Module):

@@ -43,7 +43,15 @@ class Branches(nn.Module):
         Raises:
             ValueError: when channels or size do not fit.
         """
+        self.require_fitting(x)
         b, c, h, w = x.shape
+        s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
+        psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
+        return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
+
+    def require_fitting(self, x: Tensor) -> None:
+        """Raise ValueError when channels or size of images (B, C, H, W) do not fit."""
+        _, c, h, w = x.shape
         if c != self.channels:
             raise ValueError(f"got images with {c} channels, expected {self.channels}")
         if h % self.multiple or w % self.multiple or min(h, w) < 2 * self.multiple:
@@ -51,6 +59,3 @@ class Branches(nn.Module):
                 f"got images of {h} x {w} pixels, expected both divisible by {self.multiple}"
                 f" and at least {2 * self.multiple}"
             )
-        s = self.mapping(torch.cat(classes))  # (K*B, style_dim)
-        psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
-        return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel
 
 from acdm.core.config import Config
 from acdm.method.branches import Branches
 from acdm.method.discriminator import Discriminator
+from acdm.method.findings import FindingBranches, OneFinding, OneFindingsLogits
 
 
 @dataclass(kw_only=True)
@@ -22,7 +24,8 @@ class Players:
         discriminator: D.
         average: moving average of the branches' weights, which draws the maps.
         generator_optimiser, discriminator_optimiser: Adam for each player.
-        classes: K.
+        classes: those that a branch tells apart; 2 with findings, absent and present.
+        findings: K, of which each has a branch; 1 where there are classes.
     """
 
     branches: Branches
@@ -31,14 +34,37 @@ class Players:
     generator_optimiser: Adam
     discriminator_optimiser: Adam
     classes: int
+    findings: int = 1
+
+    def facing(self, states: Tensor | None, k: int) -> tuple[nn.Module, nn.Module]:
+        """Branches and discriminator as two classes see them, or finding k of images in these states (B, K)."""
+        if states is None:
+            return self.branches, self.discriminator
+        return OneFinding(cast(FindingBranches, self.branches), k, lambda x: states), OneFindingsLogits(
+            self.discriminator, k
+        )
+
+    def averaged(self, states: Tensor | None, k: int) -> nn.Module:
+        """The averaged branches, as `facing` has those that are trained."""
+        if states is None:
+            return self.average
+        return OneFinding(cast(FindingBranches, self.average.module), k, lambda x: states)
 
 
-def assemble(config: Config, channels: int, classes: int, device: torch.device) -> Players:
-    """Make fresh networks and optimisers; the weights depend on the seed alone."""
+def assemble(config: Config, channels: int, classes: int, device: torch.device, findings: int = 1) -> Players:
+    """Make fresh networks and optimisers; the weights depend on the seed alone.
+
+    Args:
+        config: widths, optimisers and seed.
+        channels: C, of the images.
+        classes: those that images are of; 2 where there are findings.
+        device: where the networks are.
+        findings: K, more than 1 where an image can have several.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        branches = Branches(config.network, channels, classes, skips=config.ablation.skips)
-        discriminator = Discriminator(config.network, channels, classes, config.size)
+        branches = branches_of(config, channels, classes, findings)
+        discriminator = Discriminator(config.network, channels, classes * findings, config.size)
     branches = branches.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     discriminator = discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     o = config.optimiser
@@ -51,7 +77,15 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device) 
             discriminator.parameters(), o.discriminator_lr, o.betas, weight_decay=o.weight_decay, fused=True
         ),
         classes=classes,
+        findings=findings,
     )
+
+
+def branches_of(config: Config, channels: int, classes: int, findings: int) -> Branches:
+    """Fresh branches, for classes or for several findings."""
+    if findings > 1:
+        return FindingBranches(config.network, channels, findings, skips=config.ablation.skips)
+    return Branches(config.network, channels, classes, skips=config.ablation.skips)
 
 
 Tensors = tuple[Tensor, ...] | list[Tensor]

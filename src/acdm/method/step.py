@@ -4,10 +4,10 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -17,7 +17,6 @@ from acdm.core.processes import ALONE, ProcessGroup
 from acdm.errors import DivergedError
 from acdm.method import losses
 from acdm.method.compose import blend, distinction
-from acdm.method.discriminator import Discriminator
 from acdm.method.players import Players
 
 GRADIENT_LIMIT = 10.0  # a norm far above what healthy steps show; it only tames rare spikes
@@ -31,20 +30,29 @@ class Batch:
         x: (B, C, H, W), channels last.
         y: (B,), their own classes.
         other: (B,), for each a class unlike its own.
+        states: (B, K), 1 where a finding is present, else 0; None where there are two classes.
+        k: which finding `y` and `other` are states of.
     """
 
     x: Tensor
     y: Tensor
     other: Tensor
+    states: Tensor | None = None
+    k: int = 0
 
     def split(self, count: int) -> tuple["Batch", "Batch"]:
         """The first `count` images, and the rest."""
-        first, rest = zip(*((t[:count], t[count:]) for t in vars(self).values()), strict=True)
-        return Batch(*first), Batch(*rest)
+        first, rest = self._cut([count])
+        return first, rest
 
     def chunk(self, parts: int) -> list["Batch"]:
         """The images in `parts` parts."""
-        return [Batch(*piece) for piece in zip(*(t.tensor_split(parts) for t in vars(self).values()), strict=True)]
+        return self._cut(parts)
+
+    def _cut(self, where: int | list[int]) -> list["Batch"]:
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        pieces = zip(*(torch.tensor_split(t, where) for t in tensors.values()), strict=True)
+        return [replace(self, **dict(zip(tensors, piece, strict=True))) for piece in pieces]
 
 
 @dataclass(frozen=True)
@@ -185,12 +193,13 @@ def real_ones(share: float, index: int, count: int) -> Tensor:
 def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> dict[str, Tensor]:
     """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
     weights, batch, lesson = config.loss, draw.batch, draw.lesson
+    branches, discriminator = players.facing(batch.states, batch.k)
     with autocast(batch.x.device, config.precision):
-        psi, psi_st = players.branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
+        psi, psi_st = branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, draw.alpha), blend(psi_st, psi, draw.alpha)
         compared = COMPARISONS[config.judged](batch, x_hat, x_st, draw.real)
         scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
-        genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
+        genuine, generated, taught = _logits(discriminator, compared, lesson, scale, weights.keep)
 
     loss, adversarial = adversarial_losses(
         logits_by_class(genuine, compared.genuine_class),
@@ -203,9 +212,9 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
     of_discriminator = {
         "discriminator": loss,
         **_lesson_loss(taught, lesson),
-        **(_r1_loss(players.discriminator, compared, config) if draw.regularise else {}),
+        **(_r1_loss(discriminator, compared, config) if draw.regularise else {}),
     }
-    of_branches = _terms(batch.x, x_hat, psi, psi_st)
+    of_branches = _terms(batch.x, x_hat, psi, psi_st, players.findings)
     plain = losses.objective(of_branches, weights)  # without the adversarial and the keeping term: `scale` adds those
     both = [*players.branches.parameters(), *players.discriminator.parameters()]
     ((plain + _discriminator_objective(of_discriminator, weights)) / parts).backward(inputs=both)
@@ -215,7 +224,7 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
 
 
 def _logits(
-    discriminator: Discriminator, compared: Compared, lesson: Batch, scale: Tensor, keep: float
+    discriminator: nn.Module, compared: Compared, lesson: Batch, scale: Tensor, keep: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (B, K) of genuine, generated and lesson images, all shown at once.
 
@@ -247,7 +256,7 @@ def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
     return {"mismatch": losses.l_paired(own, other)}
 
 
-def _r1_loss(discriminator: Discriminator, compared: Compared, config: Config) -> dict[str, Tensor]:
+def _r1_loss(discriminator: nn.Module, compared: Compared, config: Config) -> dict[str, Tensor]:
     """R1, as many times as strong as the steps are without it."""
     genuine = channels_last(compared.genuine.detach()).requires_grad_(True)
     with autocast(genuine.device, config.precision):
@@ -260,16 +269,19 @@ def _discriminator_objective(terms: dict[str, Tensor], weights: Weights) -> Tens
     return terms["discriminator"] + weights.mismatch * terms.get("mismatch", 0) + weights.r1 * terms.get("r1", 0)
 
 
-def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor) -> dict[str, Tensor]:
-    """Eqs. (5)-(9), equal energies and the shared part: all of eq. (10) but the adversarial term."""
+def _terms(x: Tensor, x_hat: Tensor, psi: Tensor, psi_st: Tensor, findings: int) -> dict[str, Tensor]:
+    """Eqs. (5)-(9), equal energies and the shared part: all of eq. (10) but the adversarial term.
+
+    The first `findings` branches hold a finding each, and all of them are to be sparse.
+    """
     both = torch.cat([psi, psi_st])
     return {
         "rec": losses.l_rec(x, x_hat),
         "grad_rec": losses.l_grad_rec(x, x_hat),
         "dis_rec": losses.l_dis_rec(x, x_hat, distinction(psi)),
         "sqc": losses.l_sqc(both),
-        "energy": losses.l_energy(both),
-        "sparse": losses.l_sparse(distinction(both)),
+        "energy": losses.l_energy(both[:, findings - 1 :]),
+        "sparse": losses.l_sparse(both[:, :findings]),
         "share": losses.l_share(psi, psi_st),
     }
 

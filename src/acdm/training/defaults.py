@@ -74,12 +74,14 @@ class Outlook:
         config: everything decided.
         side: median longer side of the training images, in pixels.
         seconds: measured, a step.
+        findings: K, each of which has a branch; 1 where there are classes.
         too_slow: a larger size that would have fitted the images, but not the minutes; 0 where there is none.
     """
 
     config: Config
     side: int
     seconds: float
+    findings: int = 1
     too_slow: int = 0
 
     @property
@@ -98,7 +100,8 @@ class Outlook:
         why = f"images are {self.side}"
         if self.too_slow:
             why += f"; {config.minutes:g} minutes are too short for {self.too_slow} px"
-        branches = f"{config.network.branches} branch{'es' if config.network.branches > 1 else ''}"
+        count = config.network.branches + self.findings - 1
+        branches = f"{count} branch{'es' if count > 1 else ''}"
         device = f"{'GPU' if config.device == 'cuda' else 'CPU'}, {config.precision}"
         minutes = f"about {self.minutes:.0f} min" if self.minutes >= 1 else "less than a minute"
         return f"{config.size} px ({why}) · {branches} · {device} · {self.steps:,} steps in {minutes}"
@@ -128,7 +131,7 @@ def sizes_for(side: int, on_gpu: bool, network: Layer) -> list[int]:
     return [best, *(size for size in reversed(limits) if size < best)]
 
 
-def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Dataset, Outlook]:
+def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int = 1) -> tuple[Dataset, Outlook]:
     """The data set with its reading settled, and a configuration with every "auto" decided.
 
     Args:
@@ -136,6 +139,7 @@ def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Datase
         preset: a name in `PRESETS`; None takes the one of the images' size, or of the largest size below of which
             `FEWEST_STEPS` fit into the minutes.
         options: nested, as in config.yaml.
+        findings: K, the number of findings; 1 where there are classes.
     """
     dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
     channels, side = usual_shape(dataset)
@@ -144,7 +148,7 @@ def choose(dataset: Dataset, preset: str | None, options: Layer) -> tuple[Datase
     def at(size: int | None, name: str) -> Outlook:
         layers = [layer for known, layer in PRESETS.items() if known == name]
         config = resolve(Config.of(*layers, {"size": size}, options, reading))
-        return Outlook(config, side, seconds_a_step(config, channels))
+        return Outlook(config, side, seconds_a_step(config, channels, findings), findings)
 
     if preset is not None or options.get("size"):
         return dataset, at(None, preset or preset_of(options["size"]))

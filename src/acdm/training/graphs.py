@@ -176,7 +176,9 @@ class GraphedSteps:
         images, changes, y = self.batches.changes_at(index)
         other = others(y, self.players.classes, config.seed, index)
         parts = [images, y, other, *vars(changes).values(), real_ones(config.real, index, config.batch)]
-        row = torch.cat([part.reshape(-1).double() for part in [*parts, blending(config, index)]])
+        row = torch.cat(
+            [part.reshape(-1).double() for part in [*parts, blending(config, index, self.players.branches.branches)]]
+        )
         if self._row is None:
             self._row = row.to(self._images.device)
         self._row.copy_(row.pin_memory() if self._row.is_cuda else row, non_blocking=True)

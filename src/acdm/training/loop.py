@@ -10,7 +10,7 @@ from torch import Tensor
 from acdm.core.config import Config
 from acdm.core.device import channels_last
 from acdm.core.processes import ALONE, ProcessGroup
-from acdm.data.batches import Batches
+from acdm.data.batches import Batches, FindingBatches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method.players import Players
 from acdm.method.step import Batch, step
@@ -46,7 +46,7 @@ Play = Callable[[Config, int, int], Iterator[StepRecord]]  # given options, the 
 
 def train_steps(
     players: Players,
-    batches: Batches,
+    batches: Batches | FindingBatches,
     config: Config,
     steps: int,
     start: int = 0,
@@ -80,7 +80,7 @@ def train_steps(
         set_rate(players, index, steps, config.optimiser)
         indices, images = _images(batches, index, device)
         batch, lesson = images.split(config.batch)
-        alpha = blending(config, index).to(device)
+        alpha = blending(config, index, players.branches.branches).to(device)
         try:
             losses, config = _step_that_fits(players, (batch, lesson, alpha), index, config, group)
         except DivergedError as error:
@@ -89,9 +89,14 @@ def train_steps(
         yield StepRecord(index + 1, time.perf_counter() - began, values, config.parts)
 
 
-def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
+def _images(batches: Batches | FindingBatches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
     """Which images a step sees, and the images on their device."""
     indices, x, y = batches.at(index)
+    if isinstance(batches, FindingBatches):
+        states = batches.states[indices.to(batches.states.device)]
+        return indices, Batch(
+            channels_last(x.to(device)), y.to(device), 1 - y.to(device), states.to(device), batches.turn(index)
+        )
     other = others(y, len(batches.members), batches.seed, index)
     return indices, Batch(channels_last(x.to(device)), y.to(device), other.to(device))
 

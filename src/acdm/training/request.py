@@ -9,10 +9,11 @@ from acdm.core.config import GIVEN, PRESETS, TAUGHT, Config
 from acdm.core.options import Layer, overlay, with_new_names
 from acdm.core.processes import is_first_process
 from acdm.core.progress import QUIET, Progress
-from acdm.core.run import Run, next_folder, require_free
+from acdm.core.run import FINDINGS, Run, next_folder, require_free
 from acdm.core.tensors import checkpoints
 from acdm.data.corrections import Correction, find_corrections
 from acdm.data.dataset import Dataset
+from acdm.data.findings import Findings, find_findings
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
 from acdm.maps.backbone import Backbone, load_backbone
@@ -33,6 +34,7 @@ class Request:
         preset: a name in `PRESETS`; None takes the one of the images' size.
         options: nested, as in config.yaml.
         positive: the class that carries the object; None takes the one with masks or boxes, else the second.
+        reference: with more than two classes, the one that the others are findings beside.
         resume: whether to go on with the run in `out`.
         masks: folder of a few training images' masks, which the segmenter is taught by, too.
         command: as it was typed; stored in env.json.
@@ -43,6 +45,7 @@ class Request:
     preset: str | None = None
     options: Layer = field(default_factory=dict)
     positive: str | None = None
+    reference: str | None = None
     resume: bool = False
     masks: Path | None = None
     command: str = "acdm.train(...)"
@@ -53,12 +56,13 @@ class Prepared:
     """A request, resolved.
 
     Attributes:
-        dataset: with its splits.
+        dataset: with its splits; with several findings, in two classes, without and with any.
         config: everything decided.
         path: of the run folder.
         trains_on: whether steps or minutes were asked for, so that even a finished run is trained on.
         corrections: masks of training images.
         backbone: features of a file, where the segmenter is taught on such.
+        findings: several in an image, where there are such.
     """
 
     dataset: Dataset
@@ -67,6 +71,7 @@ class Prepared:
     trains_on: bool
     corrections: Sequence[Correction] = ()
     backbone: Backbone | None = None
+    findings: Findings | None = None
 
 
 def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
@@ -84,17 +89,22 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         seed, positive = begun.config().seed, begun.read_data().positive
         if request.positive not in (None, positive):
             raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
-    dataset = load_dataset(request.folders, positive, seed)
+    findings = _findings(request, positive, seed, begun)
+    dataset = findings.any() if findings else load_dataset(request.folders, positive, seed)
     path = request.out or next_folder(dataset.root.resolve().name)
     if begun is not None:
         config = _continued(begun.config(), request, path)
         dataset = replace(dataset, reading=config.images)
     else:
-        dataset, outlook = choose(dataset, request.preset, request.options)
+        dataset, outlook = choose(dataset, request.preset, request.options, len(findings.names) if findings else 1)
         config = outlook.config
         progress.say(outlook.sentence())
-    counts = " · ".join(f"{name} {number}" for name, number in dataset.counts()["train"].items())
-    progress.say(f"training images: {counts}; the class with the object is '{dataset.positive}'")
+    known = findings or dataset
+    counts = " · ".join(f"{name} {number}" for name, number in known.counts()["train"].items())
+    meant = "each finding has a branch" if findings else f"the class with the object is '{dataset.positive}'"
+    progress.say(f"training images: {counts}; {meant}")
+    for one, other, share in findings.never_alone() if findings else ():
+        progress.say(f"⚠ {share:.0%} of the images with '{one}' have '{other}', too: nothing tells the two apart")
     if dataset.unused:
         progress.say(f"not used: {dataset.unused_in_words()}")
     if dataset.ignored:
@@ -104,10 +114,25 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         progress.say(f"values of {values} become -1 to 1, here and wherever this run is used")
     if config.features == GIVEN and config.segmenter and backbone is None:
         raise ConfigError("features: this run's segmenter is taught on those of a file; give --features PATH again")
+    if findings and request.masks:
+        raise ConfigError("--masks: teach one segmenter, and each finding has its own; leave them out")
     corrections = _corrections(request.masks, dataset, config, progress) if request.masks else ()
     progress.say(f"results → {path}")
     trains_on = bool({"steps", "minutes"} & request.options.keys())
-    return Prepared(dataset, config, path, trains_on, corrections, backbone)
+    return Prepared(dataset, config, path, trains_on, corrections, backbone, findings)
+
+
+def _findings(request: Request, positive: str | None, seed: int, begun: Run | None) -> Findings | None:
+    """Several findings in an image, where none of them is named and the run that is gone on with has such."""
+    if begun is not None and not begun.findings():
+        return None
+    if begun is None and positive is not None:
+        return None
+    found = find_findings(request.folders, seed, request.reference)
+    names = found.names if found else ()
+    if begun is not None and names != begun.findings():
+        raise ConfigError(f"--resume: this run has the findings {', '.join(begun.findings())}, not {', '.join(names)}")
+    return found if found and len(names) > 1 else None
 
 
 def _with_backbone(request: Request) -> tuple[Request, Backbone | None]:
@@ -167,6 +192,8 @@ def _leaves(layer: Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 def is_finished(run: Run) -> bool:
     """Whether a run has all that a training leaves: networks, check classifier, segmenter, calibration of every map."""
     try:
+        if names := run.findings():
+            return all(is_finished(Run(run.path / FINDINGS / name)) for name in names)
         taught = run.segmenter.is_file() and TAUGHT in load_calibration(run)
         return has_networks(run) and (taught or not run.config().segmenter)
     except RunError:
@@ -176,6 +203,6 @@ def is_finished(run: Run) -> bool:
 def has_networks(run: Run) -> bool:
     """Whether a run's branches are trained to their end, by its check classifier and the calibration of their maps."""
     try:
-        return run.judge.is_file() and bool(load_calibration(run)) and bool(checkpoints(run.checkpoints))
+        return run.judge.is_file() and bool(load_calibration(run)) and bool(checkpoints(run.networks.checkpoints))
     except RunError:
         return False

@@ -33,9 +33,9 @@ def set_rate(players: Players, index: int, steps: int, options: Optimiser) -> No
                 group["lr"] = lr * share
 
 
-def blending(config: Config, index: int) -> Tensor:
-    """Alpha of eq. (4), (N-1,), drawn anew at every step; ones, with which nothing is mixed, where blending is off."""
-    n = config.network.branches - 1
+def blending(config: Config, index: int, branches: int) -> Tensor:
+    """Alpha of eq. (4) for N branches, (N-1,), drawn anew at every step; ones, which mix nothing, where it is off."""
+    n = branches - 1
     return torch.rand(n, generator=_generator(config.seed, 0, index)) if config.ablation.blend else torch.ones(n)
 
 

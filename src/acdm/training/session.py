@@ -12,6 +12,7 @@ from acdm.core.processes import ProcessGroup
 from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, newest_checkpoint
+from acdm.data.batches import first_of_each
 from acdm.data.images.write import png
 from acdm.data.loading import TrainingImages
 from acdm.errors import CheckpointError, DivergedError
@@ -209,12 +210,27 @@ class Session:
         """A look at validation images, and how surely the check classifier takes their counterfactuals for the other
         class; 0 without one.
         """
+        if self.images.states is not None:
+            return self._look_at_findings(), 0.0
         x, y = self.images.head(VALIDATION_IMAGES)
         seen, counterfactuals = look(self.players, x, y, self.config.precision)
         if self.judge is None:
             return seen, 0.0
         told = self.judge.probabilities(counterfactuals.clamp(-1, 1))
         return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
+
+    def _look_at_findings(self) -> Look:
+        """The mean of what each finding's branch shows; the share of the energy is that of the most silent one."""
+        assert self.images.states is not None
+        looks = []
+        for k in range(self.images.findings):
+            images = self.images.of_finding(k)
+            chosen = first_of_each(images.validation[1], classes=2, each=VALIDATION_IMAGES // 4)
+            x, y = (tensor[chosen] for tensor in images.validation)
+            states = self.images.states[1][chosen]
+            looks.append(look(self.players, x, y, self.config.precision, states, k)[0])
+        psnr, variety, change = (fmean(getattr(seen, name) for seen in looks) for name in ("psnr", "variety", "change"))
+        return Look(psnr, variety, change, min(seen.share for seen in looks))
 
     def save(self, step: int) -> None:
         """Save a checkpoint; raises DivergedError, in every process, where a weight is not finite."""
@@ -226,12 +242,15 @@ class Session:
         """Draw a sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
         if not self.group.is_first:
             return
-        x, y = self.images.head(SHEET_IMAGES)
+        chosen = self.images.first(SHEET_IMAGES)
+        x, y = (tensor[chosen].to(self.config.device) for tensor in self.images.validation)
+        states = self.images.states
+        branches = self.players.averaged(None if states is None else states[1][chosen].to(self.config.device), 0)
         with torch.no_grad():
-            (psi,) = self.players.average(x.to(self.config.device), y.to(self.config.device))
-        write_bytes(self.run.samples / f"step-{step}.png", png(sheet(x, psi.cpu())))
+            psi = branches(x, y if states is None else states[1][chosen, 0].to(self.config.device))[0]
+        write_bytes(self.run.samples / f"step-{step}.png", png(sheet(x.cpu(), psi.cpu())))
 
 
 def fresh_players(config: Config, images: TrainingImages) -> Players:
     """Make networks and optimisers that have seen nothing; the weights depend on the seed alone."""
-    return assemble(config, images.channels, images.classes, torch.device(config.device))
+    return assemble(config, images.channels, images.classes, torch.device(config.device), images.findings)

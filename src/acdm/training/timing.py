@@ -7,7 +7,7 @@ from statistics import median
 import torch
 
 from acdm.core.config import Config
-from acdm.data.batches import Batches
+from acdm.data.batches import Batches, FindingBatches
 from acdm.errors import DivergedError
 from acdm.method.players import assemble
 from acdm.training.loop import train_steps
@@ -16,12 +16,16 @@ UNTIMED_STEPS, TIMED_STEPS = 2, 6
 IMAGES = 8
 
 
-def seconds_a_step(config: Config, channels: int) -> float:
-    """Median of a few steps of fresh networks on noise."""
+def seconds_a_step(config: Config, channels: int, findings: int = 1) -> float:
+    """Median of a few steps of fresh networks on noise; `findings` is K, 1 where there are classes."""
     noise = torch.Generator().manual_seed(0)
     x = torch.rand(IMAGES, channels, config.size, config.size, generator=noise) * 2 - 1
-    players = assemble(config, channels, 2, torch.device(config.device))
-    batches = Batches(x, torch.arange(IMAGES) % 2, config.drawn, config.augment, config.seed)
+    players = assemble(config, channels, 2, torch.device(config.device), findings)
+    y = torch.arange(IMAGES) % 2
+    batches: Batches | FindingBatches = Batches(x, y, config.drawn, config.augment, config.seed)
+    if findings > 1:
+        states = y[:, None].expand(-1, findings)
+        batches = FindingBatches(x, states, config.drawn, config.augment, config.seed)
     seconds, began = [], time.perf_counter()
     with suppress(DivergedError):  # options that do not work are the training's business
         for _ in train_steps(players, batches, config, UNTIMED_STEPS + TIMED_STEPS):

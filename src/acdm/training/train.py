@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
 from shutil import disk_usage
 from statistics import fmean
@@ -19,9 +20,11 @@ from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, lock, require_free
-from acdm.data.batches import Batches
+from acdm.core.tensors import checkpoints
+from acdm.data.batches import Batches, FindingBatches
 from acdm.data.corrections import read_corrections
 from acdm.data.dataset import Dataset
+from acdm.data.findings import Findings
 from acdm.data.loading import TrainingImages, load_images
 from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
@@ -41,12 +44,17 @@ from acdm.training.request import Prepared, Request, has_networks, is_finished, 
 from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
 from acdm.training.signals import Stop, listening
+from acdm.training.validation import Choice
 
+LEAST_MINUTES = 0.5  # that a finding's calibration and segmenter get, whatever is left
 WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 NO_FEATURES = (
     ": what photographs have in common is unknown to it, as the package of its features is not installed"
     " (pip install 'acdm[features]')"
 )
+
+
+AnyBatches = Batches | FindingBatches
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
         AcdmError: as `train`.
     """
     flush_denormals()
-    dataset, config, path = prepared.dataset, prepared.config, prepared.path
+    dataset, config, path, findings = prepared.dataset, prepared.config, prepared.path, prepared.findings
     with joined(config.device) as group:
         fast = bool(group.broadcast(config.precision == "bf16"))  # each process has timed its own
         config = config.with_(precision="bf16" if fast else "fp32")
@@ -96,14 +104,14 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             require_free(path)
         heard = progress if group.is_first else QUIET
         heard.begin(READING, len(dataset.items))
-        images = load_images(dataset, config.size, heard)
+        images = load_images(dataset, config.size, heard, findings)
         given = Given(read_corrections(prepared.corrections, dataset, config.size), prepared.backbone)
         if resume:
             _require_same_pixels(Run.open(path), images)
         config = settle(config, images, heard.say)
         with lock(path) if group.is_first else nullcontext():
             if group.is_first and not resume:
-                Run.create(path, config, images.describe(dataset), command)
+                Run.create(path, config, images.describe(dataset, findings), command)
             group.barrier()
             if resume and not prepared.trains_on and not given.masks and group.broadcast(is_finished(Run.open(path))):
                 if group.is_first:
@@ -118,11 +126,17 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 session.change(segmenter=config.segmenter, features=config.features)
                 if group.is_first:
                     _end(session, given)
+            elif findings and resume and not prepared.trains_on and group.broadcast(_branches_are_trained(session)):
+                session.tell("the branches are trained already, and left as they are")
+                if group.is_first:
+                    _finish_each(session, findings, given)
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
-                if group.is_first:
+                if group.is_first and findings:
+                    _finish_each(session, findings, given)
+                elif group.is_first:
                     _finish(session, given)
             group.barrier()
     return Run.open(path)
@@ -162,24 +176,36 @@ def _lacks_the_end_alone(run: Run) -> bool:
         return True
 
 
+def _branches_are_trained(session: Session) -> bool:
+    """Whether the branches of several findings have all their steps, so that what comes after them alone is missing."""
+    known = checkpoints(session.run.checkpoints)
+    steps = session.config.steps
+    return bool(known) and steps is not None and known[-1].stem == f"step-{steps}"
+
+
 def _begin(session: Session) -> None:
     """Tell of shortcuts, and fit the check classifier where it is to choose."""
-    for shortcut in session.images.shortcuts:
+    for shortcut in (*session.images.shortcuts, *chain(*session.images.shortcuts_to_findings)):
         if shortcut.auroc >= WARN:
             session.tell(f"⚠ {shortcut.sentence}")
     needed, free = disk_use(session.players), disk_usage(session.run.path).free
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
         session.progress.changed(session.run.path)
-    if session.group.is_first and session.config.ablation.choose:
+    if session.group.is_first and session.config.ablation.choose and session.images.states is None:
         _fit_judge(session)
 
 
 def _train(session: Session, start: int, files: list[str]) -> None:
     """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
     config = session.config
-    batches = Batches(*session.images.train, config.drawn, config.augment, config.seed)
-    if can_be_recorded(config, session.group):
+    x, y = session.images.train
+    batches: AnyBatches
+    if session.images.states is not None:
+        batches = FindingBatches(x, session.images.states[0], config.drawn, config.augment, config.seed)
+    else:
+        batches = Batches(x, y, config.drawn, config.augment, config.seed)
+    if isinstance(batches, Batches) and can_be_recorded(config, session.group):
         session.graphs = GraphedSteps(session.players, batches, config, session.tell)
     done = start
     session.progress.begin(STEPS)
@@ -207,7 +233,7 @@ def _go_on(run: Run) -> str:
     return f"go on with 'acdm train … -o {run.path} --resume'"
 
 
-def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -> int:
+def _measure_speed(session: Session, batches: AnyBatches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
 
     What the segmenter gets of the minutes is left to it.
@@ -236,7 +262,7 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     return done
 
 
-def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
+def _steps(session: Session, batches: AnyBatches, steps: int, start: int) -> Iterator[StepRecord]:
     play = session.graphs.play if session.graphs is not None else None
     return train_steps(session.players, batches, session.config, steps, start, session.group, play)
 
@@ -267,7 +293,7 @@ def _planned_anew(session: Session, done: int) -> bool:
     return True
 
 
-def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> int:
+def _to_the_end(session: Session, batches: AnyBatches, start: int, stop: Stop) -> int:
     """Train until the steps are done, the minutes are over or a signal comes; returns the step it ended at."""
     done, going = start, True
     while going:
@@ -275,7 +301,7 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
     return done
 
 
-def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
+def _with_this_plan(session: Session, batches: AnyBatches, start: int, stop: Stop) -> tuple[int, bool]:
     """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
     weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
     assert steps is not None
@@ -333,6 +359,28 @@ def _finish(session: Session, given: Given) -> None:
         )
     save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
     _end(session, given)
+
+
+def _finish_each(session: Session, findings: Findings, given: Given) -> None:
+    """What comes after the branches, for each finding in a run of its own; check classifiers first, for the maps of one
+    finding depend on the others' states.  Each has its share of the minutes that are left.
+    """
+    each = []
+    for k, name in enumerate(findings.names):
+        images = session.images.of_finding(k)
+        run = session.run.begin_finding(name, images.describe(findings.of(name)))
+        each.append(replace(session, run=run, images=images, judge=None, choice=Choice(), graphs=None))
+        session.tell(f"finding {k + 1} of {len(findings.names)}: {name}")
+        _fit_judge(each[-1])
+    end = session.began + 60 * (session.config.minutes or 0)
+    for k, one in enumerate(each):
+        if is_finished(one.run):
+            continue
+        session.tell(f"finding {k + 1} of {len(each)}: {findings.names[k]}")
+        one.began = time.perf_counter()
+        if session.config.minutes:
+            one.config = one.config.with_(minutes=max(LEAST_MINUTES, (end - one.began) / 60 / (len(each) - k)))
+        _finish(one, given)
 
 
 def _end(session: Session, given: Given) -> None:

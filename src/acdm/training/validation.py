@@ -57,18 +57,28 @@ class Look:
 
 
 @torch.no_grad()
-def look(players: Players, x: Tensor, y: Tensor, precision: str) -> tuple[Look, Tensor]:
+def look(
+    players: Players, x: Tensor, y: Tensor, precision: str, states: Tensor | None = None, k: int = 0
+) -> tuple[Look, Tensor]:
     """Decompose images (n, C, S, S) that were never trained on, with the averaged branches.
+
+    Args:
+        players: whose branches are looked at.
+        x, y: images and their classes (n,).
+        precision: what convolutions compute in.
+        states: with several findings, those of the images, (n, K).
+        k: the finding that `y` is about.
 
     Returns:
         What they say, and their counterfactuals (n, C, S, S).
     """
     device = next(players.branches.parameters()).device
     reconstructions, counterfactuals, energy = [], [], torch.zeros(players.branches.branches)
-    for images, labels in zip(x.split(TOGETHER), y.split(TOGETHER), strict=True):
-        labels = labels.to(device)
+    for at in torch.arange(len(x)).split(TOGETHER):
+        images, labels = x[at], y[at].to(device)
+        branches = players.averaged(None if states is None else states[at].to(device), k)
         with autocast(device, precision):
-            psi, psi_st = players.average(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
+            psi, psi_st = branches(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
         reconstructions.append(compose(psi).cpu())
         counterfactuals.append(compose(psi_st).cpu())
         energy += psi[labels == 1].square().sum(dim=(0, 2, 3, 4)).cpu()

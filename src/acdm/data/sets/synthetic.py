@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acdm.core.files import write_bytes, write_json
 from acdm.core.progress import QUIET, Progress
-from acdm.data.images.arrays import Array
 from acdm.data.images.write import png
 from acdm.data.sets import texture, toy, vagan
 from acdm.data.sets.layout import empty_folder
@@ -81,14 +79,10 @@ def write_synthetic(
             y = number % 2
             image = scene.draw(y, size, rng)
             file = f"{number:05d}.png"
-            write_bytes(folder / name / scene.classes[y] / file, png(_bytes(image.pixels)))
+            write_bytes(folder / name / scene.classes[y] / file, png(toy.as_bytes(image.pixels)))
             if name == "test":
                 boxes[file] = image.box
                 if image.mask.any():
                     write_bytes(folder / "test" / "masks" / file, png(image.mask.astype(np.uint8) * 255))
             progress.advance()
     write_json(folder / "toy.json", {"set": which, "size": size, "seed": seed, "test_boxes": boxes})
-
-
-def _bytes(pixels: Array) -> NDArray[np.uint8]:
-    return np.round((pixels + 1) * 127.5).astype(np.uint8)

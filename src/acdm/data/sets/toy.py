@@ -61,7 +61,7 @@ def draw(which: Set, y: int, size: int, rng: np.random.Generator) -> ToyImage:
     offset = rng.uniform(-1, 1, size=2) * (inner - white_half)
     white = (abs(rows - offset[0]) <= white_half[0]) & (abs(columns - offset[1]) <= white_half[1])
 
-    pixels = _background(size, rng)
+    pixels = background(size, rng)
     pixels[dark] = DARK + TEXTURE * rng.standard_normal(int(dark.sum()))
     if has_white:
         pixels[white & dark] = WHITE
@@ -75,7 +75,13 @@ def draw(which: Set, y: int, size: int, rng: np.random.Generator) -> ToyImage:
     return ToyImage(np.clip(pixels, -1, 1).astype(np.float32), mask, box)
 
 
-def _background(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def background(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Smooth noise (size, size) around `BACKGROUND_MEAN`."""
     noise = gaussian_filter(rng.uniform(-1, 1, (size, size)), sigma=size / 32, mode="reflect")
     noise = (noise - noise.mean()) / noise.std()
     return np.asarray(BACKGROUND_MEAN + BACKGROUND_STD * noise)
+
+
+def as_bytes(pixels: Array) -> NDArray[np.uint8]:
+    """Pixels in [-1, 1] as those of a picture."""
+    return np.round((pixels + 1) * 127.5).astype(np.uint8)

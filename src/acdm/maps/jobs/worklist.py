@@ -11,7 +11,7 @@ import torch
 from acdm.core.files import append_line, drop_parts, parse_json, write_text
 from acdm.core.run import LOCK, lock
 from acdm.core.tables import cell, csv_text
-from acdm.data.folder import images_below
+from acdm.data.search import images_below
 from acdm.errors import AcdmError, DataError
 
 

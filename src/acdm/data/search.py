@@ -1,0 +1,43 @@
+"""Images in a folder and below it."""
+
+from pathlib import Path
+
+from acdm.data.dataset import Unused
+from acdm.data.images.dicom import is_dicom
+from acdm.data.images.read import SUFFIXES, suffix
+
+
+def images_below(folder: Path, masks: bool = False) -> tuple[list[Path], list[Unused]]:
+    """Every image of a folder and of the folders within it, and what else is there, with the reason.
+
+    Hidden files and folders are left out, folders of masks too, unless `masks`; links to folders are not followed.
+    """
+    images: list[Path] = []
+    unused: list[Unused] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            unused.append(Unused(path, "hidden"))
+        elif path.is_dir() and path.is_symlink():
+            unused.append(Unused(path, "a link to a folder"))
+        elif path.is_dir() and path.name == "masks" and not masks:
+            continue
+        elif path.is_dir():
+            within = images_below(path, masks)
+            images += within[0]
+            unused += within[1]
+        elif is_image(path):
+            images.append(path)
+        else:
+            unused.append(Unused(path, "no image of a known format"))
+    return images, unused
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image of a known format, by its name; DICOM without an ending is known by its content."""
+    ending = suffix(path)
+    return ending in SUFFIXES or ((not ending or ending[1:].isdigit()) and is_dicom(path))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image in a folder or below it."""
+    return any(is_image(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
