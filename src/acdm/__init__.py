@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from acdm.core.config import Split
     from acdm.core.progress import Progress
-    from acdm.core.results import Results
+    from acdm.core.results import FindingResults, Results
     from acdm.core.run import Run
     from acdm.data.checkup import Checkup
     from acdm.maps.decomposer import Decomposer
+    from acdm.maps.findings import FindingsDecomposer
     from acdm.maps.segmentation import Segmentation
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ def train(
     out: str | Path | None = None,
     preset: str | int | None = None,
     positive: str | None = None,
+    reference: str | None = None,
     resume: bool = False,
     masks: str | Path | None = None,
     progress: bool = True,
@@ -46,6 +48,7 @@ def train(
         out: run folder; by default a new one under runs/.
         preset: 64, 128, 256 or "paper"; by default chosen from the images' size.
         positive: the class that carries the object; by default the one with masks or boxes, else the second.
+        reference: with more than two classes, the one that the others are findings beside.
         resume: go on with the run in `out`.
         masks: folder of a few training images' masks, which the segmenter is taught by, too.
         progress: show how far it is: a bar in a terminal, a line every hundred steps elsewhere.
@@ -65,6 +68,7 @@ def train(
         preset=None if preset is None else str(preset),
         options=options,
         positive=positive,
+        reference=reference,
         resume=resume,
         masks=Path(masks) if masks else None,
     )
@@ -72,16 +76,27 @@ def train(
         return run_training(request, heard)
 
 
-def load(run: str | Path, features: str | Path | None = None) -> "Decomposer":
+def load(
+    run: str | Path, features: str | Path | None = None, finding: str | None = None
+) -> "Decomposer | FindingsDecomposer":
     """Load a trained run, ready to decompose images.
 
     Args:
         run: its folder.
         features: the file of `train(features=…)`, where the run's segmenter was taught on one.
+        finding: with several findings in an image, the one that is meant; None loads them all, and a decomposition then
+            has each in `labels`.
+
+    Raises:
+        RunError, CheckpointError: when the folder or its files are not what they should be.
     """
     from acdm.maps.decomposer import load as load_run
+    from acdm.maps.findings import load_findings
 
-    return load_run(run, features=features)
+    opened = _opened(run)
+    if finding is None and opened.findings():
+        return load_findings(opened, features)
+    return load_run(opened.finding(finding).path, features=features)
 
 
 def check(*folders: str | Path, positive: str | None = None, seed: int = 0, progress: bool = True) -> "Checkup":
@@ -104,7 +119,9 @@ def check(*folders: str | Path, positive: str | None = None, seed: int = 0, prog
         return examine(dataset, heard)
 
 
-def evaluate(run: "str | Path | Run", *folders: str | Path, split: "Split" = "all", progress: bool = True) -> "Results":
+def evaluate(
+    run: "str | Path | Run", *folders: str | Path, split: "Split" = "all", progress: bool = True
+) -> "Results | FindingResults":
     """Measure a run on test images; writes results.json into it.
 
     Args:
@@ -116,10 +133,13 @@ def evaluate(run: "str | Path | Run", *folders: str | Path, split: "Split" = "al
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
+    from acdm.evaluation.findings import evaluate_findings
     from acdm.evaluation.results import evaluate as measure
 
+    opened = _opened(run)
     with _shown(progress) as heard:
-        return measure(_opened(run), [Path(folder) for folder in folders], split, progress=heard)
+        of_all = evaluate_findings if opened.findings() else measure
+        return of_all(opened, [Path(folder) for folder in folders], split, progress=heard)
 
 
 def map(
@@ -162,9 +182,12 @@ def report(run: "str | Path | Run", single_file: bool = False) -> Path:
     Raises:
         RunError: when the run has not been evaluated.
     """
+    from acdm.web.findings import build_findings_report
     from acdm.web.report import build_report
 
-    return build_report(_opened(run), single_file=single_file)
+    opened = _opened(run)
+    build = build_findings_report if opened.findings() else build_report
+    return build(opened, single_file=single_file)
 
 
 def _shown(progress: bool) -> "AbstractContextManager[Progress]":

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acdm.cli.options import AtLeast0, AtLeast1, FeaturesFile, NeededOut, RunFolder
+from acdm.cli.options import AtLeast0, AtLeast1, FeaturesFile, FindingName, NeededOut, RunFolder
 from acdm.core.config import MapName
 from acdm.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
     from acdm.core.progress import Progress
-    from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome
+    from acdm.maps.jobs.masks import Recipe
+    from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions
 
 SHOWN = 3  # doubtful images that are named
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
@@ -44,6 +45,7 @@ def map_(
     engine: Literal["local", "dask"] = "local",
     workers: AtLeast1 = 2,
     scheduler: str | None = None,
+    finding: FindingName = None,
     features: FeaturesFile = None,
 ) -> None:
     """Write psi1, contrast, residual, evidence, object and all branches of every image, at its own size.
@@ -68,13 +70,42 @@ def map_(
     """
     if shard and (tile or axis != 2):
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
+    for one, place in _findings_of(run, finding, out):
+        _map(one, images, place, label, axis, tile, only is not None, shard, engine, workers, scheduler, features)
+
+
+def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, Path]]:
+    """Runs to use, and where their output goes: of several findings each, in folders of their own, or the named one."""
+    from acdm.core.run import Run
+
+    opened = Run.open(run)
+    if finding is None and (names := opened.findings()):
+        return [(opened.finding(name).path, out / name) for name in names]
+    return [(opened.finding(finding).path if finding else run, out)]
+
+
+def _map(
+    run: Path,
+    images: Path,
+    out: Path,
+    label: str,
+    axis: Axis,
+    tile: int | None,
+    alone: bool,
+    shard: int | None,
+    engine: Literal["local", "dask"],
+    workers: int,
+    scheduler: str | None,
+    features: Path | None,
+) -> None:
+    """Map all images by one run."""
     from acdm.maps.decomposer import load
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.shards import map_shards
     from acdm.maps.jobs.worklist import MapOptions
     from acdm.web.images import write_index
 
-    options, alone = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile), only is not None
+    options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         if engine == "dask":
@@ -109,6 +140,7 @@ def segment(
     label: Label = "auto",
     axis: Axis = 2,
     tile: Tile = None,
+    finding: FindingName = None,
     features: FeaturesFile = None,
 ) -> None:
     """Write masks, boxes and their files for other tools, at the images' own size.
@@ -130,17 +162,26 @@ def segment(
     to
         Comma-separated: coco, yolo, label-studio, cvat, geojson, dicom-seg.
     """
-    from acdm.maps.decomposer import load
     from acdm.maps.jobs.annotations import FORMATS
-    from acdm.maps.jobs.masks import Recipe, mask_names, segment_folder
+    from acdm.maps.jobs.masks import Recipe
     from acdm.maps.jobs.worklist import MapOptions
-    from acdm.web.images import write_index
 
     formats = tuple(name for name in to.split(",") if name)
     if unknown := set(formats) - set(FORMATS):
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
     recipe = Recipe(map=map, rule=threshold, min_area=min_area, refine=refine, formats=formats)
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
+    for one, place in _findings_of(run, finding, out):
+        _segment(one, images, place, options, recipe, features)
+
+
+def _segment(
+    run: Path, images: Path, out: Path, options: "MapOptions", recipe: "Recipe", features: Path | None
+) -> None:
+    """Segment all images by one run."""
+    from acdm.maps.decomposer import load
+    from acdm.maps.jobs.masks import mask_names, segment_folder
+    from acdm.web.images import write_index
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
         return segment_folder(load(run, features=features), files, out, options, recipe, progress)

@@ -14,7 +14,8 @@ from acdm.core.options import Layer, overlay, read_yaml
 Data = Annotated[
     list[Path],
     Parameter(
-        help="DATA with train/CLASS/ or CLASS/, a CSV path,label[,group][,mask], or two folders of images, one a class."
+        help="DATA with train/CLASS/ or CLASS/, a CSV path,label[,group][,mask], or two folders of images, one a class;"
+        " or DATA with labels.csv, for several findings in an image."
     ),
 ]
 RunFolder = Annotated[Path, Parameter(help="Run folder, as 'acdm train' printed it.")]
@@ -32,6 +33,9 @@ PresetName = Annotated[
 PositiveClass = Annotated[
     str | None,
     Parameter(help="The class that carries the object; by default the one with masks or boxes, else the second."),
+]
+FindingName = Annotated[
+    str | None, Parameter(help="With several findings in an image, the one that is meant; by default each in turn.")
 ]
 FeaturesFile = Annotated[
     Path | None, Parameter(help="File of the features that the run's segmenter was taught on, where it was on such.")

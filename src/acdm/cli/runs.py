@@ -6,12 +6,19 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acdm.cli.options import Data, FeaturesFile, OtherRun, Out, RunFolder
+from acdm.cli.options import Data, FeaturesFile, FindingName, OtherRun, Out, RunFolder
 from acdm.core.config import Split
 
 
 def evaluate(
-    run: RunFolder, data: Data, /, *, split: Split = "all", json: Path | None = None, features: FeaturesFile = None
+    run: RunFolder,
+    data: Data,
+    /,
+    *,
+    split: Split = "all",
+    json: Path | None = None,
+    finding: FindingName = None,
+    features: FeaturesFile = None,
 ) -> None:
     """Measure a run on test images with truth; writes results.json.
 
@@ -22,14 +29,19 @@ def evaluate(
     json
         Another place for results.json; the run's own stays as it is.
     """
-    from acdm.cli.terminal import showing, table
+    from acdm.cli.terminal import showing, table, table_of_findings
     from acdm.core.run import Run
+    from acdm.evaluation.findings import evaluate_findings
     from acdm.evaluation.results import evaluate as measure
 
     opened = Run.open(run)
     with showing() as progress:
-        results = measure(opened, data, split, json, progress, features)
-    print(table(results))
+        if opened.findings() and finding is None:
+            lines = table_of_findings(evaluate_findings(opened, data, split, json, progress, features))
+        else:
+            opened = opened.finding(finding)
+            lines = table(measure(opened, data, split, json, progress, features))
+    print(lines)
     print(f"written to {json or opened.results}")
 
 
@@ -39,6 +51,7 @@ def report(
     /,
     *,
     single_file: bool = False,
+    finding: FindingName = None,
 ) -> None:
     """Write report/index.html: verdict, curves, gallery, figures; opens offline.
 
@@ -49,10 +62,16 @@ def report(
     """
     from acdm.core.run import Run
     from acdm.web.beside import build_beside
+    from acdm.web.findings import build_findings_report
     from acdm.web.report import build_report
 
     opened = Run.open(run)
-    page = build_beside(opened, Run.open(beside)) if beside else build_report(opened, single_file=single_file)
+    if opened.findings() and finding is None and beside is None:
+        page = build_findings_report(opened, single_file=single_file)
+    else:
+        opened = opened.finding(finding)
+        other = Run.open(beside).finding(finding) if beside else None
+        page = build_beside(opened, other) if other else build_report(opened, single_file=single_file)
     print(f"look at {page}")
 
 
@@ -64,7 +83,12 @@ def env() -> None:
 
 
 def export(
-    run: RunFolder, *, to: Literal["onnx", "torch"] = "onnx", out: Out = None, features: FeaturesFile = None
+    run: RunFolder,
+    *,
+    to: Literal["onnx", "torch"] = "onnx",
+    out: Out = None,
+    finding: FindingName = None,
+    features: FeaturesFile = None,
 ) -> None:
     """Write the networks for other runtimes, with model.json beside them.
 
@@ -75,10 +99,12 @@ def export(
     out
         Folder; by default export/ in the run folder.
     """
+    from acdm.core.run import Run
     from acdm.maps.decomposer import load
     from acdm.maps.export import export as write
 
-    path = write(load(run, features=features), out or run / "export", to)
+    of_one = Run.open(run).finding(finding).path
+    path = write(load(of_one, features=features), out or of_one / "export", to)
     print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 
@@ -116,6 +142,7 @@ def ui(
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
     open: bool = True,
     masks: Path | None = None,
+    finding: FindingName = None,
     features: FeaturesFile = None,
 ) -> None:
     """Serve a page on this machine to drop images on: maps, mask, boxes, branches, and the way to the other class.
@@ -137,9 +164,9 @@ def ui(
     from acdm.web.report import gallery_images
     from acdm.web.server import LocalServer, serve
 
-    decomposer = load(run, features=features)
+    opened = Run.open(run).finding(finding)
+    decomposer = load(opened.path, features=features)
     decomposer.require_ready(None)
-    opened = Run.open(run)
     samples = gallery_images(opened) if opened.results.is_file() else []
     corrections = Corrections(masks, opened.read_data()) if masks else None
     page = LocalServer(decomposer, run.resolve().name, port, samples, corrections)

@@ -11,7 +11,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from acdm.core.progress import Progress
-from acdm.core.results import Results
+from acdm.core.results import FindingResults, Results
 from acdm.core.tables import number
 from acdm.training.progress import STEPS
 
@@ -123,4 +123,22 @@ def table(results: Results) -> str:
         f"PSNR {number(r.psnr_mean, 1)} dB · counterfactuals that fool the check classifier {number(c.swap_accuracy)}"
         f" · its accuracy {number(c.judge_accuracy)} · common gap {number(results.branches.common_gap, 4)}"
     )
+    return "\n".join(lines)
+
+
+def table_of_findings(results: FindingResults) -> str:
+    """The figures of each finding's default map, and the mean of every map over all findings."""
+    columns = ("AUPRC", "best IoU", "Dice", "pointing", "sensitive")
+    lines = [f"{'':>16} {'map':>10} " + " ".join(f"{name:>9}" for name in columns)]
+
+    def line(what: str, name: str, *values: float | None) -> str:
+        return f"{what:>16} {name:>10} " + " ".join(f"{number(value):>9}" for value in values)
+
+    for finding, found in results.labels.items():
+        m = found.maps[found.default_map]
+        sensitive = results.sensitivity.get(found.default_map, {}).get(finding)
+        lines.append(line(finding, found.default_map, m.auprc, m.best_iou, m.dice, m.pointing_game, sensitive))
+    for name, mean in results.mean.items():
+        figures = (mean.auprc, mean.best_iou, mean.dice, mean.pointing_game, mean.sensitivity)
+        lines.append(line("mean", name, *figures))
     return "\n".join(lines)

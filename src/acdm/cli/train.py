@@ -92,6 +92,7 @@ def train(
     out: Out = None,
     preset: PresetName = None,
     positive: PositiveClass = None,
+    reference: str | None = None,
     resume: bool = False,
     masks: Path | None = None,
     devices: AtLeast1 = 1,
@@ -105,6 +106,9 @@ def train(
     ----------
     out
         Run folder; by default a new one under runs/.
+    reference
+        With more than two class folders, the class without a finding, such as healthy; each other class then is a
+        finding beside it. By default each class is one, against all others.
     resume
         Go on with the run of -o from its newest checkpoint, after it was stopped or cut off.
     masks
@@ -130,6 +134,7 @@ def train(
         preset=preset,
         options=layers(config, options),
         positive=positive,
+        reference=reference,
         resume=resume,
         masks=masks,
         command=typed(),

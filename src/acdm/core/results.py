@@ -125,6 +125,38 @@ class Results(Record):
     timing: Timing = Timing()
 
 
+class MeanFigures(Record):
+    """The mean of one map's figures over all findings that have them."""
+
+    auprc: Figure = None
+    best_iou: Figure = None
+    dice: Figure = None
+    pointing_game: Figure = None
+    sensitivity: Figure = None
+
+
+class FindingResults(Record):
+    """results.json of a run of several findings.
+
+    Attributes:
+        labels: the results of each finding.
+        mean: of each map over all findings.
+        confusion: for each map, what share of a finding's map lies in the true parts of each finding, over all test
+            images: `confusion[map][finding][other]`.
+        sensitivity: for each map and finding, the AUROC of the map's mean in true boxes: those of the finding against
+            those of all others.
+    """
+
+    schema_: int = Field(SCHEMA, alias="schema")
+    run: str
+    data: str
+    split: Split
+    labels: dict[str, Results]
+    mean: dict[str, MeanFigures]
+    confusion: dict[str, dict[str, dict[str, Figure]]]
+    sensitivity: dict[str, dict[str, Figure]]
+
+
 class GalleryImage(Record):
     """An image of the report: its picture in gallery/, why it was chosen, its class, file and AUPRC."""
 

@@ -20,7 +20,7 @@ from acdm.core.config import Config
 from acdm.core.files import append_line, write_text
 from acdm.core.options import read_yaml, to_yaml
 from acdm.core.records import DataRecord, Environment
-from acdm.core.results import Gallery, Results
+from acdm.core.results import FindingResults, Gallery, Results
 from acdm.core.tables import csv_text
 from acdm.errors import RunError, RunLockedError, WriteError
 
@@ -181,6 +181,10 @@ class Run:
     def read_results(self) -> Results:
         """The figures of the run's evaluation; raises RunError as `Record.read`."""
         return Results.read(self.results, EVALUATE)
+
+    def read_finding_results(self) -> FindingResults:
+        """The figures of several findings; raises RunError as `Record.read`."""
+        return FindingResults.read(self.results, EVALUATE)
 
     def read_gallery(self) -> Gallery:
         """The images that the report shows; raises RunError as `Record.read`."""

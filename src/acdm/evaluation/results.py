@@ -4,20 +4,21 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import Split
+from acdm.core.config import MapName, Split
 from acdm.core.files import write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.results import Agreement, BranchFigures, ClassFigures, Reconstruction, Results, Timing
 from acdm.core.run import Run
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
+from acdm.data.images.arrays import Floats
 from acdm.evaluation.agreement import mirror_dice
 from acdm.evaluation.gallery import write_gallery
 from acdm.evaluation.looks import Columns, Seen, look_at_all
@@ -51,6 +52,18 @@ def evaluate(
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
+    return evaluate_and_keep(run, data, split, out, progress, features)[0]
+
+
+def evaluate_and_keep(
+    run: Run,
+    data: Sequence[Path],
+    split: Split = "all",
+    out: Path | None = None,
+    progress: Progress = QUIET,
+    features: Path | None = None,
+) -> tuple[Results, Truth, Mapping[MapName, list[Floats]]]:
+    """As `evaluate`; returns the test images, and every map of each as one number a pixel, too."""
     decomposer = load(run.path, features=features)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
@@ -65,7 +78,7 @@ def evaluate(
             doubtful = zip(truth.items, seen.columns["doubt"].tolist(), strict=True)
             write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
         write_gallery(run.gallery, decomposer, truth, seen)
-    return results
+    return results, truth, seen.scores
 
 
 def _test_images(run: Run, data: Sequence[Path]) -> Dataset:

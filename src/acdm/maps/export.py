@@ -22,7 +22,9 @@ from acdm.maps.backbone import Backbone
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.kinds import KINDS
 from acdm.maps.segmenter import MULTIPLE, Segmenter
+from acdm.method.branches import Branches
 from acdm.method.compose import sparsest
+from acdm.method.findings import OneFinding
 from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
@@ -42,9 +44,9 @@ MAX_SIDE = 4096  # px; the largest rows and columns that the exported program pr
 class Portable(nn.Module):
     """An image and its class in, branches under both classes and the residual out, as `Decomposer` computes them."""
 
-    def __init__(self, decomposer: Decomposer) -> None:
+    def __init__(self, decomposer: Decomposer, branches: Branches) -> None:
         super().__init__()
-        self.branches = decomposer.branches.float()
+        self.branches = branches.float()
         self.mirrors = decomposer.mirrors
         self.classes = len(decomposer.classes)
 
@@ -82,10 +84,11 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     """Write `model.onnx` or `model.pt2`, and `model.json` with names, classes and sizes; returns the model's path.
 
     Where the run has a segmenter, `object.onnx` or `object.pt2` is written, too.  Batch, height and width are free;
-    height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.
+    height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.  Of one
+    of several findings the segmenter alone is written, for the branches need the states of all.
 
     Raises:
-        ConfigError: when the segmenter sees features of a file.
+        ConfigError: when the segmenter sees features of a file, or a finding has none.
         DataError: when the onnx extra is missing.
         WriteError: when the disk refuses.
     """
@@ -98,9 +101,12 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     y = torch.tensor([0, 1])
     batch = torch.export.Dim("batch", min=1, max=1024)
     shapes = {"x": {0: batch, **_sides(multiple)}, "y": {0: batch}}
-    model = Portable(decomposer).eval().requires_grad_(False)
-    content = _program(model, {"x": x, "y": y}, shapes, list(OUTPUTS), kind)
-    alone = None
+    content = alone = None
+    if not isinstance(decomposer.branches, OneFinding):
+        model = Portable(decomposer, decomposer.branches).eval().requires_grad_(False)
+        content = _program(model, {"x": x, "y": y}, shapes, list(OUTPUTS), kind)
+    elif not decomposer.segmenter:
+        raise ConfigError("export: of several findings the segmenter is exported, and this one has none")
     if decomposer.segmenter:
         portable = PortableSegmenter(decomposer.segmenter, decomposer.mirrors).eval().requires_grad_(False)
         alone = _program(
@@ -112,10 +118,13 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
         )
     ending = {"onnx": "onnx", "torch": "pt2"}[kind]
     write_json(folder / "model.json", about(decomposer))
+    path = folder / f"{TAUGHT}.{ending}"
     if alone:
-        write_bytes(folder / f"{TAUGHT}.{ending}", alone)
-    write_bytes(folder / f"model.{ending}", content)
-    return folder / f"model.{ending}"
+        write_bytes(path, alone)
+    if content:
+        path = folder / f"model.{ending}"
+        write_bytes(path, content)
+    return path
 
 
 def _sides(multiple: int) -> dict[int, Any]:
@@ -139,8 +148,7 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
     """model.json: what a user of the exported file has to know."""
     return {
         "format": 1,
-        "inputs": INPUTS,
-        "outputs": OUTPUTS,
+        **({} if isinstance(decomposer.branches, OneFinding) else {"inputs": INPUTS, "outputs": OUTPUTS}),
         **({TAUGHT: OBJECT, f"{TAUGHT}_multiple": MULTIPLE} if decomposer.segmenter else {}),
         "classes": list(decomposer.classes),
         "channels": decomposer.branches.channels,

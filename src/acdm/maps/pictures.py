@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ GAP = 2  # white pixels between two tiles
 FRAME = 2  # thickness of the red frame around branch 1
 BAR = 6  # height in pixels of a map's scale
 RED, ORANGE = (200, 30, 30), (255, 140, 0)
+COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+"""Of findings, in their order; told apart by colour-blind people, too (Okabe and Ito 2008)."""
 TITLE_LINES = 2
 SHEET_SIDE = 128  # tiles of a sheet are enlarged to at least this many pixels
 
@@ -45,6 +48,14 @@ def outlined(image: Tensor, mask: NDArray[np.bool_], boxes: Sequence[Box]) -> Pi
     for top, left, bottom, right in boxes:
         picture[[top, bottom - 1], left:right] = RED
         picture[top:bottom, [left, right - 1]] = RED
+    return picture
+
+
+def in_colours(image: Tensor, masks: Sequence[NDArray[np.bool_]]) -> Pixels:
+    """The image with the outlines of several masks (H, W), each in its colour (`COLOURS`)."""
+    picture = to_pixels(image).copy()
+    for mask, colour in zip(masks, cycle(COLOURS), strict=False):
+        picture[find_boundaries(mask, mode="inner")] = colour
     return picture
 
 
@@ -159,6 +170,26 @@ def compared(
         for name, scores in columns.items():
             share = np.clip(scores[number] / max(loudest[name], 1e-12), 0, 1)
             tiles.append(np.repeat((share * 255).round().astype(np.uint8)[:, :, None], 3, axis=2))
+        strips.append(beside([_onto(_enlarge(tile), side) for tile in tiles]))
+    return stack(strips)
+
+
+def findings_sheet(
+    images: Sequence[Array],
+    truth: Sequence[Sequence[NDArray[np.bool_]]],
+    found: Sequence[Sequence[NDArray[np.bool_]]],
+) -> Pixels:
+    """A row an image: itself, what is true and what was found, a colour a finding.
+
+    Args:
+        images: (C, H, W) each, in [-1, 1].
+        truth, found: for each image, masks (H, W) of every finding.
+    """
+    side = max(SHEET_SIDE, *(max(image.shape[1:]) for image in images))
+    strips = [beside([_words(words, side) for words in ("image", "truth", "found")])]
+    for image, true, masks in zip(images, truth, found, strict=True):
+        whole = torch.from_numpy(image)
+        tiles = (to_pixels(whole), in_colours(whole, true), in_colours(whole, masks))
         strips.append(beside([_onto(_enlarge(tile), side) for tile in tiles]))
     return stack(strips)
 

@@ -39,11 +39,14 @@ def _shape(name: str, size: int, rng: np.random.Generator) -> Mask:
         along = rows if rng.integers(2) else columns
         half = rng.uniform(*STRIPE) * size
         return np.asarray(abs(along - rng.uniform(half + 1, size - 1 - half)) <= half)
-    half = rng.uniform(*HALF, size=2) * size if name == "rectangle" else np.full(2, rng.uniform(*RADIUS) * size)
-    down, right = (axis - rng.uniform(h + 1, size - 1 - h) for axis, h in zip((rows, columns), half, strict=True))
-    if name == "rectangle":
-        return np.asarray((abs(down) <= half[0]) & (abs(right) <= half[1]))
-    return np.asarray(down**2 + right**2 <= half[0] ** 2)
+    half = rng.uniform(*HALF, size=2) * size
+    if name == "disc":
+        half[:] = rng.uniform(*RADIUS) * size
+    centre = rng.uniform(half + 1, size - 1 - half)
+    down, right = rows - centre[0], columns - centre[1]
+    if name == "disc":
+        return np.asarray(down**2 + right**2 <= half[0] ** 2)
+    return np.asarray((abs(down) <= half[0]) & (abs(right) <= half[1]))
 
 
 def write_three(folder: Path, size: int, train: int, test: int, seed: int, progress: Progress = QUIET) -> None:

@@ -1,0 +1,69 @@
+"""A run of several findings, ready to decompose images: each finding's maps of one image."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from acdm.core.run import Run
+from acdm.data.findings import require_finding
+from acdm.data.images.memory import AnyImage
+from acdm.data.images.read import Picture
+from acdm.maps.backbone import Backbone
+from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.decomposition import Decomposition
+
+
+@dataclass(frozen=True)
+class FindingsDecomposition:
+    """One image, decomposed for every finding.
+
+    Attributes:
+        labels: by finding; `d.labels["spur"].evidence` is the evidence of that one.
+    """
+
+    labels: Mapping[str, Decomposition]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The findings that the image was taken to have."""
+        return tuple(name for name, d in self.labels.items() if d.positive)
+
+    def __repr__(self) -> str:
+        there = ", ".join(self.present) or "none"
+        return f"FindingsDecomposition({', '.join(self.labels)}; present: {there})"
+
+
+@dataclass(frozen=True)
+class FindingsDecomposer:
+    """A trained run of several findings.
+
+    Attributes:
+        of_each: by finding, what decomposes images in two classes, without and with it.
+    """
+
+    of_each: Mapping[str, Decomposer]
+
+    def decompose(
+        self, image: AnyImage | Path | str | Picture, present: Collection[str] | None = None
+    ) -> FindingsDecomposition:
+        """Decompose one image for every finding, at its own size.
+
+        Args:
+            image: as for `Decomposer.decompose`.
+            present: the findings that it has; None lets the check classifiers decide.
+
+        Raises:
+            DataError: for a finding that there is not, or as `Decomposer.decompose`.
+        """
+        for name in present or ():
+            require_finding(name, tuple(self.of_each))
+
+        def label(name: str) -> str | None:
+            return None if present is None else name if name in present else f"no {name}"
+
+        return FindingsDecomposition({name: d.decompose(image, label(name)) for name, d in self.of_each.items()})
+
+
+def load_findings(run: Run, features: Backbone | Path | str | None = None) -> FindingsDecomposer:
+    """Load every finding of a run; raises as `acdm.maps.decomposer.load`."""
+    return FindingsDecomposer({name: load(run.finding(name).path, features=features) for name in run.findings()})
