@@ -217,7 +217,9 @@ def costs(rounds: int, plot: Path | None) -> None:
 
 def presets(rounds: int) -> None:
     """A step of each preset with two branches, over `tiny`'s; then five branches over one. Presets take turns."""
-    print("\n| preset | ms a step, N = 2 | over tiny | N = 1 | N = 5 | N = 5 over N = 1 |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "\n| preset | ms a step, N = 2 | over tiny | N = 1 | N = 5 | N = 5 over N = 1 |\n| --- | --- | --- | --- | --- | --- |"
+    )
     cases = [(preset, n) for preset in ("tiny", *SIZES) for n in (1, 2, 5)]
     works = {case: Training.of(*case) for case in cases}
     seconds = by_turns({case: work.cycle for case, work in works.items()}, rounds, DEVICE)

@@ -111,12 +111,15 @@ def check(*folders: str | Path, positive: str | None = None, seed: int = 0, prog
         DataError: when the folders are no data set.
     """
     from acdm.data.checkup import examine
+    from acdm.data.findings import find_several
     from acdm.data.folder import load_dataset
 
+    paths = [Path(folder) for folder in folders]
     with _shown(progress) as heard:
-        dataset = load_dataset([Path(folder) for folder in folders], positive, seed)
+        findings = find_several(paths, seed, positive)
+        dataset = findings.any() if findings else load_dataset(paths, positive, seed)
         heard.begin("images", len(dataset.items))
-        return examine(dataset, heard)
+        return examine(dataset, heard, findings)
 
 
 def evaluate(

@@ -34,6 +34,13 @@ PositiveClass = Annotated[
     str | None,
     Parameter(help="The class that carries the object; by default the one with masks or boxes, else the second."),
 ]
+Reference = Annotated[
+    str | None,
+    Parameter(
+        help="With more than two class folders, the class without a finding, such as healthy; each other class then is"
+        " a finding. By default each class is one, against all others."
+    ),
+]
 FindingName = Annotated[
     str | None, Parameter(help="With several findings in an image, the one that is meant; by default each in turn.")
 ]

@@ -12,6 +12,7 @@ from acdm.cli.options import (
     Out,
     PositiveClass,
     PresetName,
+    Reference,
     TrainingOptions,
     layers,
     typed,
@@ -55,6 +56,7 @@ def check(
     json: bool = False,
     preset: PresetName = None,
     positive: PositiveClass = None,
+    reference: Reference = None,
     config: ConfigFile = None,
     options: TrainingOptions = None,
 ) -> None:
@@ -70,14 +72,16 @@ def check(
     from acdm.cli.terminal import showing
     from acdm.core.config import Config
     from acdm.data.checkup import examine, summary
+    from acdm.data.findings import find_several
     from acdm.data.folder import load_dataset
     from acdm.training.plan import make_plan
 
     given = layers(config, options)
     seed = Config.of({"seed": given.get("seed")}).seed
-    dataset = load_dataset(data, positive, seed)
+    findings = find_several(data, seed, positive, reference)
+    dataset = findings.any() if findings else load_dataset(data, positive, seed)
     with showing("images", len(dataset.items)) as progress:
-        found = examine(dataset, progress)
+        found = examine(dataset, progress, findings)
         if not found.problems:
             found.plan = make_plan(found, preset, given)
     print(dumps(found.as_json(), indent=1, ensure_ascii=False) if json else summary(found))
@@ -92,7 +96,7 @@ def train(
     out: Out = None,
     preset: PresetName = None,
     positive: PositiveClass = None,
-    reference: str | None = None,
+    reference: Reference = None,
     resume: bool = False,
     masks: Path | None = None,
     devices: AtLeast1 = 1,
@@ -106,9 +110,6 @@ def train(
     ----------
     out
         Run folder; by default a new one under runs/.
-    reference
-        With more than two class folders, the class without a finding, such as healthy; each other class then is a
-        finding beside it. By default each class is one, against all others.
     resume
         Go on with the run of -o from its newest checkpoint, after it was stopped or cut off.
     masks

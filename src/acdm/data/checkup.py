@@ -11,6 +11,7 @@ from acdm.core.progress import QUIET, Progress
 from acdm.core.records import Shortcut
 from acdm.data.dataset import Dataset
 from acdm.data.duplicates import Duplicate, find_duplicates
+from acdm.data.findings import Findings
 from acdm.data.images.arrays import Array, Vector
 from acdm.data.images.read import decode, digest, read_mask
 from acdm.data.loading import require_one_depth, settle_reading
@@ -37,6 +38,8 @@ class Checkup:
         problems: sentences; training stops for any of them.
         warnings: sentences; training goes on.
         plan: what `train` would do, and how long it takes here; None where nobody has made a plan.
+        findings: several in an image, where there are such; then classes are "none" and "any".
+        shortcuts_to: how well cheap traits tell each of them.
     """
 
     dataset: Dataset
@@ -49,6 +52,8 @@ class Checkup:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
+    findings: Findings | None = None
+    shortcuts_to: dict[str, list[Shortcut]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """The findings as text for people."""
@@ -86,16 +91,40 @@ class Checkup:
                 for pair in self.duplicates
             ],
             "shortcuts": [shortcut.model_dump() for shortcut in self.shortcuts],
+            **self._of_findings(),
             "plan": self.plan,
             "problems": self.problems,
             "warnings": self.warnings,
             "ready": not self.problems,
         }
 
+    def _of_findings(self) -> dict[str, Any]:
+        """What is known of several findings; nothing where there are classes."""
+        if self.findings is None:
+            return {}
+        return {
+            "findings": {
+                name: {
+                    "n": {part: counts[name] for part, counts in self.findings.counts().items()},
+                    "shortcuts": [shortcut.model_dump() for shortcut in self.shortcuts_to[name]],
+                }
+                for name in self.findings.names
+            },
+            "never_alone": [
+                {"finding": one, "with": other, "share": share} for one, other, share in self.findings.never_alone()
+            ],
+        }
 
-def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
-    """Read every image as `train` would read it, and say what stands out."""
-    found, complaint = Checkup(dataset), None
+
+def examine(dataset: Dataset, progress: Progress = QUIET, findings: Findings | None = None) -> Checkup:
+    """Read every image as `train` would read it, and say what stands out.
+
+    Args:
+        dataset: in two classes; with findings, `Findings.any`.
+        progress: told of every image.
+        findings: several that the same images may have.
+    """
+    found, complaint = Checkup(dataset, findings=findings), None
     try:
         reading = settle_reading(dataset, dataset.reading).reading
     except DataError as error:
@@ -126,7 +155,10 @@ def examine(dataset: Dataset, progress: Progress = QUIET) -> Checkup:
                 found.samples.append(image)
         progress.advance()
     found.duplicates = find_duplicates((dataset.train, dataset.validation, dataset.test), digests)
-    found.shortcuts = _shortcuts(dataset, measured)
+    if findings is None:
+        found.shortcuts = _shortcuts(dataset, measured)
+    else:
+        found.shortcuts_to = {name: _shortcuts(findings.of(name), measured) for name in findings.names}
     if complaint and not found.unreadable:
         found.problems.append(complaint)
     elif dataset.reading.range is None:
@@ -168,13 +200,19 @@ def _add_sentences(found: Checkup) -> None:
     if within:
         first = f"{within[0].first.path} = {within[0].second.path}"
         warnings.append(f"{len(within)} images repeat others of their class, first {first}; they count twice")
-    for name, number in Counter(i.label for i in dataset.train).items():
+    counts = found.findings.counts()["train"] if found.findings else Counter(i.label for i in dataset.train)
+    for name, number in counts.items():
         if number < ADVISED:
-            warnings.append(f"class '{name}' has {number} training images; {ADVISED} or more are advisable")
+            kind = "finding" if found.findings else "class"
+            warnings.append(f"{kind} '{name}' has {number} training images; {ADVISED} or more are advisable")
     for name, number in found.groups.items():
         if number < FEW_GROUPS:
             warnings.append(f"class '{name}' comes from {number} groups only; figures will say little of new ones")
     warnings.extend(s.sentence for s in found.shortcuts if s.auroc >= WARN)
+    for finding, of_one in found.shortcuts_to.items():
+        warnings.extend(f"'{finding}': {s.sentence}" for s in of_one if s.auroc >= WARN)
+    for one, other, share in found.findings.never_alone() if found.findings else ():
+        warnings.append(f"{share:.0%} of the images with '{one}' have '{other}', too: nothing tells the two apart")
 
 
 def _listed(counts: Counter[int], before: str, after: str) -> str:
@@ -184,8 +222,11 @@ def _listed(counts: Counter[int], before: str, after: str) -> str:
 def summary(found: Checkup) -> str:
     """The findings as text for the terminal."""
     about = found.as_json()
-    lines = [f"{about['data']}: {', '.join(about['classes'])}; the class with the object is '{about['positive']}'"]
-    for part, counts in about["n"].items():
+    if found.findings:
+        lines = [f"{about['data']}: {len(found.findings.names)} findings, {', '.join(found.findings.names)}"]
+    else:
+        lines = [f"{about['data']}: {', '.join(about['classes'])}; the class with the object is '{about['positive']}'"]
+    for part, counts in (found.findings or found.dataset).counts().items():
         lines.append(f"  {part:<10} " + " · ".join(f"{name} {number}" for name, number in counts.items()))
     made = "made here, by group" if found.dataset.split_made else "as it lies on the disk; validation is cut from train"
     lines.append(f"  split {made}; groups: " + " · ".join(f"{k} {v}" for k, v in about["groups"].items()))
@@ -199,6 +240,13 @@ def summary(found: Checkup) -> str:
     if found.shortcuts:
         lines.append("what cheap traits alone tell of the class (AUROC, cross-validated; .5 is chance):")
         lines += [f"  {s.auroc:.2f} {s.trait}" + (f", {s.detail}" if s.detail else "") for s in found.shortcuts]
+    if found.shortcuts_to:
+        lines.append("the cheap trait that tells most of each finding (AUROC, cross-validated; .5 is chance):")
+        lines += [
+            f"  {loudest.auroc:.2f} {name}: {loudest.trait}"
+            for name, of_one in found.shortcuts_to.items()
+            if (loudest := max(of_one, key=lambda shortcut: shortcut.auroc, default=None))
+        ]
     if found.plan:
         p = found.plan
         lines.append(

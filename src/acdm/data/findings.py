@@ -160,6 +160,14 @@ def find_findings(paths: Sequence[Path], seed: int = 0, reference: str | None = 
     return _from_classes(root, classes, reference, seed)
 
 
+def find_several(
+    paths: Sequence[Path], seed: int = 0, positive: str | None = None, reference: str | None = None
+) -> Findings | None:
+    """The same, where there are at least two findings and none of them is named as the positive class; else None."""
+    found = find_findings(paths, seed, reference) if positive is None else None
+    return found if found and len(found.names) > 1 else None
+
+
 def _class_folders(root: Path) -> list[str]:
     train = root / "train"
     return sorted(p.name for p in train.iterdir() if p.is_dir() and p.name[0] != ".") if train.is_dir() else []
@@ -232,7 +240,7 @@ def _split(
     if made:
         parts["train"], parts["test"] = split_test(parts["train"], seed)
     if not parts["validation"]:
-        parts["train"], parts["validation"] = split_training(parts["train"], seed)
+        parts["train"], parts["validation"] = split_training(parts["train"], seed, even=True)
     for part, some in parts.items():
         for name in names:
             having = sum(name in present[item.path] for item in some)

@@ -20,13 +20,18 @@ def split_test(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
     return _cut(items, TEST_SHARE, seed)
 
 
-def split_training(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
+def split_training(items: list[Item], seed: int, even: bool = False) -> tuple[list[Item], list[Item]]:
     """Training and validation images.
+
+    Args:
+        items: images.
+        seed: of the split.
+        even: whether to take the part that is nearest to one in ten, where groups are uneven; else the first.
 
     Raises:
         DataError: when there are too few groups for both classes to be in both parts.
     """
-    return _cut(items, VALIDATION_SHARE, seed)
+    return _cut(items, VALIDATION_SHARE, seed, even)
 
 
 def refuse_shared_groups(parts: Mapping[str, Sequence[Item]], root: Path) -> None:
@@ -40,7 +45,7 @@ def refuse_shared_groups(parts: Mapping[str, Sequence[Item]], root: Path) -> Non
             )
 
 
-def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Item]]:
+def _cut(items: list[Item], parts: int, seed: int, even: bool = False) -> tuple[list[Item], list[Item]]:
     classes = Counter(item.label for item in items)
     groups = {label: len({i.group for i in items if i.label == label}) for label in classes}
     for label, count in classes.items():
@@ -51,7 +56,10 @@ def _cut(items: list[Item], parts: int, seed: int) -> tuple[list[Item], list[Ite
             )
     labels, groups_of = [i.label for i in items], [i.group for i in items]
     folds = StratifiedGroupKFold(min(parts, *groups.values()), shuffle=True, random_state=seed)
-    for rest, part in folds.split(np.zeros(len(items)), labels, groups_of):
+    found = list(folds.split(np.zeros(len(items)), labels, groups_of))
+    if even:
+        found.sort(key=lambda fold: abs(len(fold[1]) - len(items) / parts))
+    for rest, part in found:
         kept, cut = [items[i] for i in rest], [items[i] for i in part]
         if {i.label for i in kept} == {i.label for i in cut} == set(classes):
             return kept, cut

@@ -15,12 +15,12 @@ def make_plan(found: Checkup, preset: str | None, options: Layer) -> dict[str, A
         found: a checkup without problems.
         preset, options: as `acdm.training.request.Request` has them.
     """
-    dataset, outlook = choose(found.dataset, preset, options)
+    dataset, outlook = choose(found.dataset, preset, options, len(found.findings.names) if found.findings else 1)
     config = outlook.config
     held = len(dataset.items) * len(found.samples[0]) * config.size**2 * 4 / 2**20
     return {
         "size": config.size,
-        "branches": config.network.branches,
+        "branches": config.network.branches + outlook.findings - 1,
         "batch": config.batch,
         "parts": config.parts,
         "device": config.device,

@@ -13,7 +13,7 @@ from acdm.core.run import FINDINGS, Run, next_folder, require_free
 from acdm.core.tensors import checkpoints
 from acdm.data.corrections import Correction, find_corrections
 from acdm.data.dataset import Dataset
-from acdm.data.findings import Findings, find_findings
+from acdm.data.findings import Findings, find_several
 from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
 from acdm.maps.backbone import Backbone, load_backbone
@@ -123,16 +123,14 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
 
 
 def _findings(request: Request, positive: str | None, seed: int, begun: Run | None) -> Findings | None:
-    """Several findings in an image, where none of them is named and the run that is gone on with has such."""
-    if begun is not None and not begun.findings():
-        return None
-    if begun is None and positive is not None:
-        return None
-    found = find_findings(request.folders, seed, request.reference)
-    names = found.names if found else ()
-    if begun is not None and names != begun.findings():
-        raise ConfigError(f"--resume: this run has the findings {', '.join(begun.findings())}, not {', '.join(names)}")
-    return found if found and len(names) > 1 else None
+    """Several findings in an image, where none of them is named; raises ConfigError where a run has others."""
+    if begun is None:
+        return find_several(request.folders, seed, positive, request.reference)
+    known = begun.findings()
+    found = find_several(request.folders, seed, reference=request.reference) if known else None
+    if known and (found is None or found.names != known):
+        raise ConfigError(f"--resume: this run has the findings {', '.join(known)}, which this data has not")
+    return found
 
 
 def _with_backbone(request: Request) -> tuple[Request, Backbone | None]:

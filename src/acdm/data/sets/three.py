@@ -6,6 +6,7 @@ They are ours, not the paper's.  Brightness finds all three and tells none from 
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdm.core.files import write_bytes, write_text
 from acdm.core.progress import QUIET, Progress
@@ -37,12 +38,12 @@ def _shape(name: str, size: int, rng: np.random.Generator) -> Mask:
     rows, columns = np.mgrid[:size, :size].astype(float)
     if name == "stripe":
         along = rows if rng.integers(2) else columns
-        half = rng.uniform(*STRIPE) * size
-        return np.asarray(abs(along - rng.uniform(half + 1, size - 1 - half)) <= half)
-    half = rng.uniform(*HALF, size=2) * size
+        width = rng.uniform(*STRIPE) * size
+        return np.asarray(abs(along - rng.uniform(width + 1, size - 1 - width)) <= width)
+    half: NDArray[np.float64] = rng.uniform(HALF[0], HALF[1], size=2) * size  # rows, columns
     if name == "disc":
-        half[:] = rng.uniform(*RADIUS) * size
-    centre = rng.uniform(half + 1, size - 1 - half)
+        half = np.full(2, rng.uniform(*RADIUS) * size)
+    centre: NDArray[np.float64] = rng.uniform(half + 1, size - 1 - half)
     down, right = rows - centre[0], columns - centre[1]
     if name == "disc":
         return np.asarray(down**2 + right**2 <= half[0] ** 2)

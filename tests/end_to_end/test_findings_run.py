@@ -1,0 +1,103 @@
+"""A run of several findings, from the command line and from Python."""
+
+import json
+
+import pytest
+from small import TINY
+
+import acdm
+from acdm.cli.app import main
+from acdm.core.run import Run
+from acdm.maps.decomposer import load
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("three") / "data"
+    assert main(["toy", str(folder), "--set", "three", "--size", "16", "--train", "48", "--test", "16"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(three, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", str(three), "-o", str(folder), *TINY]) == 0
+    assert main(["evaluate", str(folder), str(three)]) == 0
+    return folder
+
+
+FINDINGS = ("rectangle", "disc", "stripe")
+
+
+def test_figures_stand_a_finding_and_as_a_mean(run):
+    written = json.loads((run / "results.json").read_text())
+    assert tuple(written["labels"]) == FINDINGS
+    assert set(written["mean"]) == {"psi1", "contrast", "residual", "evidence", "object"}
+    for name in FINDINGS:
+        assert written["labels"][name]["positive"] == name
+        assert set(written["confusion"]["evidence"][name]) == set(FINDINGS)
+    own = [written["labels"][name]["maps"]["evidence"]["auprc"] for name in FINDINGS]
+    assert written["mean"]["evidence"]["auprc"] == pytest.approx(sum(own) / 3)
+
+
+def test_the_report_leads_to_one_of_each_finding(run):
+    assert main(["report", str(run)]) == 0
+    page = (run / "report/index.html").read_text()
+    for name in FINDINGS:
+        assert f"../findings/{name}/report/index.html" in page
+        assert (run / f"findings/{name}/report/index.html").is_file()
+    assert "data:image/png" in page  # all findings in colours
+
+
+def test_maps_and_masks_are_written_a_finding(run, three, tmp_path):
+    images = three / "test/images"
+    assert main(["segment", str(run), str(images), "-o", str(tmp_path / "masks")]) == 0
+    coco = [json.loads((tmp_path / f"masks/{name}/coco.json").read_text()) for name in FINDINGS]
+    assert [c["categories"][0]["name"] for c in coco] == list(FINDINGS)
+    assert main(["map", str(run), str(images), "-o", str(tmp_path / "maps"), "--finding", "disc"]) == 0
+    assert (tmp_path / "maps/maps.csv").is_file()
+
+
+def test_an_unknown_finding_is_a_sentence(run, three, capsys):
+    assert main(["map", str(run), str(three / "test/images"), "-o", str(run / "x"), "--finding", "star"]) != 0
+    assert "has no finding 'star'; its findings are rectangle, disc, stripe" in capsys.readouterr().err
+    assert main(["ui", str(run), "--no-open"]) != 0
+    assert "name one with --finding" in capsys.readouterr().err
+
+
+def test_a_resumed_run_that_is_finished_stays_as_it_is(run, three, capsys):
+    before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
+    assert main(["train", str(three), "-o", str(run), "--resume"]) == 0
+    assert "is finished" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in run.rglob("*.safetensors")} == before
+
+
+def test_what_was_cut_off_after_the_branches_is_made_up_for(run, three, tmp_path):
+    """The branches stay; the finding that lost its calibration and segmenter gets the same ones again."""
+    lost = Run(run).finding("disc")
+    before = {path: path.read_bytes() for path in (lost.segmenter, lost.calibration)}
+    for path in before:
+        path.unlink()
+    assert main(["train", str(three), "-o", str(run), "--resume"]) == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_python_knows_each_finding(run, three):
+    d = acdm.load(run).decompose(three / "test/images/00003.png", present=["rectangle", "disc"])
+    assert d.present == ("rectangle", "disc")
+    alone = acdm.load(run, finding="disc").decompose(three / "test/images/00003.png", label="disc")
+    assert (d.labels["disc"].evidence == alone.evidence).all()
+
+
+def test_a_findings_branches_are_those_of_all(run):
+    """The same networks, each finding's own branch first."""
+    views = [load(Run(run).finding(name).path).branches for name in FINDINGS]
+    assert [view.k for view in views] == [0, 1, 2]
+    weights = [dict(view.shared.named_parameters()) for view in views]
+    assert all((weights[0][name] == other[name]).all() for other in weights[1:] for name in weights[0])
+
+
+def test_one_of_several_findings_is_trained_on_as_two_classes(three, tmp_path):
+    folder = tmp_path / "disc"
+    assert main(["train", str(three), "-o", str(folder), "--positive", "disc", "--no-segmenter", *TINY]) == 0
+    assert json.loads((folder / "data.json").read_text())["classes"] == ["no disc", "disc"]
