@@ -9,7 +9,7 @@ drifts for both.  Images are noise: nothing here depends on what is learned.
 import argparse
 import multiprocessing
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from floor import Arithmetic, Machine, Yardstick, by_turns, measure, timed
 from plain_trainer import BATCH, LESSONS, NETWORK, Reference
 from torch import Tensor
 
-from acdm.core.config import PRESETS, Config
+from acdm.core.config import PRESETS, Config, Preset
 from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches
@@ -45,7 +45,7 @@ class Training:
     alpha: Tensor
 
     @classmethod
-    def of(cls, preset: str, branches: int, **options: Any) -> "Training":
+    def of(cls, preset: str, branches: int, findings: int = 1, **options: Any) -> "Training":
         config = resolve(
             Config.of(
                 PRESETS[preset], options, {"network": {"branches": branches}, "augment": {"flip_horizontal": True}}
@@ -53,9 +53,12 @@ class Training:
         )
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.drawn, config.augment, seed=0)
-        players = assemble(config, 1, 2, DEVICE)
-        alpha = torch.rand(branches - 1).to(DEVICE)
-        return cls(config, players, batches, *at(batches).split(config.batch), alpha)
+        players = assemble(config, 1, 2, DEVICE, findings)
+        alpha = torch.rand(players.branches.branches - 1).to(DEVICE)
+        drawn = at(batches)
+        if findings > 1:
+            drawn = replace(drawn, states=drawn.y[:, None].repeat(1, findings))
+        return cls(config, players, batches, *drawn.split(config.batch), alpha)
 
     def step(self, index: int) -> None:
         step(self.players, self.images, self.lesson, self.alpha, index, self.config)
@@ -218,7 +221,7 @@ def costs(rounds: int, plot: Path | None) -> None:
 def presets(rounds: int) -> None:
     """A step of each preset with two branches, over `tiny`'s; then five branches over one. Presets take turns."""
     print(
-        "\n| preset | ms a step, N = 2 | over tiny | N = 1 | N = 5 | N = 5 over N = 1 |\n| --- | --- | --- | --- | --- | --- |"
+        "\n| preset | ms, N = 2 | over tiny | N = 1 | N = 5 | N = 5 over N = 1 |\n| --- | --- | --- | --- | --- | --- |"
     )
     cases = [(preset, n) for preset in ("tiny", *SIZES) for n in (1, 2, 5)]
     works = {case: Training.of(*case) for case in cases}
@@ -228,6 +231,16 @@ def presets(rounds: int) -> None:
         one, two, five = (each[preset, n] for n in (1, 2, 5))
         cells = (f"{two:.0f}", f"{two / each['tiny', 2]:.2f}", f"{one:.0f}", f"{five:.0f}", f"{five / one:.2f}")
         _row(preset, *cells)
+
+
+def findings(rounds: int) -> None:
+    """A step of six findings over one of two classes, two branches each; they take turns."""
+    print("\n| preset | ms a step, K = 6 | K = 1 | K = 6 over K = 1 |\n| --- | --- | --- | --- |")
+    for preset in SIZES[:2]:
+        works = {k: Training.of(preset, 2, findings=k) for k in (6, 1)}
+        seconds = by_turns({k: work.cycle for k, work in works.items()}, rounds, DEVICE)
+        six, one = (1000 * seconds[k] / works[k].config.optimiser.r1_every for k in (6, 1))
+        _row(preset, f"{six:.0f}", f"{one:.0f}", f"{six / one:.2f}")
 
 
 def _row(*cells: object) -> None:
@@ -248,17 +261,20 @@ def main() -> None:
     print(f"{chip}, {torch.get_num_threads()} threads, torch {torch.__version__};", end=" ")
     print(", ".join(f"{str(d).removeprefix('torch.')} {r / 1e9:.0f} GFLOP/s" for d, r in machine.flops.items()), end="")
     print(f", memory {machine.bandwidth / 1e9:.1f} GB/s")
-    presets = ["tiny"] if quick else ["tiny", "small"]
-    steps(machine, [(preset, n) for preset in presets for n in (1, 2, 5)], rounds)
+    measured: list[Preset] = ["tiny"] if quick else ["tiny", *SIZES]
+    steps(machine, [(preset, n) for preset in measured for n in (1, 2, 5)], rounds)
     if not quick and DEVICE.type == "cuda":
         steps(machine, [("paper", n) for n in (1, 2, 5)], 1)
     elif not quick:
         single_steps("paper", (1, 2, 5))
+    if not quick:
+        presets(max(1, rounds // 3))
+        findings(max(1, rounds // 3))
     against_reference(rounds)
     mapping(512 if quick else 10_000)
     costs(max(1, rounds // 3), arguments.plot)
     print("\n| preset | N | peak memory above the imports, MiB |\n| --- | --- | --- |")
-    for preset in presets:
+    for preset in measured:
         _row(preset, 5, f"{peak_memory(preset, 5):.0f}")
 
 

@@ -14,6 +14,7 @@ from small import TINY
 
 import acdm
 from acdm.cli.app import main
+from acdm.data.sets.three import write_three
 
 pytestmark = pytest.mark.slow
 PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
@@ -39,6 +40,7 @@ def place(toy, run, tmp_path, monkeypatch):
     shutil.copy(path, tmp_path / "scan.png")
     shutil.copytree(toy, tmp_path / "DATA")
     shutil.copytree(toy, tmp_path / "runs/demo-1/toy")
+    write_kinds(tmp_path / "KINDS")
     shutil.copytree(run, tmp_path / "RUN")
     shutil.copytree(run, tmp_path / "runs/demo-1/run")
     shutil.copytree(run, tmp_path / "runs/streets")
@@ -50,6 +52,14 @@ def place(toy, run, tmp_path, monkeypatch):
         shutil.copy(tmp_path / "scene.tif", tmp_path / "city.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def write_kinds(folder):
+    """Images with two findings."""
+    write_three(folder, 16, 32, 8, seed=0)
+    table = (folder / "labels.csv").read_text().splitlines()
+    rows = [row.rsplit(",", 1)[0] for row in table]
+    (folder / "labels.csv").write_text("\n".join(["file,split,spur,open", *rows[1:]]) + "\n")
 
 
 def small(words):

@@ -46,6 +46,7 @@ from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
 from acdm.training.signals import Stop, listening
 from acdm.training.validation import Choice
 
+FEWEST_JUDGE_STEPS = 200  # of each of several check classifiers, which share the time of two
 LEAST_MINUTES = 0.5  # that a finding's calibration and segmenter get, whatever is left
 WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 NO_FEATURES = (
@@ -324,7 +325,7 @@ def _with_this_plan(session: Session, batches: AnyBatches, start: int, stop: Sto
     return done, False
 
 
-def _fit_judge(session: Session) -> None:
+def _fit_judge(session: Session, steps: int = JUDGE_STEPS) -> None:
     """Fit the check classifier, or read the one that an interrupted training left: it depends on images and seed."""
     config, images, run = session.config, session.images, session.run
     if run.judge.is_file():
@@ -335,12 +336,13 @@ def _fit_judge(session: Session) -> None:
         else:
             return
     session.tell("fitting the check classifier")
-    session.progress.begin(CHECK, JUDGE_STEPS)
+    session.progress.begin(CHECK, steps)
     judge = train_judge(
         images.train,
         images.validation,
         config.augment,
         config.seed,
+        steps,
         device=config.device,
         after_each=session.progress.advance,
     )
@@ -371,7 +373,7 @@ def _finish_each(session: Session, findings: Findings, given: Given) -> None:
         run = session.run.begin_finding(name, images.describe(findings.of(name)))
         each.append(replace(session, run=run, images=images, judge=None, choice=Choice(), graphs=None))
         session.tell(f"finding {k + 1} of {len(findings.names)}: {name}")
-        _fit_judge(each[-1])
+        _fit_judge(each[-1], max(FEWEST_JUDGE_STEPS, 2 * JUDGE_STEPS // (len(findings.names) + 1)))
     end = session.began + 60 * (session.config.minutes or 0)
     for k, one in enumerate(each):
         if is_finished(one.run):
