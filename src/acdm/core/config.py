@@ -24,6 +24,7 @@ MAPS: tuple[MapName, ...] = get_args(MapName)
 LEAST_SIDE = 8  # of what the discriminator's first block sees
 DEFAULT_MAP: MapName = "evidence"  # where there is no segmenter; chosen on dev halves: docs/results/choices.md
 SEGMENTER_SHARE, MOST_SEGMENTER_SHARE = 1 / 5, 0.3  # of the minutes; of few minutes
+MOST_SHARE_OF_FINDINGS = 0.4  # of few minutes, where each of several findings has one
 SEGMENTER_MINUTES = 2.5  # that the segmenter gets of few minutes, if that is not too large a share
 TAUGHT: MapName = "object"  # what a segmenter draws, where a run has one
 
@@ -236,13 +237,16 @@ def _section(name: str, order: int) -> Parameter:
     return Parameter(group=Group(name, sort_key=order))
 
 
-def segmenter_share(minutes: float | None) -> float:
+def segmenter_share(minutes: float | None, findings: int = 1) -> float:
     """Share of the time that the segmenter gets: `SEGMENTER_SHARE`, and more of few minutes, to get anywhere.
+
+    Of several findings each has a segmenter, and they share it.
 
     >>> [round(segmenter_share(minutes), 2) for minutes in (None, 60, 10, 3)]
     [0.2, 0.2, 0.25, 0.3]
     """
-    return min(MOST_SEGMENTER_SHARE, max(SEGMENTER_SHARE, SEGMENTER_MINUTES / minutes if minutes else 0))
+    most = MOST_SEGMENTER_SHARE if findings == 1 else MOST_SHARE_OF_FINDINGS
+    return min(most, max(SEGMENTER_SHARE, findings * SEGMENTER_MINUTES / minutes if minutes else 0))
 
 
 class Config(Options):
@@ -353,15 +357,13 @@ class Config(Options):
         """Images drawn at every step: the batch, and what the discriminator is taught by."""
         return self.batch * (1 + (self.lessons if self.loss.mismatch else 0))
 
-    @property
-    def branch_minutes(self) -> float | None:
-        """What the branches get of --minutes; the segmenter gets the rest."""
-        return self.minutes and self.minutes * (1 - self.segmenter_share)
+    def branch_minutes(self, findings: int = 1) -> float | None:
+        """What the branches get of --minutes; the segmenters get the rest."""
+        return self.minutes and self.minutes * (1 - self.segmenter_share(findings))
 
-    @property
-    def segmenter_share(self) -> float:
-        """Share of the time that the segmenter gets."""
-        return segmenter_share(self.minutes) if self.segmenter else 0.0
+    def segmenter_share(self, findings: int = 1) -> float:
+        """Share of the time that the segmenters get."""
+        return segmenter_share(self.minutes, findings) if self.segmenter else 0.0
 
     @property
     def parts(self) -> int:

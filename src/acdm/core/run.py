@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 
 from filelock import FileLock, Timeout
 
@@ -106,6 +107,15 @@ class Run:
             there = f"its findings are {', '.join(names)}; name one with --finding" if names else "it has two classes"
             raise RunError(f"{self.path}: {f'has no finding {name!r}; ' if name else ''}{there}")
         return Run.open(self.path / FINDINGS / str(name))
+
+    @property
+    def begins_findings(self) -> bool:
+        """Whether its branches are trained and what comes after them is begun, finding by finding."""
+        return (self.path / FINDINGS).is_dir()
+
+    def forget_findings(self) -> None:
+        """Drop what came after the branches, for they are trained on."""
+        rmtree(self.path / FINDINGS, ignore_errors=True)
 
     def begin_finding(self, name: str, data: DataRecord) -> "Run":
         """Make the folder of a finding: the same configuration and machine, classes of its own."""

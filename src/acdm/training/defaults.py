@@ -87,12 +87,12 @@ class Outlook:
     @property
     def steps(self) -> int:
         """How many steps the training will have, as far as one can say beforehand."""
-        return self.config.steps or max(1, steps_within(self.config.branch_minutes or 0, self.seconds))
+        return self.config.steps or max(1, steps_within(self.config.branch_minutes(self.findings) or 0, self.seconds))
 
     @property
     def minutes(self) -> float:
         """How long these steps take, and the segmenter after them."""
-        return self.steps * self.seconds / 60 / (1 - self.config.segmenter_share)
+        return self.steps * self.seconds / 60 / (1 - self.config.segmenter_share(self.findings))
 
     def sentence(self) -> str:
         """Size, branches, device and time in a line."""

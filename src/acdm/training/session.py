@@ -77,6 +77,11 @@ class Session:
     def __post_init__(self) -> None:
         self.tensorboard = TensorBoard(self.run.path / "tensorboard", self.tell)
 
+    @property
+    def branch_minutes(self) -> float | None:
+        """What the branches get of --minutes."""
+        return self.config.branch_minutes(self.images.findings)
+
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""
         if self.group.is_first:

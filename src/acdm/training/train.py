@@ -127,11 +127,13 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 session.change(segmenter=config.segmenter, features=config.features)
                 if group.is_first:
                     _end(session, given)
-            elif findings and resume and not prepared.trains_on and group.broadcast(_branches_are_trained(session)):
+            elif resume and not prepared.trains_on and group.broadcast(session.run.begins_findings):
                 session.tell("the branches are trained already, and left as they are")
-                if group.is_first:
+                if group.is_first and findings:
                     _finish_each(session, findings, given)
             else:
+                if group.is_first:
+                    session.run.forget_findings()
                 _begin(session)
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
@@ -175,13 +177,6 @@ def _lacks_the_end_alone(run: Run) -> bool:
         return has_networks(run) or (run.judge.is_file() and run.calibration.is_file() and not load_calibration(run))
     except RunError:
         return True
-
-
-def _branches_are_trained(session: Session) -> bool:
-    """Whether the branches of several findings have all their steps, so that what comes after them alone is missing."""
-    known = checkpoints(session.run.checkpoints)
-    steps = session.config.steps
-    return bool(known) and steps is not None and known[-1].stem == f"step-{steps}"
 
 
 def _begin(session: Session) -> None:
@@ -255,7 +250,7 @@ def _measure_speed(session: Session, batches: AnyBatches, start: int, stop: Stop
             return done
         if done - start >= last:
             break
-    minutes = session.config.branch_minutes
+    minutes = session.branch_minutes
     assert minutes is not None
     spent = time.perf_counter() - session.began
     steps = int(session.group.broadcast(steps_for(minutes, spent, done, fmean(seconds))))
@@ -278,7 +273,7 @@ def _plan(session: Session, done: int, steps: int, seconds: float, minutes: floa
 
 def _planned_anew(session: Session, done: int) -> bool:
     """Whether the steps so far, with all looks and pictures, were so fast or slow that another number fits."""
-    minutes, planned = session.config.branch_minutes, session.config.steps
+    minutes, planned = session.branch_minutes, session.config.steps
     due = {at for at in session.measured_at if at <= done}
     if not due or minutes is None or planned is None:
         return False
@@ -304,7 +299,7 @@ def _to_the_end(session: Session, batches: AnyBatches, start: int, stop: Stop) -
 
 def _with_this_plan(session: Session, batches: AnyBatches, start: int, stop: Stop) -> tuple[int, bool]:
     """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
-    weights, steps, minutes, done = session.config.loss, session.config.steps, session.config.branch_minutes, start
+    weights, steps, minutes, done = session.config.loss, session.config.steps, session.branch_minutes, start
     assert steps is not None
     for record in _steps(session, batches, steps, start):
         done = record.step
