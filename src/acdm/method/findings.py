@@ -107,16 +107,3 @@ class OneFinding(nn.Module):
         states[:, self.k] = own
         psi, psi_other = self.shared.under(x, states, self.k, other)
         return (psi,) if other is None else (psi, psi_other)
-
-
-class OneFindingsLogits(nn.Module):
-    """The discriminator's two logits of a finding, absent and present, of its 2K."""
-
-    def __init__(self, discriminator: nn.Module, k: int) -> None:
-        super().__init__()
-        self.discriminator = discriminator
-        self.k = k
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, 2)
-        logits: Tensor = self.discriminator(x)
-        return logits[:, 2 * self.k : 2 * self.k + 2]

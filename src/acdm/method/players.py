@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from acdm.core.config import Config
 from acdm.method.branches import Branches
 from acdm.method.discriminator import Discriminator
-from acdm.method.findings import FindingBranches, OneFinding, OneFindingsLogits
+from acdm.method.findings import FindingBranches, OneFinding
 
 
 @dataclass(kw_only=True)
@@ -36,16 +36,14 @@ class Players:
     classes: int
     findings: int = 1
 
-    def facing(self, states: Tensor | None, k: int) -> tuple[nn.Module, nn.Module]:
-        """Branches and discriminator as two classes see them, or finding k of images in these states (B, K)."""
+    def seen(self, states: Tensor | None, k: int) -> nn.Module:
+        """The branches as two classes see them, or as finding k of images in these states (B, K) does."""
         if states is None:
-            return self.branches, self.discriminator
-        return OneFinding(cast(FindingBranches, self.branches), k, lambda x: states), OneFindingsLogits(
-            self.discriminator, k
-        )
+            return self.branches
+        return OneFinding(cast(FindingBranches, self.branches), k, lambda x: states)
 
     def averaged(self, states: Tensor | None, k: int) -> nn.Module:
-        """The averaged branches, as `facing` has those that are trained."""
+        """The averaged branches, as `seen` has those that are trained."""
         if states is None:
             return self.average
         return OneFinding(cast(FindingBranches, self.average.module), k, lambda x: states)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.func import functional_call
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from acdm.core.config import Config, Judged, Weights
@@ -17,6 +19,7 @@ from acdm.core.processes import ALONE, ProcessGroup
 from acdm.errors import DivergedError
 from acdm.method import losses
 from acdm.method.compose import blend, distinction
+from acdm.method.discriminator import Discriminator
 from acdm.method.players import Players
 
 GRADIENT_LIMIT = 10.0  # a norm far above what healthy steps show; it only tames rare spikes
@@ -48,6 +51,10 @@ class Batch:
     def chunk(self, parts: int) -> list["Batch"]:
         """The images in `parts` parts."""
         return self._cut(parts)
+
+    def as_judged(self) -> "Batch":
+        """The same images with their classes as the discriminator counts them: absent and present of each finding."""
+        return self if self.states is None else replace(self, y=2 * self.k + self.y, other=2 * self.k + self.other)
 
     def _cut(self, where: int | list[int]) -> list["Batch"]:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -192,14 +199,17 @@ def real_ones(share: float, index: int, count: int) -> Tensor:
 
 def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> dict[str, Tensor]:
     """Add both players' gradients of one of the `parts` of a batch; returns every loss."""
-    weights, batch, lesson = config.loss, draw.batch, draw.lesson
-    branches, discriminator = players.facing(batch.states, batch.k)
+    weights, batch = config.loss, draw.batch
+    judged, lesson = batch.as_judged(), draw.lesson.as_judged()
     with autocast(batch.x.device, config.precision):
-        psi, psi_st = branches(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
+        psi, psi_st = players.seen(batch.states, batch.k)(batch.x, batch.y, batch.other)  # (B, N, C, H, W) each
         x_hat, x_st = blend(psi, psi_st, draw.alpha), blend(psi_st, psi, draw.alpha)
-        compared = COMPARISONS[config.judged](batch, x_hat, x_st, draw.real)
+        compared = COMPARISONS[config.judged](judged, x_hat, x_st, draw.real)
         scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
-        genuine, generated, taught = _logits(discriminator, compared, lesson, scale, weights.keep)
+        genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
+        kept = (
+            _other_findings_loss(_logits_alone(players.discriminator, x_st), batch) if batch.states is not None else 0.0
+        )
 
     loss, adversarial = adversarial_losses(
         logits_by_class(genuine, compared.genuine_class),
@@ -212,10 +222,11 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
     of_discriminator = {
         "discriminator": loss,
         **_lesson_loss(taught, lesson),
-        **(_r1_loss(discriminator, compared, config) if draw.regularise else {}),
+        **(_r1_loss(players.discriminator, compared, config) if draw.regularise else {}),
     }
     of_branches = _terms(batch.x, x_hat, psi, psi_st, players.findings)
-    plain = losses.objective(of_branches, weights)  # without the adversarial and the keeping term: `scale` adds those
+    # without the adversarial and the keeping term: `scale` adds those
+    plain = losses.objective(of_branches, weights) + weights.adv * kept
     both = [*players.branches.parameters(), *players.discriminator.parameters()]
     ((plain + _discriminator_objective(of_discriminator, weights)) / parts).backward(inputs=both)
     keeping = loss if config.judged == "paired" else 0.0
@@ -224,7 +235,7 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
 
 
 def _logits(
-    discriminator: nn.Module, compared: Compared, lesson: Batch, scale: Tensor, keep: float
+    discriminator: Discriminator, compared: Compared, lesson: Batch, scale: Tensor, keep: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (B, K) of genuine, generated and lesson images, all shown at once.
 
@@ -253,10 +264,32 @@ def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
     if not len(logits):
         return {}
     own, other = logits_by_class(logits, lesson.y), logits_by_class(logits, lesson.other)
-    return {"mismatch": losses.l_paired(own, other)}
+    mismatch = losses.l_paired(own, other)
+    return {"mismatch": mismatch if lesson.states is None else mismatch + _other_findings_loss(logits, lesson)}
 
 
-def _r1_loss(discriminator: nn.Module, compared: Compared, config: Config) -> dict[str, Tensor]:
+def _other_findings_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of the states of all findings but the batch's own: the discriminator learns them from real images,
+    and a counterfactual has to keep them; without it a branch also takes away what looks alike.
+
+    Args:
+        logits: (B, 2K), absent and present of each finding.
+        batch: with states.
+    """
+    assert batch.states is not None
+    of_each = logits.unflatten(1, (-1, 2))  # (B, K, 2)
+    others = [k for k in range(of_each.shape[1]) if k != batch.k]
+    return F.cross_entropy(of_each[:, others].flatten(0, 1), batch.states[:, others].flatten())
+
+
+def _logits_alone(discriminator: Discriminator, x: Tensor) -> Tensor:
+    """Logits (B, K) of images, whose gradient reaches the images and no weight of the discriminator."""
+    weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
+    logits: Tensor = functional_call(discriminator, weights, (channels_last(x),))
+    return logits
+
+
+def _r1_loss(discriminator: Discriminator, compared: Compared, config: Config) -> dict[str, Tensor]:
     """R1, as many times as strong as the steps are without it."""
     genuine = channels_last(compared.genuine.detach()).requires_grad_(True)
     with autocast(genuine.device, config.precision):

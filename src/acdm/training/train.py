@@ -20,7 +20,6 @@ from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, lock, require_free
-from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches, FindingBatches
 from acdm.data.corrections import read_corrections
 from acdm.data.dataset import Dataset
