@@ -54,6 +54,10 @@ def test_maps_and_masks_are_written_a_finding(run, three, tmp_path):
     assert main(["segment", str(run), str(images), "-o", str(tmp_path / "masks")]) == 0
     coco = [json.loads((tmp_path / f"masks/{name}/coco.json").read_text()) for name in FINDINGS]
     assert [c["categories"][0]["name"] for c in coco] == list(FINDINGS)
+    whole = json.loads((tmp_path / "masks/coco.json").read_text())
+    assert [c["name"] for c in whole["categories"]] == list(FINDINGS)
+    assert len(whole["annotations"]) == sum(len(c["annotations"]) for c in coco)
+    assert len(whole["images"]) == len(list(images.iterdir()))
     assert main(["map", str(run), str(images), "-o", str(tmp_path / "maps"), "--finding", "disc"]) == 0
     assert (tmp_path / "maps/maps.csv").is_file()
 
@@ -63,6 +67,16 @@ def test_an_unknown_finding_is_a_sentence(run, three, capsys):
     assert "has no finding 'star'; its findings are rectangle, disc, stripe" in capsys.readouterr().err
     assert main(["ui", str(run), "--no-open"]) != 0
     assert "name one with --finding" in capsys.readouterr().err
+
+
+def test_lists_know_of_findings(run, capsys):
+    assert main(["info", str(run)]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["findings"] == list(FINDINGS)
+    assert about["ready"]
+    assert set(about["figures"]["mean"]) == {"psi1", "contrast", "residual", "evidence", "object"}
+    assert main(["runs", str(run.parent)]) == 0
+    assert "mean of 3" in capsys.readouterr().out
 
 
 def test_a_resumed_run_that_is_finished_stays_as_it_is(run, three, capsys):

@@ -162,7 +162,8 @@ def segment(
     to
         Comma-separated: coco, yolo, label-studio, cvat, geojson, dicom-seg.
     """
-    from acdm.maps.jobs.annotations import FORMATS
+    from acdm.core.files import parse_json, write_json
+    from acdm.maps.jobs.annotations import FORMATS, together
     from acdm.maps.jobs.masks import Recipe
     from acdm.maps.jobs.worklist import MapOptions
 
@@ -171,8 +172,14 @@ def segment(
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
     recipe = Recipe(map=map, rule=threshold, min_area=min_area, refine=refine, formats=formats)
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
+    places = []
     for one, place in _findings_of(run, finding, out):
         _segment(one, images, place, options, recipe, features)
+        places.append(place)
+    if len(places) > 1 and "coco" in formats:
+        of_each = {place.name: parse_json((place / "coco.json").read_text(encoding="utf-8")) for place in places}
+        write_json(out / "coco.json", together(of_each))
+        print(f"all findings, a category each: {out / 'coco.json'}")
 
 
 def _segment(

@@ -1,10 +1,11 @@
 """What a run is, in a few lines, without loading its networks."""
 
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
-from acdm.core.results import Results
-from acdm.core.run import Run
+from acdm.core.results import MeanFigures
+from acdm.core.run import FINDINGS, Run
 from acdm.core.tables import number
 from acdm.core.tensors import Checkpoint, newest_checkpoint
 from acdm.errors import AcdmError, CheckpointError
@@ -30,6 +31,7 @@ def about(run: Run) -> dict[str, Any]:
     return {
         "run": run.path.name,
         "classes": list(data.classes),
+        **({"findings": list(data.findings)} if data.findings else {}),
         "positive": data.positive,
         "images": data.n,
         "channels": data.channels,
@@ -41,11 +43,11 @@ def about(run: Run) -> dict[str, Any]:
         "checkpoint": checkpoint.path.name if checkpoint else None,
         "maps_of_step": _maps_of_step(run, step),
         "complaints": complaints,
-        "ready": run.judge.is_file() and bool(load_calibration(run)),
+        "ready": all(one.judge.is_file() and bool(load_calibration(one)) for one in _measured(run)),
         "seed": config.seed,
         "command": env.command,
         "versions": env.versions,
-        "figures": _figures(run.read_results()) if run.results.is_file() else None,
+        "figures": _figures(run) if run.results.is_file() else None,
     }
 
 
@@ -68,6 +70,8 @@ def line_of(run: Run, below: Path) -> dict[str, str]:
         "PSNR dB": "",
     }
     try:
+        if run.results.is_file() and run.findings():
+            return {**line, **_line_of_findings(run)}
         results = run.read_results() if run.results.is_file() else None
         if results is None:
             rows = run.metric_rows()
@@ -87,6 +91,26 @@ def line_of(run: Run, below: Path) -> dict[str, str]:
     }
 
 
+def _line_of_findings(run: Run) -> dict[str, str]:
+    """The same of several findings: the mean of the map that most of them take."""
+    results = run.read_finding_results()
+    shown = mode(found.default_map for found in results.labels.values())
+    mean = results.mean.get(shown, MeanFigures())
+    steps = {found.step for found in results.labels.values()}
+    return {
+        "steps": str(max(step or 0 for step in steps) or "–"),
+        "map": f"{shown}, mean of {len(results.labels)}",
+        "AUPRC": number(mean.auprc),
+        "Dice": number(mean.dice),
+    }
+
+
+def _measured(run: Run) -> list[Run]:
+    """The runs that maps are drawn by: itself, or that of each finding."""
+    names = run.findings()
+    return [Run(run.path / FINDINGS / name) for name in names] or [run]
+
+
 def _parameters(checkpoint: Checkpoint | None, prefix: str) -> int:
     return sum(tensor.numel() for tensor in checkpoint.below(prefix).values()) if checkpoint else 0
 
@@ -99,7 +123,11 @@ def _maps_of_step(run: Run, newest_step: int) -> int:
         return newest_step
 
 
-def _figures(results: Results) -> dict[str, Any]:
+def _figures(run: Run) -> dict[str, Any]:
+    if run.findings():
+        of_all = run.read_finding_results()
+        return {"split": of_all.split, "mean": {name: mean.model_dump() for name, mean in of_all.mean.items()}}
+    results = run.read_results()
     return {
         "split": results.split,
         "psnr": results.reconstruction.psnr_mean,

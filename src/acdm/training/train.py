@@ -121,25 +121,18 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             session = Session(
                 run=Run.open(path), config=config, players=players, images=images, progress=progress, group=group
             )
-            if resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run)):
+            trained = resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run))
+            if trained:
                 session.tell("the branches are trained already, and left as they are")
                 session.change(segmenter=config.segmenter, features=config.features)
-                if group.is_first:
-                    _end(session, given)
-            elif resume and not prepared.trains_on and group.broadcast(session.run.begins_findings):
-                session.tell("the branches are trained already, and left as they are")
-                if group.is_first and findings:
-                    _finish_each(session, findings, given)
             else:
-                if group.is_first:
-                    session.run.forget_findings()
                 _begin(session)
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
-                if group.is_first and findings:
-                    _finish_each(session, findings, given)
-                elif group.is_first:
-                    _finish(session, given)
+            if group.is_first and findings:
+                _finish_each(session, findings, given)
+            elif group.is_first:
+                (_end if trained else _finish)(session, given)
             group.barrier()
     return Run.open(path)
 
@@ -171,9 +164,10 @@ def _require_same_pixels(run: Run, images: TrainingImages) -> None:
 
 
 def _lacks_the_end_alone(run: Run) -> bool:
-    """Whether nothing is missing of a run but its segmenter, or a calibration that this version understands."""
+    """Whether the branches are trained, and what comes after them is missing, or not understood by this version."""
     try:
-        return has_networks(run) or (run.judge.is_file() and run.calibration.is_file() and not load_calibration(run))
+        outdated = run.judge.is_file() and run.calibration.is_file() and not load_calibration(run)
+        return run.begins_findings or has_networks(run) or outdated
     except RunError:
         return True
 
@@ -186,6 +180,7 @@ def _begin(session: Session) -> None:
     needed, free = disk_use(session.players), disk_usage(session.run.path).free
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
+        session.run.forget_findings()
         session.progress.changed(session.run.path)
     if session.group.is_first and session.config.ablation.choose and session.images.states is None:
         _fit_judge(session)

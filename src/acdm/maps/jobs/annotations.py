@@ -4,7 +4,7 @@ Formats: cocodataset.org "Data format"; docs.ultralytics.com "Ultralytics YOLO f
 pre-annotated data"; docs.cvat.ai "CVAT for images 1.1".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -71,6 +71,28 @@ def coco(found: Sequence[Detections], category: str) -> dict[str, Any]:
                 }
             )
     return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": category}]}
+
+
+def together(of_each: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One COCO of those of several findings (`coco`), by their names: a category each.
+
+    >>> one = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}
+    >>> both = together({"spur": one, "open": one})
+    >>> [(a["id"], a["image_id"], a["category_id"]) for a in both["annotations"]], len(both["images"])
+    ([(1, 1, 1), (2, 1, 2)], 1)
+    """
+    images: dict[str, dict[str, Any]] = {}
+    annotations: list[dict[str, Any]] = []
+    for category, found in enumerate(of_each.values(), start=1):
+        places = {}
+        for image in found["images"]:
+            known = images.setdefault(image["file_name"], {**image, "id": len(images) + 1})
+            places[image["id"]] = known["id"]
+        for annotation in found["annotations"]:
+            own = {"id": len(annotations) + 1, "image_id": places[annotation["image_id"]], "category_id": category}
+            annotations.append({**annotation, **own})
+    categories = [{"id": number, "name": name} for number, name in enumerate(of_each, start=1)]
+    return {"images": list(images.values()), "annotations": annotations, "categories": categories}
 
 
 def yolo(d: Detections) -> str:
