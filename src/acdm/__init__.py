@@ -110,16 +110,10 @@ def check(*folders: str | Path, positive: str | None = None, seed: int = 0, prog
     Raises:
         DataError: when the folders are no data set.
     """
-    from acdm.data.checkup import examine
-    from acdm.data.findings import find_several
-    from acdm.data.folder import load_dataset
+    from acdm.data.checkup import examine_folders
 
-    paths = [Path(folder) for folder in folders]
     with _shown(progress) as heard:
-        findings = find_several(paths, seed, positive)
-        dataset = findings.any() if findings else load_dataset(paths, positive, seed)
-        heard.begin("images", len(dataset.items))
-        return examine(dataset, heard, findings)
+        return examine_folders([Path(folder) for folder in folders], heard, positive, seed)
 
 
 def evaluate(
@@ -136,13 +130,10 @@ def evaluate(
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
-    from acdm.evaluation.findings import evaluate_findings
-    from acdm.evaluation.results import evaluate as measure
+    from acdm.evaluation.findings import evaluate_run
 
-    opened = _opened(run)
     with _shown(progress) as heard:
-        of_all = evaluate_findings if opened.findings() else measure
-        return of_all(opened, [Path(folder) for folder in folders], split, progress=heard)
+        return evaluate_run(_opened(run), [Path(folder) for folder in folders], split, progress=heard)
 
 
 def map(
@@ -185,12 +176,9 @@ def report(run: "str | Path | Run", single_file: bool = False) -> Path:
     Raises:
         RunError: when the run has not been evaluated.
     """
-    from acdm.web.findings import build_findings_report
-    from acdm.web.report import build_report
+    from acdm.web.findings import build_page
 
-    opened = _opened(run)
-    build = build_findings_report if opened.findings() else build_report
-    return build(opened, single_file=single_file)
+    return build_page(_opened(run), single_file=single_file)
 
 
 def _shown(progress: bool) -> "AbstractContextManager[Progress]":

@@ -1,6 +1,7 @@
 """A run of several findings, from the command line and from Python."""
 
 import json
+import shutil
 
 import pytest
 from small import TINY
@@ -8,6 +9,7 @@ from small import TINY
 import acdm
 from acdm.cli.app import main
 from acdm.core.run import Run
+from acdm.errors import RunError
 from acdm.maps.decomposer import load
 
 
@@ -115,3 +117,19 @@ def test_one_of_several_findings_is_trained_on_as_two_classes(three, tmp_path):
     folder = tmp_path / "disc"
     assert main(["train", str(three), "-o", str(folder), "--positive", "disc", "--no-segmenter", *TINY]) == 0
     assert json.loads((folder / "data.json").read_text())["classes"] == ["no disc", "disc"]
+
+
+def test_a_link_among_the_findings_is_refused(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/findings/disc")
+    (tmp_path / "run/findings/disc").symlink_to(run / "findings/disc")
+    with pytest.raises(RunError, match="a link"):
+        acdm.load(tmp_path / "run")
+
+
+def test_a_run_whose_findings_lead_elsewhere_is_not_opened(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    about = tmp_path / "run/data.json"
+    about.write_text(about.read_text().replace('"disc"', '"../../disc"'))
+    with pytest.raises(RunError, match="findings"):
+        acdm.load(tmp_path / "run")

@@ -52,7 +52,7 @@ def images(tmp_path):
     ],
 )
 def test_the_size_follows_from_images_minutes_and_speed(monkeypatch, images, options, seconds, size, steps, words):
-    monkeypatch.setattr(defaults, "seconds_a_step", lambda config, channels: seconds)
+    monkeypatch.setattr(defaults, "seconds_a_step", lambda config, channels, findings: seconds)
     _, outlook = defaults.choose(images, None, {"precision": "fp32", "device": "cpu", **options})
     assert (outlook.config.size, outlook.steps) == (size, steps)
     assert words in outlook.sentence()

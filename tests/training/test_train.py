@@ -137,7 +137,7 @@ def test_a_gradient_of_r1_that_is_not_finite_never_reaches_a_weight(trained, mon
 
     monkeypatch.setattr(losses, "r1", spoilt)
     monkeypatch.setattr(
-        "acdm.training.defaults.seconds_a_step", lambda config, channels: 0.01
+        "acdm.training.defaults.seconds_a_step", lambda config, channels, findings: 0.01
     )  # which takes steps, too
     said, run = trained()
     assert sum("back to the last checkpoint" in line for line in said) == 1

@@ -2,7 +2,7 @@
 
 import webbrowser
 
-from acdm.cli.options import ConfigFile, Data, Out, PositiveClass, PresetName, TrainingOptions, layers, typed
+from acdm.cli.options import ConfigFile, Data, Out, PositiveClass, PresetName, Reference, TrainingOptions, layers, typed
 
 MINUTES = 30.0
 
@@ -14,6 +14,7 @@ def go(
     out: Out = None,
     preset: PresetName = None,
     positive: PositiveClass = None,
+    reference: Reference = None,
     open: bool = True,
     config: ConfigFile = None,
     options: TrainingOptions = None,
@@ -32,30 +33,36 @@ def go(
     """
     from acdm.cli.terminal import showing, table
     from acdm.core.config import Config
-    from acdm.data.checkup import examine, summary
-    from acdm.data.folder import load_dataset
+    from acdm.data.checkup import examine_folders, summary
     from acdm.errors import DataError
-    from acdm.evaluation.results import evaluate
+    from acdm.evaluation.findings import evaluate_run
     from acdm.training.request import Request
     from acdm.training.train import train
+    from acdm.web.findings import build_page
     from acdm.web.live import LiveReport
-    from acdm.web.report import build_report
 
     given = layers(config, options)
     if not {"minutes", "steps"} & given.keys():
         given["minutes"] = MINUTES
-    dataset = load_dataset(data, positive, Config.of({"seed": given.get("seed")}).seed)
+    seed = Config.of({"seed": given.get("seed")}).seed
     with showing() as progress:
-        progress.begin("looking at images", len(dataset.items))
-        found = examine(dataset, progress)
+        found = examine_folders(data, progress, positive, seed, reference)
         progress.say(summary(found))
         if found.problems:
             raise DataError(f"{len(found.problems)} problems stop the training; the first: {found.problems[0]}")
-        request = Request(folders=data, out=out, preset=preset, options=given, positive=positive, command=typed())
+        request = Request(
+            folders=data,
+            out=out,
+            preset=preset,
+            options=given,
+            positive=positive,
+            reference=reference,
+            command=typed(),
+        )
         with LiveReport(progress) as live:
             run = train(request, live)
-        results = evaluate(run, data, progress=progress)
-    page = build_report(run)
+        results = evaluate_run(run, data, progress=progress)
+    page = build_page(run)
     print(table(results))
     print(f"look at {page}")
     if open:

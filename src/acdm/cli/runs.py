@@ -29,19 +29,16 @@ def evaluate(
     json
         Another place for results.json; the run's own stays as it is.
     """
-    from acdm.cli.terminal import showing, table, table_of_findings
+    from acdm.cli.terminal import showing, table
     from acdm.core.run import Run
-    from acdm.evaluation.findings import evaluate_findings
-    from acdm.evaluation.results import evaluate as measure
+    from acdm.evaluation.findings import evaluate_run
 
     opened = Run.open(run)
+    if finding is not None:
+        opened = opened.finding(finding)
     with showing() as progress:
-        if opened.findings() and finding is None:
-            lines = table_of_findings(evaluate_findings(opened, data, split, json, progress, features))
-        else:
-            opened = opened.finding(finding)
-            lines = table(measure(opened, data, split, json, progress, features))
-    print(lines)
+        results = evaluate_run(opened, data, split, json, progress, features)
+    print(table(results))
     print(f"written to {json or opened.results}")
 
 
@@ -62,16 +59,13 @@ def report(
     """
     from acdm.core.run import Run
     from acdm.web.beside import build_beside
-    from acdm.web.findings import build_findings_report
-    from acdm.web.report import build_report
+    from acdm.web.findings import build_page
 
     opened = Run.open(run)
-    if opened.findings() and finding is None and beside is None:
-        page = build_findings_report(opened, single_file=single_file)
+    if beside:
+        page = build_beside(opened.finding(finding), Run.open(beside).finding(finding))
     else:
-        opened = opened.finding(finding)
-        other = Run.open(beside).finding(finding) if beside else None
-        page = build_beside(opened, other) if other else build_report(opened, single_file=single_file)
+        page = build_page(opened.finding(finding) if finding else opened, single_file=single_file)
     print(f"look at {page}")
 
 

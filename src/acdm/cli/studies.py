@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from acdm.cli.options import ConfigFile, NeededOut, Out, PresetName, TrainingOptions, layers, typed
+from acdm.cli.options import ConfigFile, NeededOut, Out, PositiveClass, PresetName, TrainingOptions, layers, typed
 from acdm.core.config import Split
 from acdm.errors import PartialError
 
@@ -52,6 +52,7 @@ def compare(
     teach: bool = False,
     split: Split = "all",
     preset: PresetName = None,
+    positive: PositiveClass = None,
     config: ConfigFile = None,
     options: TrainingOptions = None,
 ) -> None:
@@ -85,7 +86,7 @@ def compare(
     minutes = float(given.pop("minutes", DEFAULT_MINUTES))
     reasons: dict[str, str] = {}
     with showing() as progress:
-        setting = prepare([data], split, preset, given, minutes, progress, teach)
+        setting = prepare([data], split, preset, given, minutes, progress, teach, positive)
         for name, reason in measure(setting, runs or [], methods, out, typed(), progress):
             progress.say(f"✗ {name}: {reason}" if reason else f"{name}: done")
             if reason:

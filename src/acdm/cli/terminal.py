@@ -110,8 +110,10 @@ def showing(phase: str | None = None, total: int | None = None) -> Iterator[Prog
         yield shown
 
 
-def table(results: Results) -> str:
-    """The figures people ask for first, with the trivial scores beside them."""
+def table(results: Results | FindingResults) -> str:
+    """The figures people ask for first, with the trivial scores beside them; of several findings a line each."""
+    if isinstance(results, FindingResults):
+        return _table_of_findings(results)
     lines = [f"{'':>10} {'AUPRC':>7} {'best IoU':>9} {'IoU':>7} {'Dice':>7}  rule"]
     for name, m in results.maps.items():
         auprc, best_iou, iou, dice = (number(value) for value in (m.auprc, m.best_iou, m.iou, m.dice))
@@ -126,7 +128,7 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
-def table_of_findings(results: FindingResults) -> str:
+def _table_of_findings(results: FindingResults) -> str:
     """The figures of each finding's default map, and the mean of every map over all findings."""
     columns = ("AUPRC", "best IoU", "Dice", "pointing", "sensitive")
     lines = [f"{'':>16} {'map':>10} " + " ".join(f"{name:>9}" for name in columns)]

@@ -71,17 +71,13 @@ def check(
     """
     from acdm.cli.terminal import showing
     from acdm.core.config import Config
-    from acdm.data.checkup import examine, summary
-    from acdm.data.findings import find_several
-    from acdm.data.folder import load_dataset
+    from acdm.data.checkup import examine_folders, summary
     from acdm.training.plan import make_plan
 
     given = layers(config, options)
     seed = Config.of({"seed": given.get("seed")}).seed
-    findings = find_several(data, seed, positive, reference)
-    dataset = findings.any() if findings else load_dataset(data, positive, seed)
-    with showing("images", len(dataset.items)) as progress:
-        found = examine(dataset, progress, findings)
+    with showing() as progress:
+        found = examine_folders(data, progress, positive, seed, reference)
         if not found.problems:
             found.plan = make_plan(found, preset, given)
     print(dumps(found.as_json(), indent=1, ensure_ascii=False) if json else summary(found))

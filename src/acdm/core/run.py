@@ -28,7 +28,7 @@ from acdm.errors import RunError, RunLockedError, WriteError
 LOCK = ".lock"
 FINDINGS = "findings"
 BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
-FOLDERS = ("checkpoints", "samples", "gallery", "report")
+FOLDERS = ("checkpoints", "samples", "gallery", "report", FINDINGS)
 RESUME = "go on with 'acdm train … --resume'"
 EVALUATE = "first 'acdm evaluate RUN DATA'"
 RENAMED_COLUMNS = {"critic": "discriminator"}  # of metrics.csv, since earlier versions
@@ -88,7 +88,7 @@ class Run:
     def networks(self) -> "Run":
         """The run that has the networks: of one finding, the run of all of them; else itself."""
         above = self.path.absolute().parent
-        return Run(above.parent) if above.name == FINDINGS and (above.parent / "config.yaml").is_file() else self
+        return Run.open(above.parent) if above.name == FINDINGS and (above.parent / "config.yaml").is_file() else self
 
     def findings(self) -> tuple[str, ...]:
         """The findings that it was trained on; none where it has classes."""

@@ -1,6 +1,7 @@
 """The data doctor: what is in the folders, what is wrong, and what would separate the classes trivially."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from acdm.core.progress import QUIET, Progress
 from acdm.core.records import Shortcut
 from acdm.data.dataset import Dataset
 from acdm.data.duplicates import Duplicate, find_duplicates
-from acdm.data.findings import Findings
+from acdm.data.findings import Findings, find_several
+from acdm.data.folder import load_dataset
 from acdm.data.images.arrays import Array, Vector
 from acdm.data.images.read import decode, digest, read_mask
 from acdm.data.loading import require_one_depth, settle_reading
@@ -114,6 +116,20 @@ class Checkup:
                 {"finding": one, "with": other, "share": share} for one, other, share in self.findings.never_alone()
             ],
         }
+
+
+def examine_folders(
+    paths: Sequence[Path],
+    progress: Progress = QUIET,
+    positive: str | None = None,
+    seed: int = 0,
+    reference: str | None = None,
+) -> Checkup:
+    """Find what folders hold, classes or several findings, and examine it; raises DataError as `load_dataset`."""
+    findings = find_several(paths, seed, positive, reference)
+    dataset = findings.any() if findings else load_dataset(paths, positive, seed)
+    progress.begin("looking at images", len(dataset.items))
+    return examine(dataset, progress, findings)
 
 
 def examine(dataset: Dataset, progress: Progress = QUIET, findings: Findings | None = None) -> Checkup:

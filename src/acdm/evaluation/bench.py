@@ -155,6 +155,7 @@ def _run_cell(cell: Cell, folder: Path, command: str, progress: Progress) -> Non
         out=cell.run.path,
         preset=cell.preset,
         options=cell.options,
+        positive=cell.positive,
         resume=cell.run.begun,
         command=command,
     )

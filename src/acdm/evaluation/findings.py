@@ -15,7 +15,7 @@ from acdm.core.results import FindingResults, MeanFigures, Results
 from acdm.core.run import Run
 from acdm.data.images.arrays import Box, Floats
 from acdm.data.images.write import png
-from acdm.evaluation.results import evaluate_and_keep
+from acdm.evaluation.results import evaluate, evaluate_and_keep
 from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import load_calibration, smoothed
 from acdm.maps.pictures import findings_sheet
@@ -23,6 +23,19 @@ from acdm.maps.segmentation import cut
 
 SHOWN = 8  # images of gallery/findings.png
 Scores = Mapping[MapName, list[Floats]]
+
+
+def evaluate_run(
+    run: Run,
+    data: Sequence[Path],
+    split: Split = "all",
+    out: Path | None = None,
+    progress: Progress = QUIET,
+    features: Path | None = None,
+) -> Results | FindingResults:
+    """Measure a run, whether of two classes (`acdm.evaluation.results.evaluate`) or of several findings."""
+    measure = evaluate_findings if run.findings() else evaluate
+    return measure(run, data, split, out, progress, features)
 
 
 def evaluate_findings(

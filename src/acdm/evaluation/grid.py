@@ -25,9 +25,13 @@ class Drawn(Options):
 
 
 class Variant(Options):
-    """Options laid over the common ones, and which data and seeds it is run with; None takes all."""
+    """Options laid over the common ones, and which data and seeds it is run with; None takes all.
+
+    `positive` is the class that carries the object, or one of several findings.
+    """
 
     options: Layer = Field(default_factory=dict)
+    positive: str | None = None
     data: list[str] | None = Field(None, min_length=1)
     seeds: list[int] | None = Field(None, min_length=1)
 
@@ -70,7 +74,7 @@ class Cell:
 
     Attributes:
         data, variant, seed: its place in the grid.
-        options, preset: as for a training.
+        options, preset, positive: as for a training.
         source: the images: a folder, or how they are drawn.
         splits: the parts of the test images that it is measured on.
         folder: where the cell lies.
@@ -84,6 +88,7 @@ class Cell:
     source: str
     splits: Sequence[Split]
     folder: Path
+    positive: str | None = None
 
     @property
     def run(self) -> Run:
@@ -101,7 +106,8 @@ class Cell:
 
     def asked(self) -> dict[str, Any]:
         """What the cell's folder remembers, so that nothing else is ever laid into it."""
-        return {key: value for key, value in vars(self).items() if key != "folder"}
+        kept = {key: value for key, value in vars(self).items() if key not in ("folder", "positive")}
+        return {**kept, **({"positive": self.positive} if self.positive else {})}
 
     def __str__(self) -> str:
         return f"{self.data}, {self.variant}, seed {self.seed}"
@@ -144,6 +150,7 @@ def cells(study: Study, root: Path, out: Path) -> list[Cell]:
                             source=_source(study.data[data], root),
                             splits=study.split,
                             folder=folder,
+                            positive=variant.positive,
                         )
                     )
     return found

@@ -127,14 +127,22 @@ def prepare(
     minutes: float,
     progress: Progress,
     taught: bool = False,
+    positive: str | None = None,
 ) -> Setting:
     """Read everything that all methods share.
+
+    Args:
+        folders, preset, options, positive: as for a training.
+        split: the part of the test images.
+        minutes: that each method may take to learn.
+        progress: told what was chosen.
+        taught: whether each method's maps teach a segmenter, too.
 
     Raises:
         ConfigError, DataError: where options, images or truth cannot be used.
     """
     options = {**options, "minutes": minutes}
-    dataset, outlook = choose(load_dataset(folders, None, int(options.get("seed", 0))), preset, options)
+    dataset, outlook = choose(load_dataset(folders, positive, int(options.get("seed", 0))), preset, options)
     config = outlook.config
     truth = read_truth(dataset, split)
     loaded = load_images(dataset, config.size)
@@ -155,6 +163,7 @@ def prepare(
             "preset": preset,
             "options": options,
             **({"taught": True} if taught else {}),
+            **({"positive": positive} if positive else {}),
         },
     )
 
@@ -202,6 +211,7 @@ def train_method(name: str, setting: Setting, run: Path, command: str, progress:
         folders=setting.folders,
         out=run,
         preset=setting.preset,
+        positive=setting.dataset.positive,
         options={**setting.options, **TRAINED[name](setting.images.config.network)},
         resume=Run(run).begun,
         command=command,

@@ -11,7 +11,13 @@ from acdm.web.training import curves, facts
 from acdm.web.verdict import conclude
 
 
-def build_findings_report(run: Run, *, single_file: bool = False) -> Path:
+def build_page(run: Run, *, single_file: bool = False) -> Path:
+    """Write the report of a run, whether of two classes or of several findings; raises RunError as both do."""
+    build = _build_findings if run.findings() else build_report
+    return build(run, single_file=single_file)
+
+
+def _build_findings(run: Run, *, single_file: bool = False) -> Path:
     """Write the report of each finding, and the page that leads to them; returns its path.
 
     Args:

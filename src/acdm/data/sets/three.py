@@ -18,7 +18,7 @@ from acdm.data.sets.toy import WHITE, as_bytes, background
 
 FINDINGS = ("rectangle", "disc", "stripe")
 SIZE, TRAIN, TEST = 64, 4000, 400
-HALF, RADIUS = (0.06, 0.14), (0.07, 0.13)  # share of the image's side
+HALF, RADIUS = (0.10, 0.20), (0.10, 0.18)  # share of the image's side
 STRIPE = (0.03, 0.05)  # half of its width, as a share of the image's side; it goes from border to border
 
 
