@@ -92,7 +92,7 @@ def line_of(run: Run, below: Path) -> dict[str, str]:
 
 
 def _line_of_findings(run: Run) -> dict[str, str]:
-    """The same of several findings: the mean of the map that most of them take."""
+    """Give the mean over several findings, of the map that most of them take."""
     results = run.read_finding_results()
     shown = mode(found.default_map for found in results.labels.values())
     mean = results.mean.get(shown, MeanFigures())

@@ -67,7 +67,7 @@ class TrainingImages:
         return 1 if self.states is None else self.states[0].shape[1]
 
     def of_finding(self, k: int) -> "TrainingImages":
-        """The same images in two classes: without and with finding k."""
+        """Take the same images in two classes: without and with finding k."""
         assert self.states is not None
         (x, _), (unseen, _) = self.train, self.validation
         present, expected = (states[:, k] for states in self.states)

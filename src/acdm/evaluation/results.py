@@ -63,7 +63,7 @@ def evaluate_and_keep(
     progress: Progress = QUIET,
     features: Path | None = None,
 ) -> tuple[Results, Truth, Mapping[MapName, list[Floats]]]:
-    """As `evaluate`; returns the test images, and every map of each as one number a pixel, too."""
+    """Measure as `evaluate` does; returns the test images, and every map of each as one number a pixel, too."""
     decomposer = load(run.path, features=features)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)

@@ -322,7 +322,7 @@ def load(path: Path | str, alone: bool = False, features: Backbone | Path | str 
 
 
 class _StatesTold:
-    """From images to the states of all findings, by the check classifiers of a run; (B, C, S, S) -> (B, K)."""
+    """Tell the states of all findings in images, by the check classifiers of a run; (B, C, S, S) -> (B, K)."""
 
     def __init__(self, run: Run, findings: Sequence[str], channels: int, device: str) -> None:
         self.judges = [load_judge(run.finding(name).judge, channels, 2, device, run.id) for name in findings]

@@ -89,7 +89,7 @@ class AdaIN(nn.Module):
         return _norm_modulate(x, 1 + gamma, beta)
 
     def _each(self, s: Tensor) -> Tensor:
-        """The same weights, of which each branch sees its own style alone."""
+        """Multiply by the same weights, of which each branch sees its own style alone."""
         weight = self.affine.weight.view(2, s.shape[1], -1, s.shape[2])
         return torch.einsum("bnd,tncd->btnc", s, weight).flatten(1) + self.affine.bias
 

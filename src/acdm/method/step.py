@@ -53,7 +53,7 @@ class Batch:
         return self._cut(parts)
 
     def as_judged(self) -> "Batch":
-        """The same images with their classes as the discriminator counts them: absent and present of each finding."""
+        """Count classes as the discriminator does: absent and present of each finding; two classes stay."""
         return self if self.states is None else replace(self, y=2 * self.k + self.y, other=2 * self.k + self.other)
 
     def _cut(self, where: int | list[int]) -> list["Batch"]:
