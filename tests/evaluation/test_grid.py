@@ -51,6 +51,14 @@ def test_a_cell_remembers_all_that_makes_it_what_it_is(read, tmp_path):
     assert brain.asked() != elsewhere.asked()
 
 
+def test_a_variant_can_name_one_of_several_findings(read, tmp_path):
+    """A cell that names none remembers nothing of it, so that studies that were begun before go on."""
+    plain, *_ = cells(read(GOOD), tmp_path, tmp_path)
+    named, *_ = cells(read(GOOD.replace("five: {}", "five: {positive: spur}")), tmp_path, tmp_path)
+    assert "positive" not in plain.asked()
+    assert named.asked() == {**plain.asked(), "positive": "spur"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import inf
 from shutil import disk_usage
 from statistics import fmean
@@ -174,9 +173,12 @@ def _lacks_the_end_alone(run: Run) -> bool:
 
 def _begin(session: Session) -> None:
     """Tell of shortcuts, and fit the check classifier where it is to choose."""
-    for shortcut in (*session.images.shortcuts, *chain(*session.images.shortcuts_to_findings)):
-        if shortcut.auroc >= WARN:
-            session.tell(f"⚠ {shortcut.sentence}")
+    of_findings = zip(session.run.findings(), session.images.shortcuts_to_findings, strict=True)
+    told = [("", session.images.shortcuts), *((f"'{name}': ", shortcuts) for name, shortcuts in of_findings)]
+    for before, shortcuts in told:
+        for shortcut in shortcuts:
+            if shortcut.auroc >= WARN:
+                session.tell(f"⚠ {before}{shortcut.sentence}")
     needed, free = disk_use(session.players), disk_usage(session.run.path).free
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
