@@ -17,6 +17,7 @@ from acdm.training.progress import STEPS
 
 LINE_EVERY = 100  # steps between two lines of a log file
 BAR_WIDTH = 16  # characters, so that the whole line fits into 80
+UNKNOWN = "–:–– left"  # before there is a speed
 SPEED_OVER = 120.0  # seconds that the speed is the mean of
 
 
@@ -26,7 +27,7 @@ class _Left(ProgressColumn):
     max_refresh = 0.5
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.finished else clock(task.time_remaining), no_wrap=True)
+        return Text(clock(0 if task.finished else task.time_remaining) or UNKNOWN, no_wrap=True)
 
 
 def clock(seconds: float | None) -> str:
