@@ -99,11 +99,17 @@ def load(
     return load_run(opened.finding(finding).path, features=features)
 
 
-def check(*folders: str | Path, positive: str | None = None, seed: int = 0, progress: bool = True) -> "Checkup":
+def check(
+    *folders: str | Path,
+    positive: str | None = None,
+    seed: int = 0,
+    reference: str | None = None,
+    progress: bool = True,
+) -> "Checkup":
     """Examine images before training: counts, bad files, duplicates, shortcuts; print it, or read its attributes.
 
     Args:
-        folders, positive: as for `train`.
+        folders, positive, reference: as for `train`.
         seed: of the split.
         progress: show how far it is.
 
@@ -113,7 +119,7 @@ def check(*folders: str | Path, positive: str | None = None, seed: int = 0, prog
     from acdm.data.checkup import examine_folders
 
     with _shown(progress) as heard:
-        return examine_folders([Path(folder) for folder in folders], heard, positive, seed)
+        return examine_folders([Path(folder) for folder in folders], heard, positive, seed, reference)
 
 
 def evaluate(

@@ -70,8 +70,12 @@ def map_(
     """
     if shard and (tile or axis != 2):
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
-    for one, place in _findings_of(run, finding, out):
-        _map(one, images, place, label, axis, tile, only is not None, shard, engine, workers, scheduler, features)
+    with _each_to_its_end() as attempt:
+        for one, place in _findings_of(run, finding, out):
+            with attempt:
+                _map(
+                    one, images, place, label, axis, tile, only is not None, shard, engine, workers, scheduler, features
+                )
 
 
 def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, Path]]:
@@ -82,6 +86,18 @@ def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, 
     if finding is None and (names := opened.findings()):
         return [(opened.finding(name).path, out / name) for name in names]
     return [(opened.finding(finding).path if finding else run, out)]
+
+
+def _do_each(places: list[tuple[Path, Path]], work: Callable[[Path, Path], None]) -> None:
+    """Do the same for each run and its folder; raises the first PartialError once all are done."""
+    failed = []
+    for run, out in places:
+        try:
+            work(run, out)
+        except PartialError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _map(
@@ -172,14 +188,15 @@ def segment(
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
     recipe = Recipe(map=map, rule=threshold, min_area=min_area, refine=refine, formats=formats)
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
-    places = []
-    for one, place in _findings_of(run, finding, out):
-        _segment(one, images, place, options, recipe, features)
-        places.append(place)
-    if len(places) > 1 and "coco" in formats:
-        of_each = {place.name: parse_json((place / "coco.json").read_text(encoding="utf-8")) for place in places}
-        write_json(out / "coco.json", together(of_each))
-        print(f"all findings, a category each: {out / 'coco.json'}")
+    places = _findings_of(run, finding, out)
+    try:
+        _do_each(places, lambda one, place: _segment(one, images, place, options, recipe, features))
+    finally:
+        written = {place.name: place / "coco.json" for _, place in places}
+        if len(places) > 1 and all(path.is_file() for path in written.values()):
+            found = {name: parse_json(path.read_text(encoding="utf-8")) for name, path in written.items()}
+            write_json(out / "coco.json", together(found))
+            print(f"all findings, a category each: {out / 'coco.json'}")
 
 
 def _segment(

@@ -23,7 +23,7 @@ def about(run: Run) -> dict[str, Any]:
     """
     config, data, env = run.config(), run.read_data(), run.read_environment()
     try:
-        checkpoint = newest_checkpoint(run.checkpoints, run.id)
+        checkpoint = newest_checkpoint(run.networks.checkpoints, run.id)
         complaints = list(checkpoint.complaints)
     except CheckpointError as error:
         checkpoint, complaints = None, [str(error)]
@@ -36,7 +36,7 @@ def about(run: Run) -> dict[str, Any]:
         "images": data.n,
         "channels": data.channels,
         "size": config.size,
-        "branches": config.network.branches,
+        "branches": config.network.branches + max(1, len(run.networks.findings())) - 1,
         "parameters": {name: _parameters(checkpoint, prefix) for name, prefix in PLAYERS.items()},
         "step": step,
         "of": config.steps,

@@ -42,7 +42,10 @@ Reference = Annotated[
     ),
 ]
 FindingName = Annotated[
-    str | None, Parameter(help="With several findings in an image, the one that is meant; by default each in turn.")
+    str | None,
+    Parameter(
+        help="With several findings in an image, the one that is meant; by default each in turn, where a command can."
+    ),
 ]
 FeaturesFile = Annotated[
     Path | None, Parameter(help="File of the features that the run's segmenter was taught on, where it was on such.")

@@ -105,6 +105,7 @@ class DataRecord(Record):
         n: images of each part and class.
         files: images of each part.
         findings: with several in an image, their names; then classes are "none" and "any".
+        reference: of more than two classes, the one without a finding.
     """
 
     classes: tuple[str, ...]
@@ -120,6 +121,7 @@ class DataRecord(Record):
     n: dict[str, dict[str, int]]
     files: dict[str, tuple[File, ...]]
     findings: tuple[FolderName, ...] = ()
+    reference: str | None = None
 
 
 class Environment(Record):

@@ -88,7 +88,10 @@ class Run:
     def networks(self) -> "Run":
         """The run that has the networks: of one finding, the run of all of them; else itself."""
         above = self.path.absolute().parent
-        return Run.open(above.parent) if above.name == FINDINGS and (above.parent / "config.yaml").is_file() else self
+        if above.name != FINDINGS or not (above.parent / "data.json").is_file():
+            return self
+        whole = Run.open(above.parent)
+        return whole if self.path.absolute().name in whole.findings() else self
 
     def findings(self) -> tuple[str, ...]:
         """The findings that it was trained on; none where it has classes."""

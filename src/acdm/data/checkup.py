@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ class Checkup:
             "ignored": list(self.dataset.ignored),
             "n": self.dataset.counts(),
             "groups": self.groups,
-            "masks": sum(item.mask is not None for item in self.dataset.test),
-            "boxes": sum(len(boxes) for boxes in self.dataset.boxes.values()),
+            "masks": sum(item.mask is not None for dataset in self.with_truth for item in dataset.test),
+            "boxes": sum(len(boxes) for dataset in self.with_truth for boxes in dataset.boxes.values()),
             "kinds": dict(self.kinds),
             "min_median_max": spread,
             "unused": [{"file": str(u.path), "reason": u.reason} for u in self.dataset.unused],
@@ -99,6 +100,11 @@ class Checkup:
             "warnings": self.warnings,
             "ready": not self.problems,
         }
+
+    @property
+    def with_truth(self) -> list[Dataset]:
+        """The data set, or as each of several findings sees it: those that know masks and boxes."""
+        return [self.findings.of(name) for name in self.findings.names] if self.findings else [self.dataset]
 
     def _of_findings(self) -> dict[str, Any]:
         """What is known of several findings; nothing where there are classes."""
@@ -148,6 +154,10 @@ def examine(dataset: Dataset, progress: Progress = QUIET, findings: Findings | N
     digests: list[str] = []
     depths: dict[float | None, Path] = {}  # and the first image of each
     measured: list[dict[str, Vector] | None] = []
+    masks: dict[Path, list[Path]] = {}
+    for item in chain(*(known.items for known in found.with_truth)):
+        if item.mask:
+            masks.setdefault(item.path, []).append(item.mask)
     for item in dataset.items:
         try:
             raw = decode(item.path, reading)
@@ -157,9 +167,9 @@ def examine(dataset: Dataset, progress: Progress = QUIET, findings: Findings | N
             digests.append(f"unreadable {item.path}")
             measured.append(None)
         else:
-            if item.mask:
+            for mask in masks.get(item.path, ()):
                 try:
-                    read_mask(item.mask, image.shape[1:])
+                    read_mask(mask, image.shape[1:])
                 except DataError as error:
                     found.problems.append(str(error))
             found.kinds[raw.kind] += 1
@@ -170,7 +180,8 @@ def examine(dataset: Dataset, progress: Progress = QUIET, findings: Findings | N
             if len(found.samples) < SAMPLES:
                 found.samples.append(image)
         progress.advance()
-    found.duplicates = find_duplicates((dataset.train, dataset.validation, dataset.test), digests)
+    told = findings.together() if findings else dataset
+    found.duplicates = find_duplicates((told.train, told.validation, told.test), digests)
     if findings is None:
         found.shortcuts = _shortcuts(dataset, measured)
     else:

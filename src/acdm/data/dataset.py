@@ -13,17 +13,26 @@ from acdm.errors import DataError
 
 @dataclass(frozen=True)
 class Item:
-    """One image file with its class and the group (patient, board, picture) that no split may divide."""
+    """One image file with its class and the group (patient, board, picture) that no split may divide.
+
+    Attributes:
+        path: of the file.
+        label: its class.
+        group: what it shares with others.
+        mask: true mask, where there is one.
+        below: its path in the data folder, where its class is not its folder.
+    """
 
     path: Path
     label: str
     group: str
     mask: Path | None = None
+    below: str = ""
 
     @property
     def name(self) -> str:
-        """<class>/<file>, as test/dev.txt and boxes.json call the image."""
-        return f"{self.label}/{self.path.name}"
+        """<class>/<file>, as test/dev.txt and boxes.json call the image; of findings, its path in the data folder."""
+        return self.below or f"{self.label}/{self.path.name}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A finding is present in an image or absent.  Seen from one of them a data set ha
 all that knows two classes takes it so (`Findings.of`).
 """
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,10 @@ from pathlib import Path
 
 from acdm.core.config import Reading
 from acdm.core.records import FOLDER_NAME
-from acdm.data.dataset import Dataset, Item
+from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.images.arrays import Box
 from acdm.data.manifest import plain_name, plain_path, read_boxes, read_groups, read_names, read_table
-from acdm.data.search import images_below
+from acdm.data.search import MaskFiles, images_below
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -24,6 +25,7 @@ TABLE = "labels.csv"
 FILE, SPLIT, GROUP = "file", "split", "group"  # its columns that are no labels
 PARTS = {"train": "train", "test": "test", **dict.fromkeys(("val", "valid", "validation"), "validation")}
 NONE, ANY = "none", "any"  # what an image without and with findings is called, where one name stands for all
+FEWEST = 10  # groups of a label, with which a split holds its share of it
 TOGETHER = 0.98  # share of one finding's images that have another one, from which on the two can't be told apart
 
 
@@ -36,10 +38,12 @@ class Findings:
         names: of the findings, in the table's order.
         train, validation, test: disjoint in groups; the label of an item is the rarest of its findings.
         present: the findings of each image.
-        boxes: true boxes by finding, then by the file's name below test/.
+        boxes: true boxes by finding, then by an image's folder and file.
         dev: images under test/ on which defaults may be chosen.
         split_made: whether the test part was cut from the given images.
         reading: how files become arrays.
+        reference: of classes, the one without a finding, where there is such.
+        unused: files among the images that are not used, and why.
     """
 
     root: Path
@@ -52,6 +56,8 @@ class Findings:
     dev: frozenset[str] = frozenset()
     split_made: bool = False
     reading: Reading = field(default_factory=Reading)
+    reference: str | None = None
+    unused: tuple[Unused, ...] = ()
 
     def of(self, name: str) -> Dataset:
         """The data set as that finding sees it: images without it, and, as the positive class, images with it.
@@ -64,8 +70,8 @@ class Findings:
         def seen(items: Sequence[Item]) -> list[Item]:
             return [self._seen(item, name) for item in items]
 
-        test = seen(self.test)
-        below_test = {item.path: self._below_test(item) for item in test}
+        test, masks = seen(self.test), self._masks_of(name)
+        test = [replace(item, mask=masks.get(item.path)) if item.label == name else item for item in test]
         boxes = self.boxes.get(name, {})
         return Dataset(
             root=self.root,
@@ -73,9 +79,10 @@ class Findings:
             train=seen(self.train),
             validation=seen(self.validation),
             test=test,
-            boxes={item.name: boxes[below_test[item.path]] for item in test if below_test[item.path] in boxes},
+            boxes={item.name: boxes[_last_two(item.path)] for item in test if _last_two(item.path) in boxes},
             split_made=self.split_made,
-            dev=frozenset(item.name for item in test if below_test[item.path] in self.dev),
+            dev=frozenset(item.name for item in test if _last_two(item.path) in self.dev),
+            unused=self.unused,
             reading=self.reading,
         )
 
@@ -88,8 +95,23 @@ class Findings:
 
         train, validation, test = (seen(items) for items in (self.train, self.validation, self.test))
         return Dataset(
-            self.root, (NONE, ANY), train, validation, test, split_made=self.split_made, reading=self.reading
+            self.root,
+            (NONE, ANY),
+            train,
+            validation,
+            test,
+            split_made=self.split_made,
+            reading=self.reading,
+            unused=self.unused,
         )
+
+    def together(self) -> Dataset:
+        """The data set with all findings of an image as its label, so that its files can be told again."""
+
+        def seen(items: Sequence[Item]) -> list[Item]:
+            return [replace(item, label=" + ".join(sorted(self.present[item.path])) or NONE) for item in items]
+
+        return replace(self.any(), train=seen(self.train), validation=seen(self.validation), test=seen(self.test))
 
     def states(self, items: Sequence[Item]) -> list[list[int]]:
         """1 where an image has a finding, else 0: one list an image, in the order of `names`."""
@@ -115,17 +137,30 @@ class Findings:
         return [(a, b, share) for (a, b), share in shares.items() if share >= TOGETHER]
 
     def _seen(self, item: Item, name: str) -> Item:
-        """An image as a finding sees it, with the finding's own mask; one of its only finding may lie in masks/."""
-        present = self.present[item.path]
-        if name not in present:
-            return replace(item, label=f"no {name}")
-        folder, file = self.root / "test" / "masks", f"{item.path.stem}.png"
-        masks = [folder / name / file, *([folder / file] if len(present) == 1 else [])]
-        return replace(item, label=name, mask=next(filter(Path.is_file, masks), None))
+        """An image as a finding sees it."""
+        return replace(item, label=name if name in self.present[item.path] else f"no {name}")
 
-    def _below_test(self, item: Item) -> str:
-        """The name of an image as test/dev.txt and boxes.json have it: its last folder and its file."""
-        return f"{item.path.parent.name}/{item.path.name}"
+    def _masks_of(self, name: str) -> dict[Path, Path]:
+        """A finding's masks by their test images; those of an image's only finding may lie in masks/ itself.
+
+        A mask that fits several images by its name tells nothing.
+        """
+        folder = self.root / "test" / "masks"
+        own, flat = MaskFiles.below(folder / name), MaskFiles.below(folder, deep=False)
+        found = {}
+        for item in self.test:
+            if name in self.present[item.path]:
+                alone = len(self.present[item.path]) == 1
+                mask = own.of(item.path) or (flat.of(item.path) if alone else None)
+                if mask:
+                    found[item.path] = mask
+        owners = Counter(found.values())
+        return {path: mask for path, mask in found.items() if owners[mask] == 1}
+
+
+def _last_two(path: Path) -> str:
+    """An image's folder and file, as test/dev.txt and boxes.json name it."""
+    return "/".join(path.parts[-2:])
 
 
 def require_finding(name: str, names: Sequence[str]) -> None:
@@ -146,6 +181,8 @@ def find_findings(paths: Sequence[Path], seed: int = 0, reference: str | None = 
         DataError: one sentence that names file, line and remedy.
     """
     if len(paths) != 1 or not paths[0].is_dir():
+        if reference is not None:
+            raise DataError(f"--reference {reference}: is for one data folder with more than two classes")
         return None
     root = paths[0]
     if (root / TABLE).is_file():
@@ -164,23 +201,30 @@ def find_several(
     paths: Sequence[Path], seed: int = 0, positive: str | None = None, reference: str | None = None
 ) -> Findings | None:
     """The same, where there are at least two findings and none of them is named as the positive class; else None."""
+    if positive is not None and reference is not None:
+        raise DataError(f"--reference {reference} and --positive {positive}: give one of them")
     found = find_findings(paths, seed, reference) if positive is None else None
     return found if found and len(found.names) > 1 else None
 
 
 def _class_folders(root: Path) -> list[str]:
     train = root / "train"
-    return sorted(p.name for p in train.iterdir() if p.is_dir() and p.name[0] != ".") if train.is_dir() else []
+    return (
+        sorted(p.name for p in train.iterdir() if p.is_dir() and p.name[0] != "." and p.name != "masks")
+        if train.is_dir()
+        else []
+    )
 
 
 def _from_table(root: Path, seed: int) -> Findings:
     table = root / TABLE
     rows = read_table(table, (FILE,))
-    names = tuple(name for name in rows[0] if name not in (FILE, SPLIT, GROUP)) if rows else ()
-    if not names:
-        raise DataError(f"{table}: has no label; every column but {FILE}, {SPLIT} and {GROUP} is one, of 0 and 1")
-    if odd := next((name for name in names if not re.fullmatch(FOLDER_NAME, name)), None):
-        raise DataError(f"{table}: the label '{odd}' becomes a folder's name and must look like one")
+    if not rows:
+        raise DataError(f"{table}: has no line; give a line an image below the columns' names")
+    names = _labels(table)
+    if any(None in row for row in rows):
+        number = next(n for n, row in enumerate(rows, start=2) if None in row)
+        raise DataError(f"{table}, line {number}: has more values than there are columns")
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}
     for number, row in enumerate(rows, start=2):
@@ -197,8 +241,23 @@ def _from_table(root: Path, seed: int) -> Findings:
             raise DataError(f"{table}, line {number}: {SPLIT} '{row[SPLIT]}', expected train, validation or test")
         present[path] = frozenset(name for name in names if row[name].strip() == "1")
         group = (row.get(GROUP) or "").strip() or plain_name(row[FILE])
-        items[part].append(Item(path, "", group))
+        items[part].append(Item(path, "", group, below=plain_name(row[FILE])))
     return _split(root, names, items, present, seed)
+
+
+def _labels(table: Path) -> tuple[str, ...]:
+    """The columns that are labels; raises DataError where a name is none, or stands twice."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        columns = next(csv.reader(file))
+    names = tuple(name for name in columns if name not in (FILE, SPLIT, GROUP))
+    if not names:
+        raise DataError(f"{table}: has no label; every column but {FILE}, {SPLIT} and {GROUP} is one, of 0 and 1")
+    for name in names:
+        if not re.fullmatch(FOLDER_NAME, name) or name != name.strip() or name in (NONE, ANY):
+            raise DataError(f"{table}: the label '{name}' becomes a folder's name and must look like one; rename it")
+    if twice := next((name for name, count in Counter(columns).items() if count > 1), None):
+        raise DataError(f"{table}: the column '{twice}' is there twice; leave one")
+    return names
 
 
 def _from_classes(root: Path, classes: Sequence[str], reference: str | None, seed: int) -> Findings:
@@ -207,15 +266,19 @@ def _from_classes(root: Path, classes: Sequence[str], reference: str | None, see
     groups = read_groups(root)
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}
+    unused: list[Unused] = []
     for folder, part in PARTS.items():
         for name in classes:
             place = root / folder / name
-            for path in images_below(place)[0] if place.is_dir() else ():
+            images, others = images_below(place) if place.is_dir() else ([], [])
+            unused += others
+            for path in images:
                 relative = path.relative_to(root).as_posix()
-                items[part].append(Item(path, "", groups.get(plain_name(relative).casefold(), relative)))
+                group = groups.get(plain_name(relative).casefold(), relative)
+                items[part].append(Item(path, "", group, below=relative))
                 present[path] = frozenset({name} - {reference})
     names = tuple(name for name in classes if name != reference)
-    return _split(root, names, items, present, seed)
+    return replace(_split(root, names, items, present, seed), reference=reference, unused=tuple(unused))
 
 
 def _split(
@@ -232,15 +295,18 @@ def _split(
     def labelled(some: Sequence[Item]) -> list[Item]:
         return [replace(i, label=next((n for n in rarest if n in present[i.path]), NONE)) for i in some]
 
+    def good(*parts: Sequence[Item]) -> bool:
+        return all(0 < sum(name in present[i.path] for i in part) < len(part) for part in parts for name in names)
+
     parts = {part: labelled(some) for part, some in items.items()}
     if not parts["train"]:
         raise DataError(f"{root}: holds no training image; 'split' has to be train for most of them")
     refuse_shared_groups({part: some for part, some in parts.items() if some}, root)
     made = not parts["test"]
     if made:
-        parts["train"], parts["test"] = split_test(parts["train"], seed)
+        parts["train"], parts["test"] = split_test(_joined(parts["train"]), seed, good)
     if not parts["validation"]:
-        parts["train"], parts["validation"] = split_training(parts["train"], seed, even=True)
+        parts["train"], parts["validation"] = split_training(_joined(parts["train"]), seed, good, even=True)
     for part, some in parts.items():
         for name in names:
             having = sum(name in present[item.path] for item in some)
@@ -262,3 +328,13 @@ def _split(
         dev=read_names(root / "test" / "dev.txt"),
         split_made=made,
     )
+
+
+def _joined(items: Sequence[Item]) -> list[Item]:
+    """Items whose rare labels are joined into the most frequent one: a split needs several groups of each."""
+    groups = {label: {i.group for i in items if i.label == label} for label in {i.label for i in items}}
+    counts = Counter(item.label for item in items)
+    enough = min(FEWEST, len({item.group for item in items}))
+    rare = {label for label in groups if len(groups[label]) < enough or counts[label] < FEWEST}
+    most = counts.most_common(1)[0][0]
+    return [replace(item, label=most) if item.label in rare else item for item in items]

@@ -3,22 +3,23 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.findings import find_findings
-from acdm.data.images.read import read_mask, stem
+from acdm.data.images.read import read_mask
 from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
-from acdm.data.search import has_images, images_below
+from acdm.data.search import MaskFiles, has_images, images_below
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
 VALIDATION = ("val", "valid", "validation")  # what a folder of validation images is called
-MASK_ENDINGS = ("_mask", "-mask", "_segmentation", "_gt")  # of masks' names, behind the image's
 
 
-def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int = 0) -> Dataset:
+def load_dataset(
+    paths: Sequence[Path], positive: str | None = None, seed: int = 0, reference: str | None = None
+) -> Dataset:
     """Read one data folder, one CSV, or two class folders.
 
     Args:
@@ -26,6 +27,7 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
             with labels.csv or more than two classes, of which one finding is taken.
         positive: the class that carries the object; left out, the one with masks or boxes, else the second.
         seed: of the splits that have to be made.
+        reference: with more than two classes, the one without a finding.
 
     Raises:
         DataError: one sentence that names the folder and the remedy.
@@ -34,7 +36,7 @@ def load_dataset(paths: Sequence[Path], positive: str | None = None, seed: int =
         raise DataError(f"give one data folder or two class folders, got {len(paths)}")
     if len(paths) == 2:
         return _from_two(paths[0], paths[1], positive, seed)
-    if findings := find_findings(paths, seed):
+    if findings := find_findings(paths, seed, reference):
         if positive is None and len(findings.names) > 1:
             raise DataError(f"{paths[0]}: has several findings, {', '.join(findings.names)}; name one with --positive")
         return findings.of(positive or findings.names[0])
@@ -185,28 +187,6 @@ def _unambiguous(items: list[Item], positive: str) -> list[Item]:
         replace(item, mask=None) if item.mask and owners[item.mask] > 1 and item.label != positive else item
         for item in items
     ]
-
-
-@dataclass(frozen=True)
-class MaskFiles:
-    """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x."""
-
-    by_stem: dict[str, Path] = field(default_factory=dict)
-
-    @classmethod
-    def below(cls, folder: Path) -> "MaskFiles":
-        """Look through a folder of masks; nothing where there is none."""
-        found: dict[str, Path] = {}
-        for path in images_below(folder, masks=True)[0] if folder.is_dir() else ():
-            name = stem(path).casefold()
-            plain = next((name.removesuffix(end) for end in MASK_ENDINGS if name.endswith(end)), name)
-            found.setdefault(plain, path)
-            found[name] = path
-        return cls(found)
-
-    def of(self, image: Path) -> Path | None:
-        """The mask of an image."""
-        return self.by_stem.get(stem(image).casefold())
 
 
 def _scan(

@@ -109,8 +109,9 @@ class TrainingImages:
             ignored=dataset.ignored,
             split_made=dataset.split_made,
             n=findings.counts() if findings else dataset.counts(),
-            files=dataset.files(),
+            files=(findings.together() if findings else dataset).files(),
             findings=findings.names if findings else (),
+            reference=findings.reference if findings else None,
         )
 
 
@@ -140,7 +141,8 @@ def load_images(
     if dataset.range_found:
         require_one_depth(depths)
     digests = [known for known, *_ in read]
-    refuse_duplicates(find_duplicates((dataset.train, dataset.validation, dataset.test), digests))
+    told = findings.together() if findings else dataset
+    refuse_duplicates(find_duplicates((told.train, told.validation, told.test), digests))
     labels = torch.tensor([dataset.index(item.label) for item in dataset.items])
     first, second = len(dataset.train), len(dataset.train) + len(dataset.validation)
 

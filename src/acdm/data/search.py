@@ -1,10 +1,13 @@
-"""Images in a folder and below it."""
+"""Images in a folder and below it, and the masks that belong to them."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from acdm.data.dataset import Unused
 from acdm.data.images.dicom import is_dicom
-from acdm.data.images.read import SUFFIXES, suffix
+from acdm.data.images.read import SUFFIXES, stem, suffix
+
+MASK_ENDINGS = ("_mask", "-mask", "_segmentation", "_gt")  # of masks' names, behind the image's
 
 
 def images_below(folder: Path, masks: bool = False) -> tuple[list[Path], list[Unused]]:
@@ -41,3 +44,27 @@ def is_image(path: Path) -> bool:
 def has_images(folder: Path) -> bool:
     """Whether there is an image in a folder or below it."""
     return any(is_image(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x."""
+
+    by_stem: dict[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def below(cls, folder: Path, deep: bool = True) -> "MaskFiles":
+        """Look through a folder of masks, and, if `deep`, the folders within it; nothing where there is none."""
+        found: dict[str, Path] = {}
+        for path in images_below(folder, masks=True)[0] if folder.is_dir() else ():
+            if not deep and path.parent != folder:
+                continue
+            name = stem(path).casefold()
+            plain = next((name.removesuffix(end) for end in MASK_ENDINGS if name.endswith(end)), name)
+            found.setdefault(plain, path)
+            found[name] = path
+        return cls(found)
+
+    def of(self, image: Path) -> Path | None:
+        """The mask of an image."""
+        return self.by_stem.get(stem(image).casefold())

@@ -1,7 +1,7 @@
 """Cutting images into parts; groups stay whole and classes keep their shares."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -15,23 +15,34 @@ TEST_SHARE, VALIDATION_SHARE = 5, 10  # one part in five, one in ten of what is 
 MIN_GROUPS = 4  # of each class
 
 
-def split_test(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
-    """Images to train on and test images, out of one heap."""
-    return _cut(items, TEST_SHARE, seed)
+Accept = Callable[[list[Item], list[Item]], bool]
 
 
-def split_training(items: list[Item], seed: int, even: bool = False) -> tuple[list[Item], list[Item]]:
+def all_classes(kept: list[Item], cut: list[Item]) -> bool:
+    """Whether both parts have the same classes."""
+    return {item.label for item in kept} == {item.label for item in cut}
+
+
+def split_test(items: list[Item], seed: int, accept: Accept = all_classes) -> tuple[list[Item], list[Item]]:
+    """Images to train on and test images, out of one heap; `accept` says which two parts are good."""
+    return _cut(items, TEST_SHARE, seed, accept)
+
+
+def split_training(
+    items: list[Item], seed: int, accept: Accept = all_classes, even: bool = False
+) -> tuple[list[Item], list[Item]]:
     """Training and validation images.
 
     Args:
         items: images.
         seed: of the split.
+        accept: which two parts are good.
         even: whether to take the part that is nearest to one in ten, where groups are uneven; else the first.
 
     Raises:
         DataError: when there are too few groups for both classes to be in both parts.
     """
-    return _cut(items, VALIDATION_SHARE, seed, even)
+    return _cut(items, VALIDATION_SHARE, seed, accept, even)
 
 
 def refuse_shared_groups(parts: Mapping[str, Sequence[Item]], root: Path) -> None:
@@ -45,7 +56,7 @@ def refuse_shared_groups(parts: Mapping[str, Sequence[Item]], root: Path) -> Non
             )
 
 
-def _cut(items: list[Item], parts: int, seed: int, even: bool = False) -> tuple[list[Item], list[Item]]:
+def _cut(items: list[Item], parts: int, seed: int, accept: Accept, even: bool = False) -> tuple[list[Item], list[Item]]:
     classes = Counter(item.label for item in items)
     groups = {label: len({i.group for i in items if i.label == label}) for label in classes}
     for label, count in classes.items():
@@ -61,6 +72,6 @@ def _cut(items: list[Item], parts: int, seed: int, even: bool = False) -> tuple[
         found.sort(key=lambda fold: abs(len(fold[1]) - len(items) / parts))
     for rest, part in found:
         kept, cut = [items[i] for i in rest], [items[i] for i in part]
-        if {i.label for i in kept} == {i.label for i in cut} == set(classes):
+        if accept(kept, cut):
             return kept, cut
     raise DataError("groups are so uneven that no split keeps both classes on both sides; check 'group'")

@@ -15,7 +15,7 @@ from acdm.core.results import FindingResults, MeanFigures, Results
 from acdm.core.run import Run
 from acdm.data.images.arrays import Box, Floats
 from acdm.data.images.write import png
-from acdm.evaluation.results import evaluate, evaluate_and_keep
+from acdm.evaluation.results import evaluate, evaluate_unwritten, keep_pictures
 from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import load_calibration, smoothed
 from acdm.maps.pictures import findings_sheet
@@ -50,7 +50,7 @@ def evaluate_findings(
 
     Args:
         run, data, split, progress, features: as for `acdm.evaluation.results.evaluate`.
-        out: another place for the run's results.json.
+        out: another place for the run's results.json; then nothing is written into the run.
 
     Raises:
         RunError, DataError: as `evaluate`.
@@ -60,8 +60,12 @@ def evaluate_findings(
     scores: dict[str, Scores] = {}
     for name in run.findings():
         progress.say(f"finding '{name}'")
-        found = evaluate_and_keep(run.finding(name), data, split, None, progress, features)
-        results[name], truths[name], scores[name] = found
+        of_one = run.finding(name)
+        results[name], found = evaluate_unwritten(of_one, data, split, progress, features)
+        truths[name], scores[name] = found.truth, found.seen.scores
+        if out is None:
+            results[name].write(of_one.results)
+            keep_pictures(of_one, found)
     maps = [name for name in next(iter(scores.values())) if all(name in of_one for of_one in scores.values())]
     sensitivities = {name: sensitivity({k: s[name] for k, s in scores.items()}, truths) for name in maps}
     whole = FindingResults(

@@ -4,21 +4,20 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import MapName, Split
+from acdm.core.config import Split
 from acdm.core.files import write_text
 from acdm.core.progress import QUIET, Progress
 from acdm.core.results import Agreement, BranchFigures, ClassFigures, Reconstruction, Results, Timing
 from acdm.core.run import Run
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
-from acdm.data.images.arrays import Floats
 from acdm.evaluation.agreement import mirror_dice
 from acdm.evaluation.gallery import write_gallery
 from acdm.evaluation.looks import Columns, Seen, look_at_all
@@ -52,18 +51,26 @@ def evaluate(
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
-    return evaluate_and_keep(run, data, split, out, progress, features)[0]
+    results, found = evaluate_unwritten(run, data, split, progress, features)
+    results.write(out or run.results)
+    if out is None:
+        keep_pictures(run, found)
+    return results
 
 
-def evaluate_and_keep(
-    run: Run,
-    data: Sequence[Path],
-    split: Split = "all",
-    out: Path | None = None,
-    progress: Progress = QUIET,
-    features: Path | None = None,
-) -> tuple[Results, Truth, Mapping[MapName, list[Floats]]]:
-    """Measure as `evaluate` does; returns the test images, and every map of each as one number a pixel, too."""
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation saw: the networks, the test images with their truth, and every map of each."""
+
+    decomposer: Decomposer
+    truth: Truth
+    seen: Seen
+
+
+def evaluate_unwritten(
+    run: Run, data: Sequence[Path], split: Split, progress: Progress = QUIET, features: Path | None = None
+) -> tuple[Results, Evaluated]:
+    """Measure as `evaluate` does, and write nothing."""
     decomposer = load(run.path, features=features)
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
@@ -71,20 +78,21 @@ def evaluate_and_keep(
     truth = read_truth(dataset, split, progress, frozenset(run.read_data().digests))
     decomposer.require_channels(truth.pictures[0].pixels, truth.items[0].path)
     seen = look_at_all(decomposer, truth, progress)
-    results = measure(run, decomposer, dataset, truth, split, seen)
-    results.write(out or run.results)
-    if out is None:
-        if decomposer.segmenter:
-            doubtful = zip(truth.items, seen.columns["doubt"].tolist(), strict=True)
-            write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
-        write_gallery(run.gallery, decomposer, truth, seen)
-    return results, truth, seen.scores
+    return measure(run, decomposer, dataset, truth, split, seen), Evaluated(decomposer, truth, seen)
+
+
+def keep_pictures(run: Run, found: Evaluated) -> None:
+    """Write a run's gallery, and look-first.csv where it has a segmenter."""
+    if found.decomposer.segmenter:
+        doubtful = zip(found.truth.items, found.seen.columns["doubt"].tolist(), strict=True)
+        write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
+    write_gallery(run.gallery, found.decomposer, found.truth, found.seen)
 
 
 def _test_images(run: Run, data: Sequence[Path]) -> Dataset:
     """The data set as the run takes it; of a heap all images are test images, but those that the run has seen."""
     about, config = run.read_data(), run.config()
-    dataset = replace(load_dataset(data, about.positive, config.seed), reading=config.images)
+    dataset = replace(load_dataset(data, about.positive, config.seed, about.reference), reading=config.images)
     for name in about.classes:
         dataset.index(name)
     whole = sorted(dataset.items, key=lambda item: item.path)

@@ -87,10 +87,13 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     positive, begun = request.positive, _begun(request)
     if begun is not None:
         seed, positive = begun.config().seed, begun.read_data().positive
+        if request.reference not in (None, begun.read_data().reference):
+            raise ConfigError(f"--reference {request.reference}: cannot change with --resume; begin a new run")
         if request.positive not in (None, positive):
             raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
-    findings = _findings(request, positive, seed, begun)
-    dataset = findings.any() if findings else load_dataset(request.folders, positive, seed)
+    reference = begun.read_data().reference if begun else request.reference
+    findings = _findings(request.folders, positive, seed, reference, begun)
+    dataset = findings.any() if findings else load_dataset(request.folders, positive, seed, reference)
     path = request.out or next_folder(dataset.root.resolve().name)
     if begun is not None:
         config = _continued(begun.config(), request, path)
@@ -119,15 +122,21 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     corrections = _corrections(request.masks, dataset, config, progress) if request.masks else ()
     progress.say(f"results → {path}")
     trains_on = bool({"steps", "minutes"} & request.options.keys())
+    if begun is not None and begun.networks != begun and (trains_on or not has_networks(begun)):
+        raise ConfigError(
+            f"{path}: is one of several findings, which are trained together; go on with -o {begun.networks.path}"
+        )
     return Prepared(dataset, config, path, trains_on, corrections, backbone, findings)
 
 
-def _findings(request: Request, positive: str | None, seed: int, begun: Run | None) -> Findings | None:
+def _findings(
+    folders: Sequence[Path], positive: str | None, seed: int, reference: str | None, begun: Run | None
+) -> Findings | None:
     """Several findings in an image, where none of them is named; raises ConfigError where a run has others."""
     if begun is None:
-        return find_several(request.folders, seed, positive, request.reference)
+        return find_several(folders, seed, positive, reference)
     known = begun.findings()
-    found = find_several(request.folders, seed, reference=request.reference) if known else None
+    found = find_several(folders, seed, reference=reference) if known else None
     if known and (found is None or found.names != known):
         raise ConfigError(f"--resume: this run has the findings {', '.join(known)}, which this data has not")
     return found

@@ -96,9 +96,11 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
     with joined(config.device) as group:
         fast = bool(group.broadcast(config.precision == "bf16"))  # each process has timed its own
         config = config.with_(precision="bf16" if fast else "fp32")
+        if findings and group.size > 1:
+            raise ConfigError("--devices: several findings are trained by one process; leave it out")
         _require_equal_shares(config, group)
         if resume:
-            _require_same_files(Run.open(path), dataset)
+            _require_same_files(Run.open(path), findings.together() if findings else dataset)
         elif group.is_first:
             require_free(path)
         heard = progress if group.is_first else QUIET
@@ -361,7 +363,8 @@ def _finish_each(session: Session, findings: Findings, given: Given) -> None:
     each = []
     for k, name in enumerate(findings.names):
         images = session.images.of_finding(k)
-        run = session.run.begin_finding(name, images.describe(findings.of(name)))
+        about = images.describe(findings.of(name)).model_copy(update={"reference": findings.reference})
+        run = session.run.begin_finding(name, about)
         each.append(replace(session, run=run, images=images, judge=None, choice=Choice(), graphs=None))
         session.tell(f"finding {k + 1} of {len(findings.names)}: {name}")
         _fit_judge(each[-1], max(FEWEST_JUDGE_STEPS, 2 * JUDGE_STEPS // (len(findings.names) + 1)))
@@ -409,7 +412,8 @@ def _teach(session: Session, given: Given) -> None:
             session.progress.advance()
             if stop.signum is not None:
                 raise InterruptedTrainingError(
-                    f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run)}", stop.signum
+                    f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run.networks)}",
+                    stop.signum,
                 )
 
         unseen, classes = session.images.head(VALIDATION_IMAGES)

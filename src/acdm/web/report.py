@@ -32,7 +32,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     results = run.read_results()
     data, gallery = run.read_data(), run.read_gallery().images
     pictures = {entry.picture: (run.gallery / entry.picture).read_bytes() for entry in gallery}
-    sheet, rows = run.newest_sheet(), run.metric_rows()
+    sheet, rows = run.networks.newest_sheet(), run.networks.metric_rows()
     if sheet:
         pictures["sheet.png"] = sheet.read_bytes()
     shown = preview.gallery(results.default_map, [_image(run, entry) for entry in gallery])
