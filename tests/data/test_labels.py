@@ -1,14 +1,17 @@
 """labels.csv and class folders as findings."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from acdm.core.config import Reading
 from acdm.data.findings import find_findings, find_several
 from acdm.data.folder import load_dataset
+from acdm.data.loading import load_images, settle_reading
 from acdm.errors import DataError
 
 KINDS = Path(__file__).parents[3] / "shared" / "data" / "pcb_kinds"
@@ -69,9 +72,63 @@ def test_masks_boxes_and_dev_half_are_those_of_the_finding(labelled):
     assert broken.test[0].mask == labelled / "test/masks/open/t0.png"
     assert spur.test[1].mask == labelled / "test/masks/t1.png"  # its only finding
     assert broken.test[1].mask is None
-    assert spur.boxes == {"spur/t0.png": [(2, 1, 6, 4)]}
-    assert broken.boxes == {"open/t0.png": [(0, 0, 2, 2)]}
+    assert spur.boxes == {"test/images/t0.png": [(2, 1, 6, 4)]}
+    assert broken.boxes == {"test/images/t0.png": [(0, 0, 2, 2)]}
     assert {item.path.stem for item in broken.part("dev")} == {"t0", "t3"}
+
+
+def test_files_of_one_name_in_two_folders_are_two_images(land):
+    """Their boxes and halves are not mixed up; a mask that fits both by its name is taken for neither."""
+    for name in ("field", "forest"):
+        write_image(land / "test" / name / "same.png", 210 + len(name))
+    write_image(land / "test/masks/same.png")
+    (land / "test/dev.txt").write_text("field/same.png\nforest/forest9.png\n")
+    findings = find_findings([land])
+    seen = [findings.of(name) for name in findings.names]
+    dev = [[item.path for item in dataset.part("dev")] for dataset in seen]
+    assert dev == [[land / "test/field/same.png", land / "test/forest/forest9.png"]] * 3
+    assert all(len({item.name for item in dataset.test}) == len(dataset.test) for dataset in seen)
+    by_name = {item.path.parent.name: item.mask for item in seen[0].test if item.path.name == "same.png"}
+    assert by_name == {"field": land / "test/masks/same.png", "forest": None}
+
+
+def test_a_rare_finding_does_not_stop_the_split(tmp_path):
+    """One image lacks b where a is, and two have nothing: no stratum of their own can be cut."""
+    rows = []
+    for number in range(60):
+        name = f"{number:02d}.png"
+        write_image(tmp_path / name, number)
+        rows.append(f"{name},{int(number < 30)},{int(number < 31)}" if number > 1 else f"{name},0,0")
+    write_table(tmp_path, rows, "file,a,b")
+    findings = find_findings([tmp_path])
+    assert findings.split_made
+    for counts in findings.counts().values():
+        assert counts["a"]
+        assert counts["b"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("file,split,spur,,group", "the label '' becomes a folder's name"),
+        ("file,split,spur,none,group", "the label 'none' becomes a folder's name"),
+        ("file,split,spur,spur,group", "the column 'spur' is there twice"),
+        ("file,split,spur,open", "line 2: has more values than there are columns"),
+    ],
+)
+def test_a_header_that_says_no_labels_is_refused(labelled, header, message):
+    rows = (labelled / "labels.csv").read_text().splitlines()[1:]
+    write_table(labelled, rows, header)
+    with pytest.raises(DataError, match=message):
+        find_findings([labelled])
+
+
+def test_the_same_pixels_under_other_findings_stop_the_training(labelled):
+    """Both images have a finding, but not the same one."""
+    shutil.copy(labelled / "train/images/01.png", labelled / "train/images/02.png")
+    findings = find_findings([labelled])
+    with pytest.raises(DataError, match="1 images are in two classes"):
+        load_images(settle_reading(findings.any(), Reading()), 8, findings=findings)
 
 
 def test_groups_stay_whole_and_every_finding_is_in_every_part(labelled):

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 from small import TINY
 
 import acdm
@@ -117,6 +119,50 @@ def test_one_of_several_findings_is_trained_on_as_two_classes(three, tmp_path):
     folder = tmp_path / "disc"
     assert main(["train", str(three), "-o", str(folder), "--positive", "disc", "--no-segmenter", *TINY]) == 0
     assert json.loads((folder / "data.json").read_text())["classes"] == ["no disc", "disc"]
+
+
+def test_one_finding_cannot_be_trained_on_alone(run, three, capsys):
+    """Its networks are those of all; what is missing of it is made up for by the run of all."""
+    assert main(["train", str(three), "-o", str(run / "findings/disc"), "--resume", "--steps", "20"]) != 0
+    assert f"go on with -o {run}" in capsys.readouterr().err
+
+
+def test_figures_that_go_elsewhere_leave_the_run_as_it_is(run, three, tmp_path):
+    kept = {path: path.read_bytes() for path in run.rglob("*.json")}
+    assert main(["evaluate", str(run), str(three), "--json", str(tmp_path / "figures.json")]) == 0
+    assert {path: path.read_bytes() for path in run.rglob("*.json")} == kept
+    assert set(json.loads((tmp_path / "figures.json").read_text())["labels"]) == set(FINDINGS)
+
+
+def test_an_image_that_cannot_be_read_stops_no_finding(run, three, tmp_path):
+    shutil.copytree(three / "test/images", tmp_path / "images")
+    (tmp_path / "images/00000.png").write_text("no image")
+    assert main(["segment", str(run), str(tmp_path / "images"), "-o", str(tmp_path / "masks")]) == 3
+    assert [(tmp_path / f"masks/{name}/coco.json").is_file() for name in FINDINGS] == [True] * 3
+    assert (tmp_path / "masks/coco.json").is_file()
+
+
+def test_a_findings_report_knows_the_training_of_all(run):
+    assert main(["report", str(run), "--finding", "disc"]) == 0
+    page = (run / "findings/disc/report/index.html").read_text()
+    assert "12 steps" in page
+    assert "5 branches" in page  # three findings, and the two that are common
+
+
+def test_classes_beside_a_reference(tmp_path):
+    rng = np.random.default_rng(0)
+    for at, name in enumerate(("field", "forest", "town")):
+        for number in range(12):
+            path = tmp_path / "land" / ("test" if number > 8 else "train") / name / f"{number:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.clip(60 + 60 * at + 20 * rng.standard_normal((16, 16)), 0, 255).astype(np.uint8)).save(
+                path
+            )
+    land, run = str(tmp_path / "land"), str(tmp_path / "run")
+    assert main(["train", land, "-o", run, "--reference", "field", "--no-segmenter", *TINY]) == 0
+    assert main(["evaluate", run, land]) == 0
+    assert set(json.loads((tmp_path / "run/results.json").read_text())["labels"]) == {"forest", "town"}
+    assert main(["train", land, "-o", run, "--resume"]) == 0  # the reference is remembered
 
 
 def test_a_link_among_the_findings_is_refused(run, tmp_path):

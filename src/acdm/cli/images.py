@@ -70,12 +70,13 @@ def map_(
     """
     if shard and (tile or axis != 2):
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
-    with _each_to_its_end() as attempt:
-        for one, place in _findings_of(run, finding, out):
-            with attempt:
-                _map(
-                    one, images, place, label, axis, tile, only is not None, shard, engine, workers, scheduler, features
-                )
+    alone = only is not None
+    _do_each(
+        _findings_of(run, finding, out),
+        lambda one, place: _map(
+            one, images, place, label, axis, tile, alone, shard, engine, workers, scheduler, features
+        ),
+    )
 
 
 def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, Path]]:

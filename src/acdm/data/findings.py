@@ -25,7 +25,7 @@ TABLE = "labels.csv"
 FILE, SPLIT, GROUP = "file", "split", "group"  # its columns that are no labels
 PARTS = {"train": "train", "test": "test", **dict.fromkeys(("val", "valid", "validation"), "validation")}
 NONE, ANY = "none", "any"  # what an image without and with findings is called, where one name stands for all
-FEWEST = 10  # groups of a label, with which a split holds its share of it
+FEWEST = 4  # images and groups of a label, from which on a split gives each part its share of it
 TOGETHER = 0.98  # share of one finding's images that have another one, from which on the two can't be told apart
 
 
@@ -302,20 +302,13 @@ def _split(
     if not parts["train"]:
         raise DataError(f"{root}: holds no training image; 'split' has to be train for most of them")
     refuse_shared_groups({part: some for part, some in parts.items() if some}, root)
+    for part, some in parts.items():
+        _require_both(root, part, some, names, present)
     made = not parts["test"]
     if made:
         parts["train"], parts["test"] = split_test(_joined(parts["train"]), seed, good)
     if not parts["validation"]:
         parts["train"], parts["validation"] = split_training(_joined(parts["train"]), seed, good, even=True)
-    for part, some in parts.items():
-        for name in names:
-            having = sum(name in present[item.path] for item in some)
-            if not 0 < having < len(some):
-                all_or_none = "every" if having else "no"
-                raise DataError(
-                    f"{root}: {all_or_none} image of the {part} part has '{name}'; a finding has to be present in some"
-                    " images of each part and absent in others"
-                )
     boxes = {name: read_boxes(root / "test" / "boxes.json", parts["test"], name) for name in names}
     return Findings(
         root=root,
@@ -328,6 +321,19 @@ def _split(
         dev=read_names(root / "test" / "dev.txt"),
         split_made=made,
     )
+
+
+def _require_both(
+    root: Path, part: str, items: Sequence[Item], names: Sequence[str], present: Mapping[Path, frozenset[str]]
+) -> None:
+    """Raise DataError where all images of a part have a finding, or none has; a part without images is cut yet."""
+    for name in names if items else ():
+        having = sum(name in present[item.path] for item in items)
+        if not 0 < having < len(items):
+            raise DataError(
+                f"{root}: {'every' if having else 'no'} image of the {part} part has '{name}'; a finding has to be"
+                " present in some images of each part and absent in others"
+            )
 
 
 def _joined(items: Sequence[Item]) -> list[Item]:
