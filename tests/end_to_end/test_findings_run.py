@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,3 +180,15 @@ def test_a_run_whose_findings_lead_elsewhere_is_not_opened(run, tmp_path):
     about.write_text(about.read_text().replace('"disc"', '"../../disc"'))
     with pytest.raises(RunError, match="findings"):
         acdm.load(tmp_path / "run")
+
+
+def test_corrected_masks_teach_the_segmenter_of_one_finding(run, three, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    one = tmp_path / "run/findings/disc"
+    Image.fromarray(np.eye(16, dtype=np.uint8)).save(tmp_path / "mask.png")
+    (tmp_path / "corrected").mkdir()
+    for name in json.loads((one / "data.json").read_text())["files"]["train"][:6]:
+        shutil.copy(tmp_path / "mask.png", tmp_path / "corrected" / f"{Path(name['path']).stem}.png")
+    assert main(["train", str(three), "-o", str(one), "--resume", "--masks", str(tmp_path / "corrected")]) == 0
+    assert (one / "segmenter.safetensors").read_bytes() != (run / "findings/disc/segmenter.safetensors").read_bytes()
+    assert "6 masks" in (one / "log.txt").read_text()
