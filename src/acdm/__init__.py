@@ -143,7 +143,12 @@ def evaluate(
 
 
 def map(
-    run: "str | Path | Run", images: str | Path, out: str | Path, label: str | None = None, progress: bool = True
+    run: "str | Path | Run",
+    images: str | Path,
+    out: str | Path,
+    label: str | None = None,
+    progress: bool = True,
+    finding: str | None = None,
 ) -> Path:
     """Write the maps of one image or of a folder of them; goes on where it was cut off.
 
@@ -153,6 +158,7 @@ def map(
         out: where the maps go; one folder an image, and maps.csv, which says what became of each.
         label: class of the images; None lets the check classifier decide.
         progress: show how far it is.
+        finding: with several findings in an image, the one that is meant.
 
     Returns:
         The path of maps.csv.
@@ -164,7 +170,7 @@ def map(
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.worklist import MapOptions, find_images
 
-    files, decomposer = find_images(Path(images)), load_run(_opened(run).path)
+    files, decomposer = find_images(Path(images)), load_run(_opened(run).finding(finding).path)
     with _shown(progress) as heard:
         heard.begin("maps", len(files))
         for _ in map_folder(decomposer, files, Path(out), MapOptions(label=label), heard):

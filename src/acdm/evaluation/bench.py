@@ -23,6 +23,7 @@ from acdm.core.progress import Progress
 from acdm.core.results import Results
 from acdm.core.run import lock
 from acdm.core.tables import csv_text, markdown
+from acdm.data.findings import find_several
 from acdm.data.sets.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.evaluation.grid import Cell, Drawn, Study, cells
@@ -149,6 +150,8 @@ def at(points: Sequence[Point], axis: str, where: float) -> float:
 
 
 def _run_cell(cell: Cell, folder: Path, command: str, progress: Progress) -> None:
+    if find_several([folder], positive=cell.positive):
+        raise ConfigError(f"{folder}: has several findings; name one of them as the variant's 'positive'")
     write_json(cell.folder / "cell.json", cell.asked())
     request = Request(
         folders=[folder],
