@@ -7,7 +7,7 @@ all that knows two classes takes it so (`Findings.of`).
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
@@ -66,52 +66,40 @@ class Findings:
             DataError: naming the findings there are.
         """
         require_finding(name, self.names)
-
-        def seen(items: Sequence[Item]) -> list[Item]:
-            return [self._seen(item, name) for item in items]
-
-        test, masks = seen(self.test), self._masks_of(name)
-        test = [replace(item, mask=masks.get(item.path)) if item.label == name else item for item in test]
-        boxes = self.boxes.get(name, {})
-        return Dataset(
-            root=self.root,
-            classes=(f"no {name}", name),
-            train=seen(self.train),
-            validation=seen(self.validation),
-            test=test,
-            boxes={item.name: boxes[_last_two(item.path)] for item in test if _last_two(item.path) in boxes},
-            split_made=self.split_made,
-            dev=frozenset(item.name for item in test if _last_two(item.path) in self.dev),
-            unused=self.unused,
-            reading=self.reading,
+        seen = self._labelled((f"no {name}", name), lambda present: name if name in present else f"no {name}")
+        masks, boxes = self._masks_of(name), self.boxes.get(name, {})
+        return replace(
+            seen,
+            test=[replace(item, mask=masks.get(item.path)) for item in seen.test],
+            boxes={item.name: boxes[_last_two(item.path)] for item in seen.test if _last_two(item.path) in boxes},
+            dev=frozenset(item.name for item in seen.test if _last_two(item.path) in self.dev),
         )
 
     def any(self) -> Dataset:
         """The data set in two classes: images without and with any finding; where all have one, with the first."""
         sought = set(self.names) if any(not self.present[item.path] for item in self.train) else {self.names[0]}
+        return self._labelled((NONE, ANY), lambda present: ANY if present & sought else NONE)
+
+    def together(self) -> Dataset:
+        """The data set with all findings of an image as its label, so that its files can be told again."""
+        return self._labelled((), lambda present: " + ".join(sorted(present)) or NONE)
+
+    def _labelled(self, classes: tuple[str, ...], label: Callable[[frozenset[str]], str]) -> Dataset:
+        """The data set with other labels, each from the findings of an image."""
 
         def seen(items: Sequence[Item]) -> list[Item]:
-            return [replace(item, label=ANY if self.present[item.path] & sought else NONE) for item in items]
+            return [replace(item, label=label(self.present[item.path])) for item in items]
 
-        train, validation, test = (seen(items) for items in (self.train, self.validation, self.test))
         return Dataset(
             self.root,
-            (NONE, ANY),
-            train,
-            validation,
-            test,
+            classes,
+            seen(self.train),
+            seen(self.validation),
+            seen(self.test),
             split_made=self.split_made,
             reading=self.reading,
             unused=self.unused,
         )
-
-    def together(self) -> Dataset:
-        """The data set with all findings of an image as its label, so that its files can be told again."""
-
-        def seen(items: Sequence[Item]) -> list[Item]:
-            return [replace(item, label=" + ".join(sorted(self.present[item.path])) or NONE) for item in items]
-
-        return replace(self.any(), train=seen(self.train), validation=seen(self.validation), test=seen(self.test))
 
     def states(self, items: Sequence[Item]) -> list[list[int]]:
         """1 where an image has a finding, else 0: one list an image, in the order of `names`."""
@@ -135,10 +123,6 @@ class Findings:
         both = {pair: sum(set(pair) <= names for names in seen) for pair in permutations(self.names, 2)}
         shares = {(a, b): both[a, b] / counts[a] for a, b in both if counts[a]}
         return [(a, b, share) for (a, b), share in shares.items() if share >= TOGETHER]
-
-    def _seen(self, item: Item, name: str) -> Item:
-        """An image as a finding sees it."""
-        return replace(item, label=name if name in self.present[item.path] else f"no {name}")
 
     def _masks_of(self, name: str) -> dict[Path, Path]:
         """A finding's masks by their test images; those of an image's only finding may lie in masks/ itself.
@@ -208,12 +192,10 @@ def find_several(
 
 
 def _class_folders(root: Path) -> list[str]:
-    train = root / "train"
-    return (
-        sorted(p.name for p in train.iterdir() if p.is_dir() and p.name[0] != "." and p.name != "masks")
-        if train.is_dir()
-        else []
-    )
+    if not (root / "train").is_dir():
+        return []
+    names = [path.name for path in (root / "train").iterdir() if path.is_dir()]
+    return sorted(name for name in names if name[0] != "." and name != "masks")
 
 
 def _from_table(root: Path, seed: int) -> Findings:
