@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from statistics import fmean, median
 
 import torch
 
@@ -225,7 +225,9 @@ class Session:
         return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
 
     def _look_at_findings(self) -> Look:
-        """The mean of what each finding's branch shows; the share of the energy is that of the most silent one."""
+        """The mean of what each finding's branch shows, and their median share of the energy: one silent branch shall not
+        make the others loud.
+        """
         assert self.images.states is not None
         looks = []
         for k in range(self.images.findings):
@@ -235,7 +237,7 @@ class Session:
             states = self.images.states[1][chosen]
             looks.append(look(self.players, x, y, self.config.precision, states, k)[0])
         psnr, variety, change = (fmean(getattr(seen, name) for seen in looks) for name in ("psnr", "variety", "change"))
-        return Look(psnr, variety, change, min(seen.share for seen in looks))
+        return Look(psnr, variety, change, median(seen.share for seen in looks))
 
     def save(self, step: int) -> None:
         """Save a checkpoint; raises DivergedError, in every process, where a weight is not finite."""
