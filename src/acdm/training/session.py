@@ -225,8 +225,9 @@ class Session:
         return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
 
     def _look_at_findings(self) -> Look:
-        """Find the mean of what the findings' branches show; of the energy their median share, for one silent branch shall
-        not make the others loud.
+        """Find the mean of what the findings' branches show.
+
+        Of the energy it is their median share: one silent branch shall not make the others loud.
         """
         assert self.images.states is not None
         looks = []
