@@ -36,7 +36,7 @@ def about(run: Run) -> dict[str, Any]:
         "images": data.n,
         "channels": data.channels,
         "size": config.size,
-        "branches": config.network.branches + max(1, len(run.networks.findings())) - 1,
+        "branches": config.all_branches(len(run.networks.findings())),
         "parameters": {name: _parameters(checkpoint, prefix) for name, prefix in PLAYERS.items()},
         "step": step,
         "of": config.steps,

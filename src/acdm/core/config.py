@@ -357,6 +357,10 @@ class Config(Options):
         """Images drawn at every step: the batch, and what the discriminator is taught by."""
         return self.batch * (1 + (self.lessons if self.loss.mismatch else 0))
 
+    def all_branches(self, findings: int) -> int:
+        """Branches in all: with several findings each has one, beside those that are common."""
+        return self.network.branches + max(1, findings) - 1
+
     def branch_minutes(self, findings: int = 1) -> float | None:
         """What the branches get of --minutes; the segmenters get the rest."""
         return self.minutes and self.minutes * (1 - self.segmenter_share(findings))

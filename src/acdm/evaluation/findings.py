@@ -33,20 +33,7 @@ def evaluate_run(
     progress: Progress = QUIET,
     features: Path | None = None,
 ) -> Results | FindingResults:
-    """Measure a run, whether of two classes (`acdm.evaluation.results.evaluate`) or of several findings."""
-    measure = evaluate_findings if run.findings() else evaluate
-    return measure(run, data, split, out, progress, features)
-
-
-def evaluate_findings(
-    run: Run,
-    data: Sequence[Path],
-    split: Split = "all",
-    out: Path | None = None,
-    progress: Progress = QUIET,
-    features: Path | None = None,
-) -> FindingResults:
-    """Measure every finding of a run, and all of them together; writes results.json of each and of the run.
+    """Measure a run, whether of two classes or of several findings; of these each, and all of them together.
 
     Args:
         run, data, split, progress, features: as for `acdm.evaluation.results.evaluate`.
@@ -55,6 +42,8 @@ def evaluate_findings(
     Raises:
         RunError, DataError: as `evaluate`.
     """
+    if not run.findings():
+        return evaluate(run, data, split, out, progress, features)
     results: dict[str, Results] = {}
     truths: dict[str, Truth] = {}
     scores: dict[str, Scores] = {}

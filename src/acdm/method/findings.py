@@ -91,7 +91,7 @@ class OneFinding(nn.Module):
     Args:
         shared: of all findings.
         k: of the finding, from 0.
-        told: from images (B, C, H, W) to the states (B, K) of all findings; that of finding k is not asked.
+        told: from images (B, C, H, W) to the states (B, K) of all findings; that of finding k is not used.
     """
 
     def __init__(self, shared: FindingBranches, k: int, told: Callable[[Tensor], Tensor]) -> None:

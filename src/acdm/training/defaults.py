@@ -100,7 +100,7 @@ class Outlook:
         why = f"images are {self.side}"
         if self.too_slow:
             why += f"; {config.minutes:g} minutes are too short for {self.too_slow} px"
-        count = config.network.branches + self.findings - 1
+        count = config.all_branches(self.findings)
         branches = f"{count} branch{'es' if count > 1 else ''}"
         device = f"{'GPU' if config.device == 'cuda' else 'CPU'}, {config.precision}"
         minutes = f"about {self.minutes:.0f} min" if self.minutes >= 1 else "less than a minute"

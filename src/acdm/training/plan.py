@@ -20,7 +20,7 @@ def make_plan(found: Checkup, preset: str | None, options: Layer) -> dict[str, A
     held = len(dataset.items) * len(found.samples[0]) * config.size**2 * 4 / 2**20
     return {
         "size": config.size,
-        "branches": config.network.branches + outlook.findings - 1,
+        "branches": config.all_branches(outlook.findings),
         "batch": config.batch,
         "parts": config.parts,
         "device": config.device,

@@ -33,7 +33,7 @@ def psnr_of(rows: Rows) -> Points:
 def facts(run: Run, rows: Rows) -> str:
     """When a run began, its size, steps, time and device, and its training images, in a line."""
     config, env, data = run.config(), run.read_environment(), run.read_data()
-    count = config.network.branches + max(1, len(run.networks.findings())) - 1
+    count = config.all_branches(len(run.networks.findings()))
     network = f"{config.size} px, {count} branch{'es' if count > 1 else ''}"
     device = env.gpu if config.device == "cuda" and env.gpu else f"CPU ({env.cores} cores)" if env.cores else "CPU"
     images = " + ".join(f"{count} {label}" for label, count in data.n["train"].items())
