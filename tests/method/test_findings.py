@@ -28,6 +28,10 @@ def images():
     return torch.randn(2, 1, 16, 16), torch.tensor([[0, 1, 0], [1, 1, 0]])
 
 
+def of_all(k):
+    return torch.full((2,), k)
+
+
 def test_each_finding_adds_a_branch_to_the_common_ones(branches):
     assert branches.branches == FINDINGS + 1
 
@@ -37,7 +41,7 @@ def test_a_findings_state_changes_its_own_branch_alone(branches, images, changed
     x, states = images
     other = states.clone()
     other[:, changed] = 1 - states[:, changed]
-    before, after = (branches.under(x, s, 0, None)[0] for s in (states, other))
+    before, after = (branches.under(x, s, of_all(0), None)[0] for s in (states, other))
     differs = (before - after).abs().amax(dim=(0, 2, 3, 4)) > 0
     assert differs.tolist() == [k == changed for k in range(branches.branches)]
 
@@ -48,10 +52,22 @@ def test_the_branch_that_is_decoded_alone_is_that_of_all(branches, images, k):
     x, states = images
     other = states.clone()
     other[:, k] = 1 - states[:, k]
-    own, toggled = branches.under(x, states, k, other[:, k])
-    whole = branches.under(x, other, k, None)[0]
+    own, toggled = branches.under(x, states, of_all(k), other[:, k])
+    whole = branches.under(x, other, of_all(k), None)[0]
     torch.testing.assert_close(toggled, whole, rtol=1e-4, atol=1e-4)
     assert torch.equal(own[:, 1:], toggled[:, 1:])
+
+
+def test_each_image_may_have_a_finding_of_its_own_toggled(branches, images):
+    """As if each were decomposed alone."""
+    x, states = images
+    k = torch.tensor([2, 0])
+    other = 1 - states.gather(1, k[:, None])[:, 0]
+    together = branches.under(x, states, k, other)
+    for i in range(2):
+        alone = branches.under(x[i : i + 1], states[i : i + 1], k[i : i + 1], other[i : i + 1])
+        for psi, own in zip(together, alone, strict=True):
+            torch.testing.assert_close(psi[i : i + 1], own, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("k", range(FINDINGS))
@@ -60,14 +76,14 @@ def test_every_view_rebuilds_the_same_image(branches, images, k):
     first = OneFinding(branches, 0, lambda _: states)(x, states[:, 0])[0]
     seen = OneFinding(branches, k, lambda _: states)(x, states[:, k])[0]
     torch.testing.assert_close(compose(seen), compose(first), rtol=1e-4, atol=1e-4)
-    assert torch.equal(distinction(seen), branches.under(x, states, 0, None)[0][:, k])
+    assert torch.equal(distinction(seen), branches.under(x, states, of_all(0), None)[0][:, k])
 
 
 def players_and_images():
     config = small_config({"network": {"branches": 2}, "judged": "both"})
     players = assemble(config, 1, 2, CPU, FINDINGS)
     states = torch.tensor([[0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1]])
-    batch = Batch(torch.randn(4, 1, 16, 16), states[:, 1], 1 - states[:, 1], states, 1)
+    batch = Batch(torch.randn(4, 1, 16, 16), states[:, 1], 1 - states[:, 1], states, torch.ones(4, dtype=torch.long))
     return config, players, batch
 
 
@@ -85,18 +101,19 @@ def test_parts_of_a_batch_keep_their_states():
     _, _, batch = players_and_images()
     parts = batch.chunk(2)
     assert [part.states.tolist() for part in parts] == [batch.states[:2].tolist(), batch.states[2:].tolist()]
-    assert {part.k for part in parts} == {1}
+    assert [part.k.tolist() for part in parts] == [[1, 1], [1, 1]]
 
 
-def test_findings_take_turns_evenly_and_batches_hold_both_states():
+def test_findings_take_turns_evenly_and_pairs_hold_both_states():
     states = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)])
     config = small_config()
     batches = FindingBatches(torch.randn(8, 1, 16, 16), states, config.batch, config.augment, seed=0)
-    assert sorted(batches.turn(step) for step in range(3 * FINDINGS)) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    turns = torch.cat([batches.turns(step) for step in range(3 * FINDINGS)])
+    assert turns.bincount().tolist() == [3 * config.batch] * FINDINGS
     for step in range(6):
         indices, _, y = batches.at(step)
-        assert torch.equal(states[indices, batches.turn(step)], y)
-        assert y.float().mean() == 0.5
+        assert torch.equal(states[indices, batches.turns(step)], y)
+        assert y.tolist() == [0, 1] * (config.batch // 2)
 
 
 def test_training_on_findings_rebuilds_images_ever_better():

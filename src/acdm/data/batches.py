@@ -37,7 +37,7 @@ class Batches:
         if device.type != "cpu":
             indices, changes, y = self.changes_at(step)
             return indices, changes.to(device).apply(self.images[indices.to(device)]), y.to(device)
-        indices, y = self._drawn(step)
+        indices, y = self.drawn(step)
         with torch.random.fork_rng(devices=[]):  # kornia knows only the global generator
             torch.manual_seed(mix(self.seed, 1, step))
             x = self.augment((self.images[indices] + 1) / 2)  # kornia's intensities lie in [0, 1]
@@ -47,12 +47,12 @@ class Batches:
 
     def changes_at(self, step: int) -> tuple[Tensor, Changes, Tensor]:
         """The same batch as numbers: indices (B,), what is done to their images, classes (B,)."""
-        indices, y = self._drawn(step)
+        indices, y = self.drawn(step)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(self.seed, 1, step))
             return indices, Changes.draw(self.augment, self.cast, (self.batch, *self.images.shape[1:])), y
 
-    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
+    def drawn(self, step: int) -> tuple[Tensor, Tensor]:
         """Indices and classes (B,) of a step."""
         classes = len(self.members)
         slots = range(step * self.batch, (step + 1) * self.batch)
@@ -64,28 +64,47 @@ class Batches:
         return member(self.members[k], position, self.seed, 2 + k)
 
 
-class FindingBatches:
-    """Draws for several findings: at each step one has its turn, with as many images that have it as have not.
+class FindingBatches(Batches):
+    """Draws for several findings: pairs of images, one without and one with the finding whose turn it is.
 
     Args:
         images: as of `Batches`.
-        states: (n, K), 1 where an image has a finding, else 0.
-        batch, augment, seed: as of `Batches`.
+        states: (n, K), 1 where an image has a finding, else 0; each finding has both.
+        batch, augment, seed: as of `Batches`; an even number of images.
     """
 
     def __init__(self, images: Tensor, states: Tensor, batch: int, augment: Augment, seed: int) -> None:
-        self.images, self.states, self.seed = images, states, seed
-        self.of_each = [
-            Batches(images, present, batch, augment, mix(seed, 12, k)) for k, present in enumerate(states.T)
+        super().__init__(images, states[:, 0], batch, augment, seed)
+        self.states = states
+        self.of_each = [[torch.nonzero(own == state).squeeze(1) for state in (0, 1)] for own in states.T]
+
+    def turns(self, step: int) -> Tensor:
+        """Which finding each image of a step is drawn for, (B,): each comes once a round, in a drawn order."""
+        pairs = range(step * self.batch // 2, (step + 1) * self.batch // 2)
+        every = torch.arange(len(self.of_each))
+        return torch.stack([member(every, pair, self.seed, 13) for pair in pairs]).repeat_interleave(2)
+
+    def drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        """Indices (B,) of a step, and whether the images have the finding that they are drawn for."""
+        first = step * self.batch // 2
+        turns = self.turns(step)
+        rounds = [(first + slot // 2) // len(self.of_each) for slot in range(self.batch)]
+        y = torch.arange(self.batch) % 2
+        drawn = [
+            member(self.of_each[k][state], position, self.seed, 12, k, state)
+            for k, state, position in zip(turns.tolist(), y.tolist(), rounds, strict=True)
         ]
+        return torch.stack(drawn), y
 
-    def turn(self, step: int) -> int:
-        """Which finding has its turn: each comes once a round, in a drawn order."""
-        return int(member(torch.arange(len(self.of_each)), step, self.seed, 13))
 
-    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """As `Batches.at`; a class is whether an image has the finding whose turn it is."""
-        return self.of_each[self.turn(step)].at(step // len(self.of_each))
+def balance(states: Tensor) -> Tensor:
+    """Weights of states (B, K), whose mean is 1, under which the two states of a finding weigh the same in a batch.
+
+    >>> balance(torch.tensor([[0], [0], [1]])).squeeze().tolist()
+    [0.75, 0.75, 1.5]
+    """
+    present = states.float().mean(dim=0)
+    return 0.5 / torch.where(states == 1, present, 1 - present)
 
 
 def member(own: Tensor, position: int, *seed: int) -> Tensor:

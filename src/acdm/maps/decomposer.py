@@ -131,31 +131,40 @@ class Decomposer:
         Returns:
             Twice (B, N, C, S, S), in float32, on that device.
         """
-        count = max(1, CHUNK // (len(self.mirrors) * x.shape[-1] * x.shape[-2]))
+        count = self.at_once(x)
         parts = zip(x.split(count), y.split(count), other.split(count), strict=True)
         own, swapped = zip(*[self._split_part(*part) for part in parts], strict=True)
         return torch.cat(own), torch.cat(swapped)
 
-    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        copies = len(self.mirrors)
-        views = torch.cat([x.flip(axes) for axes in self.mirrors])
-        both = torch.stack(sparsest(*self._branches_of(views, y.repeat(copies), other.repeat(copies)))).to(x.device)
-        seen = both.chunk(copies, dim=1)
-        return of_all_views(y, [psi.flip(axes) for psi, axes in zip(seen, self.mirrors, strict=True)])
+    def at_once(self, x: Tensor) -> int:
+        """How many of such images (B, C, S, S) the networks see at once."""
+        return max(1, CHUNK // (len(self.mirrors) * x.shape[-1] * x.shape[-2]))
 
-    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        device = next(self.branches.parameters()).device
-        x = channels_last(x.to(device))
+    def _split_part(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        device, copies = next(self.branches.parameters()).device, len(self.mirrors)
         with autocast(device, self.precision):
-            own, swapped = self.branches(x, y.to(device), other.to(device))
-        return own, swapped
+            both = self.branches(self.views(x), y.repeat(copies).to(device), other.repeat(copies).to(device))
+        return self.of_views(y, *both)
+
+    def views(self, x: Tensor) -> Tensor:
+        """Images (B, C, S, S) and their mirror images, one kind after the other, on the branches' device."""
+        seen = torch.cat([x.flip(axes) for axes in self.mirrors])
+        return channels_last(seen.to(next(self.branches.parameters()).device))
+
+    def of_views(self, y: Tensor, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Branches of images of classes (B,) from those of their `views`; both as of `split`."""
+        seen = torch.stack(sparsest(own, other)).to(y.device).chunk(len(self.mirrors), dim=1)
+        return of_all_views(y, [psi.flip(axes) for psi, axes in zip(seen, self.mirrors, strict=True)])
 
     def draw(self, x: Tensor, y: Tensor) -> Drawn:
         """Branches and maps of a batch (B, C, S, S) of classes (B,); without a judge, evidence is the residual."""
         if self.alone:
             none = x[:, None, ...][:, :0]
             return Drawn(y, none, none, {TAUGHT: self.objects(x)})
-        own, other = self.split(x, y, (y + 1) % len(self.classes))
+        return self.drawn(x, y, *self.split(x, y, (y + 1) % len(self.classes)))
+
+    def drawn(self, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> Drawn:
+        """As `draw`, from branches that are known, as of `split`."""
         maps = network_maps(x, y, own, other)
         residual = maps["residual"]
         maps["evidence"] = evidence(self.judge, x, residual) if self.judge else residual

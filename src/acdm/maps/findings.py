@@ -1,9 +1,14 @@
 """A run of several findings, ready to decompose images: each finding's maps of one image."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from acdm.core.config import MapName
+from acdm.core.device import autocast
 from acdm.core.run import Run
 from acdm.data.findings import require_finding
 from acdm.data.images.memory import AnyImage
@@ -11,6 +16,7 @@ from acdm.data.images.read import Picture
 from acdm.maps.backbone import Backbone
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.decomposition import Decomposition
+from acdm.method.findings import OneFinding
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,42 @@ class FindingsDecomposer:
     """
 
     of_each: Mapping[str, Decomposer]
+
+    @torch.no_grad()
+    def maps(
+        self, x: Tensor, states: Tensor, after_each: Callable[[], None] = lambda: None
+    ) -> dict[str, dict[MapName, Tensor]]:
+        """Every map of every finding, by passes of the branches that all findings share.
+
+        Args:
+            x: (n, C, S, S), images.
+            states: (n, K), 1 where a finding is present, else 0; findings are in the order of `of_each`.
+            after_each: called after every image.
+
+        Returns:
+            By finding, maps (n, C, S, S).
+        """
+        parts: dict[str, list[Mapping[MapName, Tensor]]] = {name: [] for name in self.of_each}
+        count = next(iter(self.of_each.values())).at_once(x)
+        for images, present in zip(x.split(count), states.split(count), strict=True):
+            for (name, one), y, both in zip(
+                self.of_each.items(), present.T, self._branches(images, present), strict=True
+            ):
+                parts[name].append(one.drawn(images, y, *one.of_views(y, *both)).maps)
+            for _ in images:
+                after_each()
+        return {
+            name: {key: torch.cat([maps[key] for maps in of_one]) for key in of_one[0]}
+            for name, of_one in parts.items()
+        }
+
+    def _branches(self, x: Tensor, states: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Branches of the views of images, as each finding sees them."""
+        one = next(iter(self.of_each.values()))
+        assert isinstance(one.branches, OneFinding)
+        views = one.views(x)
+        with autocast(views.device, one.precision):
+            return list(one.branches.shared.under_each(views, states.repeat(len(one.mirrors), 1).to(views.device)))
 
     def decompose(
         self, image: AnyImage | Path | str | Picture, present: Collection[str] | None = None

@@ -7,7 +7,8 @@ Axes: B images, C channels, S rows and columns of the network's square; pixels i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,9 +35,10 @@ class UNet(nn.Module):
     Args:
         channels: C, of the images.
         seen: channels of the features, from the finest to the coarsest level; none for pixels alone.
+        findings: K, with an output each; 1 where there are classes.
     """
 
-    def __init__(self, channels: int, seen: Sequence[int] = ()) -> None:
+    def __init__(self, channels: int, seen: Sequence[int] = (), findings: int = 1) -> None:
         super().__init__()
         finest = WIDTHS[0]
         self.stem = nn.Conv2d(channels * BLOCK**2, finest, 3, padding=1)
@@ -44,10 +46,10 @@ class UNet(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in seen)
         self.seen = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(seen, WIDTHS, strict=bool(seen)))
         self.ups = nn.ModuleList(_convolutions(b + a, a) for a, b in reversed(list(pairwise(WIDTHS))))
-        self.head = nn.Conv2d(finest, BLOCK**2, 3, padding=1)
+        self.head = nn.Conv2d(finest, findings * BLOCK**2, 3, padding=1)
 
     def forward(self, x: Tensor, seen: list[Tensor]) -> Tensor:
-        """Logits (B, 1, H, W) of images (B, C, H, W); `seen` are the features of four levels, or empty."""
+        """Logits (B, K, H, W) of images (B, C, H, W); `seen` are the features of four levels, or empty."""
         height, width = x.shape[-2:]
         pads = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         h = self.stem(F.pixel_unshuffle(F.pad(x, pads, mode="replicate"), BLOCK))
@@ -92,7 +94,7 @@ class Segmenter:
         return as_well or (self.auroc >= USEFUL and self.auroc >= self.evidence_auroc + BETTER)
 
     def logits(self, x: Tensor) -> Tensor:
-        """(B, 1, S, S) of images (B, C, S, S), on the networks' device."""
+        """(B, K, S, S) of images (B, C, S, S), on the networks' device."""
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
             with torch.no_grad():
@@ -102,13 +104,22 @@ class Segmenter:
 
     @torch.no_grad()
     def probabilities(self, x: Tensor) -> Tensor:
-        """Probability of the object at every pixel of images (B, C, S, S): (B, 1, S, S), on the images' device."""
+        """Probability of each object at every pixel of images (B, C, S, S): (B, K, S, S), on the images' device."""
         device = next(self.network.parameters()).device
         return self.logits(x.to(device)).sigmoid().to(x.device)
 
 
+def of_finding(segmenter: Segmenter, k: int) -> Segmenter:
+    """The same layers with the output of one finding alone."""
+    network, whole = deepcopy(segmenter.network), segmenter.network.head
+    network.head = nn.Conv2d(whole.in_channels, BLOCK**2, 3, padding=1, device=whole.weight.device)
+    own = slice(BLOCK**2 * k, BLOCK**2 * (k + 1))
+    network.head.load_state_dict({name: value[own] for name, value in whole.state_dict().items()})
+    return replace(segmenter, network=network)
+
+
 def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:
-    """Mean probability (B, 1, S, S) over images (B, C, S, S) and their mirror images; `mirrors` are axes of each."""
+    """Mean probability (B, K, S, S) over images (B, C, S, S) and their mirror images; `mirrors` are axes of each."""
     drawn = []
     for part in x.split(TOGETHER):
         views = [segmenter.probabilities(part.flip(axes)).flip(axes) for axes in mirrors]

@@ -8,7 +8,7 @@ the others, which are the same under both, are what is common.  So every part th
 Axes: B images, K findings, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -37,13 +37,13 @@ class FindingBranches(Branches):
         with torch.device("meta"):
             self._one = (Decoder(one, channels, skips=skips),)  # in a tuple: its weights are slices of the decoder's
 
-    def under(self, x: Tensor, states: Tensor, k: int, other: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Decompose images, and once more with finding k in another state; only branch k is decoded twice.
+    def under(self, x: Tensor, states: Tensor, k: Tensor, other: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Decompose images, and once more with one finding of each in another state; only its branch is decoded twice.
 
         Args:
             x: (B, C, H, W).
             states: (B, K), 1 where a finding is present, else 0.
-            k: of the finding, from 0.
+            k: (B,), the finding of each image, from 0.
             other: (B,), its other states; None where only the first decomposition is wanted.
 
         Returns:
@@ -53,18 +53,47 @@ class FindingBranches(Branches):
             ValueError: as `Branches.forward`.
         """
         self.require_fitting(x)
-        b, c, h, w = x.shape
         features = self.encoder(x)
-        styles = self._styles(states)
-        psi = self.decoder(features, styles).float().view(b, self.branches, c, h, w)
-        order = [k, *(j for j in range(self.branches) if j != k)]
-        own = psi[:, order]
+        psi = self._decoded(features, states)
+        own = psi.take_along_dim(self._own_first.to(k.device)[k][..., None, None, None], dim=1)
         if other is None:
             return own, own
-        own_features = [f.unflatten(1, (self.branches, -1))[:, k] for f in features]
-        style = self.mapping(2 * k + other)[:, None]  # (B, 1, style_dim)
-        changed = functional_call(self._one[0], self._weights_of(k), (own_features, style)).float()
+        changed = self._changed(features, self.mapping(2 * k + other), k)
         return own, torch.cat([changed[:, None], own[:, 1:]], dim=1)
+
+    def under_each(self, x: Tensor, states: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `under` of finding after finding, in its other state, by two passes of the decoder in all.
+
+        Args:
+            x, states: as of `under`.
+        """
+        self.require_fitting(x)
+        features = self.encoder(x)
+        psi, changed = self._decoded(features, states), self._decoded(features, 1 - states)
+        for k, order in enumerate(self._own_first):
+            own = psi[:, order.to(psi.device)]
+            yield own, torch.cat([changed[:, k : k + 1], own[:, 1:]], dim=1)
+
+    @property
+    def _own_first(self) -> Tensor:
+        """(K, N), places of all branches as each finding sees them."""
+        return torch.tensor([[k, *(j for j in range(self.branches) if j != k)] for k in range(self.findings)])
+
+    def _decoded(self, features: list[Tensor], states: Tensor) -> Tensor:
+        """(B, N, C, H, W) under states (B, K)."""
+        decoded: Tensor = self.decoder(features, self._styles(states)).float()
+        return decoded.unflatten(1, (self.branches, -1))
+
+    def _changed(self, features: list[Tensor], styles: Tensor, k: Tensor) -> Tensor:
+        """Branch k of each image under a style (B, style_dim) of its own: (B, C, H, W)."""
+        rows, parts = [], []
+        for finding in k.unique().tolist():
+            of_it = torch.nonzero(k == finding).squeeze(1)
+            own_features = [f.unflatten(1, (self.branches, -1))[of_it, finding] for f in features]
+            weights = self._weights_of(finding)
+            rows.append(of_it)
+            parts.append(functional_call(self._one[0], weights, (own_features, styles[of_it, None])).float())
+        return torch.cat(parts)[torch.cat(rows).argsort()]
 
     def _styles(self, states: Tensor) -> Tensor:
         """(B, K) states -> (B, N, style_dim)."""
@@ -90,11 +119,11 @@ class OneFinding(nn.Module):
 
     Args:
         shared: of all findings.
-        k: of the finding, from 0.
+        k: of the finding, from 0; or (B,), the finding of each image.
         told: from images (B, C, H, W) to the states (B, K) of all findings; that of finding k is not used.
     """
 
-    def __init__(self, shared: FindingBranches, k: int, told: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, shared: FindingBranches, k: int | Tensor, told: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.shared = shared
         self.k = k
@@ -103,7 +132,7 @@ class OneFinding(nn.Module):
 
     def forward(self, x: Tensor, own: Tensor, other: Tensor | None = None) -> tuple[Tensor, ...]:
         """Decompose images with the finding in one state, or in two; (B, C, H, W) -> psi (B, N, C, H, W) each."""
-        states = self.told(x).to(own.device).clone()
-        states[:, self.k] = own
-        psi, psi_other = self.shared.under(x, states, self.k, other)
+        k = torch.as_tensor(self.k, device=own.device).expand(len(x))
+        states = self.told(x).to(own.device).scatter(1, k[:, None], own[:, None])
+        psi, psi_other = self.shared.under(x, states, k, other)
         return (psi,) if other is None else (psi, psi_other)

@@ -36,9 +36,9 @@ class Players:
     classes: int
     findings: int = 1
 
-    def seen(self, states: Tensor | None, k: int) -> nn.Module:
+    def seen(self, states: Tensor | None, k: int | Tensor | None) -> nn.Module:
         """The branches as two classes see them, or as finding k of images in these states (B, K) does."""
-        if states is None:
+        if states is None or k is None:
             return self.branches
         return OneFinding(cast(FindingBranches, self.branches), k, lambda x: states)
 

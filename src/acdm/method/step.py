@@ -34,14 +34,14 @@ class Batch:
         y: (B,), their own classes.
         other: (B,), for each a class unlike its own.
         states: (B, K), 1 where a finding is present, else 0; None where there are two classes.
-        k: which finding `y` and `other` are states of.
+        k: (B,), which finding `y` and `other` are states of; None where there are two classes.
     """
 
     x: Tensor
     y: Tensor
     other: Tensor
     states: Tensor | None = None
-    k: int = 0
+    k: Tensor | None = None
 
     def split(self, count: int) -> tuple["Batch", "Batch"]:
         """The first `count` images, and the rest."""
@@ -54,7 +54,7 @@ class Batch:
 
     def as_judged(self) -> "Batch":
         """Count classes as the discriminator does: absent and present of each finding; two classes stay."""
-        return self if self.states is None else replace(self, y=2 * self.k + self.y, other=2 * self.k + self.other)
+        return self if self.k is None else replace(self, y=2 * self.k + self.y, other=2 * self.k + self.other)
 
     def _cut(self, where: int | list[int]) -> list["Batch"]:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -269,17 +269,18 @@ def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
 
 
 def _other_findings_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of the states of all findings but the batch's own: the discriminator learns them from real images,
-    and a counterfactual has to keep them; without it a branch also takes away what looks alike.
+    """Cross-entropy of the states of all findings but each image's own: the discriminator learns them from real
+    images, and a counterfactual has to keep them; without it a branch also takes away what looks alike.
 
     Args:
         logits: (B, 2K), absent and present of each finding.
         batch: with states.
     """
     assert batch.states is not None
+    assert batch.k is not None
     of_each = logits.unflatten(1, (-1, 2))  # (B, K, 2)
-    others = [k for k in range(of_each.shape[1]) if k != batch.k]
-    return F.cross_entropy(of_each[:, others].flatten(0, 1), batch.states[:, others].flatten())
+    others = torch.arange(of_each.shape[1], device=batch.k.device) != batch.k[:, None]
+    return F.cross_entropy(of_each[others], batch.states[others])
 
 
 def _logits_alone(discriminator: Discriminator, x: Tensor) -> Tensor:

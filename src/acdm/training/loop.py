@@ -46,7 +46,7 @@ Play = Callable[[Config, int, int], Iterator[StepRecord]]  # given options, the 
 
 def train_steps(
     players: Players,
-    batches: Batches | FindingBatches,
+    batches: Batches,
     config: Config,
     steps: int,
     start: int = 0,
@@ -89,13 +89,17 @@ def train_steps(
         yield StepRecord(index + 1, time.perf_counter() - began, values, config.parts)
 
 
-def _images(batches: Batches | FindingBatches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
+def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Batch]:
     """Which images a step sees, and the images on their device."""
     indices, x, y = batches.at(index)
     if isinstance(batches, FindingBatches):
         states = batches.states[indices.to(batches.states.device)]
         return indices, Batch(
-            channels_last(x.to(device)), y.to(device), 1 - y.to(device), states.to(device), batches.turn(index)
+            channels_last(x.to(device)),
+            y.to(device),
+            1 - y.to(device),
+            states.to(device),
+            batches.turns(index).to(device),
         )
     other = others(y, len(batches.members), batches.seed, index)
     return indices, Batch(channels_last(x.to(device)), y.to(device), other.to(device))

@@ -23,10 +23,11 @@ from torch import Tensor
 from acdm.core.config import Config, MapName
 from acdm.core.device import resident
 from acdm.data.augmentation import moves
-from acdm.data.batches import member, mix
+from acdm.data.batches import FindingBatches, balance, member, mix
 from acdm.data.images.arrays import Floats
-from acdm.maps.backbone import AnyFeatures
+from acdm.maps.backbone import AnyFeatures, Backbone
 from acdm.maps.decomposer import TOGETHER, Decomposer
+from acdm.maps.features import Features
 from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
@@ -42,8 +43,15 @@ RATE, DECAY = 2e-3, 1e-2  # AdamW, one cycle
 UNSURE = 0.4  # share of the threshold
 UNSURE_WEIGHT = 0.2
 DICE_WEIGHT, CLASS_WEIGHT = 0.3, 0.1
+STATE_WEIGHT = 0.3  # of findings
 LOUDEST = 0.01  # share of an image's pixels whose mean stands for the image
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
+
+
+NO_FEATURES = (
+    ": what photographs have in common is unknown to it, as the package of its features is not installed"
+    " (pip install 'acdm[features]')"
+)
 
 
 @dataclass(frozen=True)
@@ -67,15 +75,25 @@ class Lessons:
 
     Attributes:
         x: (n, C, S, S), images.
-        y: (n,) classes; 1 is positive.
-        targets: (n, 1, S, S), as of `targets_of`, or true masks where `corrected`.
+        y: (n,) classes; 1 is positive.  Of several findings (n, K) states.
+        targets: (n, K, S, S), as of `targets_of`, or true masks where `corrected`; K is 1 where there are classes.
+            None teaches by classes or states alone.
         corrected: (n,) whether a person's mask is the target; None where there are none.
     """
 
     x: Tensor
     y: Tensor
-    targets: Tensor
+    targets: Tensor | None
     corrected: Tensor | None = None
+
+
+def features_of(config: Config, backbone: Backbone | None, say: Callable[[str], None]) -> AnyFeatures | None:
+    """What the segmenter sees beside pixels, on the device; None, and a word on it, where that is nothing."""
+    features = Features.installed() if config.features == "auto" else backbone
+    if features is None:
+        say(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
+        return None
+    return features.to(config.device)
 
 
 def choose_teacher(
@@ -157,6 +175,7 @@ def lessons(
 
 def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
     """Lessons of the images at `chosen` of x, with those that have masks taught by them."""
+    assert learned.targets is not None
     corrected = torch.tensor(sorted(masks))
     others = ~torch.isin(chosen, corrected)
     drawn = torch.stack([masks[int(index)] for index in corrected])
@@ -192,14 +211,31 @@ def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
 
 
 def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
-    """What the segmenter pays for logits (B, 1, S, S) of images of classes (B,)."""
+    """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K)."""
     weight = torch.where((targets > UNSURE / 2) & (targets < 0.5), UNSURE_WEIGHT, 1.0)
     pixels = F.binary_cross_entropy_with_logits(logits, targets, weight)
     found = logits.sigmoid()
-    dice = 1 - (2 * (found * targets).sum() + 1) / (found.sum() + targets.sum() + 1)
-    loudest = found.flatten(1).topk(max(1, int(LOUDEST * found[0].numel())), dim=1).values.mean(dim=1)
-    images = F.binary_cross_entropy(loudest.clamp(1e-4, 1 - 1e-4), y.float())
+    both, either = ((found * targets).sum(dim=(0, 2, 3)), (found + targets).sum(dim=(0, 2, 3)))
+    dice = (1 - (2 * both + 1) / (either + 1)).mean()
+    if y.ndim == 2:
+        return pixels + DICE_WEIGHT * dice + STATE_WEIGHT * state_loss(logits, y)
+    images = F.binary_cross_entropy(_loudest(found)[:, 0], y.float())
     return pixels + DICE_WEIGHT * dice + CLASS_WEIGHT * images
+
+
+def state_loss(logits: Tensor, states: Tensor) -> Tensor:
+    """What the segmenter pays for the loudest pixels of logits (B, K, S, S) of images in states (B, K).
+
+    Of each finding, images with it weigh as much as images without.
+    """
+    loss = F.binary_cross_entropy(_loudest(logits.sigmoid()), states.float(), reduction="none")
+    return (loss * balance(states)).mean()
+
+
+def _loudest(found: Tensor) -> Tensor:
+    """The mean of the loudest pixels of probabilities (B, K, S, S): (B, K)."""
+    pixels = found.flatten(2)
+    return pixels.topk(max(1, int(LOUDEST * pixels.shape[2])), dim=2).values.mean(dim=2).clamp(1e-4, 1 - 1e-4)
 
 
 def teach(
@@ -208,6 +244,7 @@ def teach(
     features: AnyFeatures | None,
     steps: int,
     after_each: Callable[[], None] = lambda: None,
+    begun: UNet | None = None,
 ) -> Segmenter:
     """Teach a segmenter.
 
@@ -217,27 +254,35 @@ def teach(
         features: frozen; None teaches on pixels alone.
         steps: how many.
         after_each: called after every step; what it raises ends the teaching.
+        begun: a network that goes on learning, in place of a fresh one.
     """
     seed, device = config.seed, config.device
-    x, y, targets = (resident(tensor, device) for tensor in (taught.x, taught.y, taught.targets))
+    x, y = (resident(tensor, device) for tensor in (taught.x, taught.y))
+    targets = resident(taught.targets, device) if taught.targets is not None else None
     if features is not None:
         features.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 5))
-        network = UNet(x.shape[1], features.channels if features else ())
+        findings = y.shape[1] if y.ndim == 2 else 1
+        network = begun or UNet(x.shape[1], features.channels if features else (), findings)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     segmenter = Segmenter(network, features)
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=x.is_cuda)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     moved = AugmentationSequential(*moves(config.augment), data_keys=["input", "mask"])
+    drawn = _chooser(taught, config)
     for step in range(steps):
-        chosen = torch.cat([_members(taught, k, step, seed) for k in (0, 1)]).to(x.device)
+        chosen = drawn(step).to(x.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, 8, step))
-            images, wanted = moved(x[chosen], targets[chosen])
+            images, wanted = moved(x[chosen], (x if targets is None else targets)[chosen])
             images = _roughened(images)
-        loss = loss_of(segmenter.logits(images.to(device)), wanted.to(device), y[chosen].to(device))
+        logits = segmenter.logits(images.to(device))
+        if targets is None:
+            loss = state_loss(logits, y[chosen].to(device))
+        else:
+            loss = loss_of(logits, wanted.to(device), y[chosen].to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -245,6 +290,14 @@ def teach(
         after_each()
     network.eval()
     return segmenter
+
+
+def _chooser(taught: Lessons, config: Config) -> Callable[[int], Tensor]:
+    """From a step to the places of its images among the lessons."""
+    if taught.y.ndim == 2:
+        batches = FindingBatches(taught.x, taught.y, 2 * EACH, config.augment, config.seed)
+        return lambda step: batches.drawn(step)[0]
+    return lambda step: torch.cat([_members(taught, k, step, config.seed) for k in (0, 1)])
 
 
 def _members(taught: Lessons, k: int, step: int, seed: int) -> Tensor:

@@ -1,6 +1,8 @@
 """One training on its way: what is told, measured, drawn and saved from step to step."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
@@ -15,7 +17,7 @@ from acdm.core.tensors import checkpoints, newest_checkpoint
 from acdm.data.batches import first_of_each
 from acdm.data.images.write import png
 from acdm.data.loading import TrainingImages
-from acdm.errors import CheckpointError, DivergedError
+from acdm.errors import CheckpointError, DivergedError, InterruptedTrainingError
 from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
 from acdm.method.players import Players, assemble
@@ -23,6 +25,7 @@ from acdm.training.checkpoints import load_choice, load_players, require_finite,
 from acdm.training.graphs import GraphedSteps
 from acdm.training.loop import StepRecord
 from acdm.training.progress import TrainingStatus
+from acdm.training.signals import listening
 from acdm.training.tensorboard import TensorBoard
 from acdm.training.validation import Choice, Health, Look, look
 
@@ -124,6 +127,26 @@ class Session:
             self.tell(f"passed over: {error}; the networks are chosen anew")
             return 0, Choice()
         return (chosen, choice) if chosen <= start else (0, Choice())
+
+    @contextmanager
+    def interruptible(self, phase: str) -> Iterator[Callable[[], None]]:
+        """Give a function that tells of progress, and ends a phase after training where a signal has come.
+
+        Args:
+            phase: what begins anew when the run is gone on with.
+
+        Raises:
+            InterruptedTrainingError: out of that function.
+        """
+        with listening() as stop:
+
+            def after_each() -> None:
+                self.progress.advance()
+                if stop.signum is not None:
+                    remedy = f"{phase} begins anew when you {go_on(self.run.networks)}"
+                    raise InterruptedTrainingError(f"stopped by signal {stop.signum}; {remedy}", stop.signum)
+
+            yield after_each
 
     def roll_back(self, error: DivergedError, files: list[str]) -> int:
         """Go back to the last checkpoint with smaller learning rates; returns the step it was saved after.
@@ -257,6 +280,11 @@ class Session:
         with torch.no_grad():
             psi = branches(x, y if states is None else states[1][chosen, 0].to(self.config.device))[0]
         write_bytes(self.run.samples / f"step-{step}.png", png(sheet(x.cpu(), psi.cpu())))
+
+
+def go_on(run: Run) -> str:
+    """Words for how to resume a run."""
+    return f"go on with 'acdm train … -o {run.path} --resume'"
 
 
 def fresh_players(config: Config, images: TrainingImages) -> Players:

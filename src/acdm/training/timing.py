@@ -22,7 +22,7 @@ def seconds_a_step(config: Config, channels: int, findings: int = 1) -> float:
     x = torch.rand(IMAGES, channels, config.size, config.size, generator=noise) * 2 - 1
     players = assemble(config, channels, 2, torch.device(config.device), findings)
     y = torch.arange(IMAGES) % 2
-    batches: Batches | FindingBatches = Batches(x, y, config.drawn, config.augment, config.seed)
+    batches = Batches(x, y, config.drawn, config.augment, config.seed)
     if findings > 1:
         states = y[:, None].expand(-1, findings)
         batches = FindingBatches(x, states, config.drawn, config.augment, config.seed)

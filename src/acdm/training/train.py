@@ -22,38 +22,35 @@ from acdm.core.run import Run, lock, require_free
 from acdm.data.batches import Batches, FindingBatches
 from acdm.data.corrections import read_corrections
 from acdm.data.dataset import Dataset
-from acdm.data.findings import Findings
 from acdm.data.loading import TrainingImages, load_images
 from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
 from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
 from acdm.maps.decomposer import load
-from acdm.maps.features import Features
 from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
+from acdm.training.findings import finish_findings
 from acdm.training.graphs import GraphedSteps, can_be_recorded
 from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
 from acdm.training.request import Prepared, Request, has_networks, is_finished, prepare
-from acdm.training.segmenter import MOST_IMAGES, choose_teacher, image_auroc, lessons, steps_within_reach, teach
-from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players
-from acdm.training.signals import Stop, listening
-from acdm.training.validation import Choice
-
-FEWEST_JUDGE_STEPS = 200  # of each of several check classifiers, which share the time of two
-LEAST_MINUTES = 0.5  # that a finding's calibration and segmenter get, whatever is left
-WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
-NO_FEATURES = (
-    ": what photographs have in common is unknown to it, as the package of its features is not installed"
-    " (pip install 'acdm[features]')"
+from acdm.training.segmenter import (
+    MOST_IMAGES,
+    choose_teacher,
+    features_of,
+    image_auroc,
+    lessons,
+    steps_within_reach,
+    teach,
 )
+from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players, go_on
+from acdm.training.signals import Stop, listening
 
-
-AnyBatches = Batches | FindingBatches
+WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 start = session.restore() if resume else 0
                 _train(session, start, [item.path.name for item in dataset.train])
             if group.is_first and findings:
-                _finish_each(session, findings, given)
+                finish_findings(session, findings, given.backbone)
             elif group.is_first:
                 (_end if trained else _finish)(session, given)
             group.barrier()
@@ -194,12 +191,10 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
     config = session.config
     x, y = session.images.train
-    batches: AnyBatches
+    batches = Batches(x, y, config.drawn, config.augment, config.seed)
     if session.images.states is not None:
         batches = FindingBatches(x, session.images.states[0], config.drawn, config.augment, config.seed)
-    else:
-        batches = Batches(x, y, config.drawn, config.augment, config.seed)
-    if isinstance(batches, Batches) and can_be_recorded(config, session.group):
+    elif can_be_recorded(config, session.group):
         session.graphs = GraphedSteps(session.players, batches, config, session.tell)
     done = start
     session.progress.begin(STEPS)
@@ -219,15 +214,11 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     if session.group.any(stop.signum is not None):
         signum = int(session.group.broadcast(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {signum}; saved after step {done}, {_go_on(session.run)}", signum
+            f"stopped by signal {signum}; saved after step {done}, {go_on(session.run)}", signum
         )
 
 
-def _go_on(run: Run) -> str:
-    return f"go on with 'acdm train … -o {run.path} --resume'"
-
-
-def _measure_speed(session: Session, batches: AnyBatches, start: int, stop: Stop) -> int:
+def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
 
     What the segmenter gets of the minutes is left to it.
@@ -256,7 +247,7 @@ def _measure_speed(session: Session, batches: AnyBatches, start: int, stop: Stop
     return done
 
 
-def _steps(session: Session, batches: AnyBatches, steps: int, start: int) -> Iterator[StepRecord]:
+def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
     play = session.graphs.play if session.graphs is not None else None
     return train_steps(session.players, batches, session.config, steps, start, session.group, play)
 
@@ -287,7 +278,7 @@ def _planned_anew(session: Session, done: int) -> bool:
     return True
 
 
-def _to_the_end(session: Session, batches: AnyBatches, start: int, stop: Stop) -> int:
+def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Train until the steps are done, the minutes are over or a signal comes; returns the step it ended at."""
     done, going = start, True
     while going:
@@ -295,7 +286,7 @@ def _to_the_end(session: Session, batches: AnyBatches, start: int, stop: Stop) -
     return done
 
 
-def _with_this_plan(session: Session, batches: AnyBatches, start: int, stop: Stop) -> tuple[int, bool]:
+def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
     """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
     weights, steps, minutes, done = session.config.loss, session.config.steps, session.branch_minutes, start
     assert steps is not None
@@ -318,7 +309,7 @@ def _with_this_plan(session: Session, batches: AnyBatches, start: int, stop: Sto
     return done, False
 
 
-def _fit_judge(session: Session, steps: int = JUDGE_STEPS) -> None:
+def _fit_judge(session: Session) -> None:
     """Fit the check classifier, or read the one that an interrupted training left: it depends on images and seed."""
     config, images, run = session.config, session.images, session.run
     if run.judge.is_file():
@@ -329,13 +320,12 @@ def _fit_judge(session: Session, steps: int = JUDGE_STEPS) -> None:
         else:
             return
     session.tell("fitting the check classifier")
-    session.progress.begin(CHECK, steps)
+    session.progress.begin(CHECK, JUDGE_STEPS)
     judge = train_judge(
         images.train,
         images.validation,
         config.augment,
         config.seed,
-        steps,
         device=config.device,
         after_each=session.progress.advance,
     )
@@ -354,29 +344,6 @@ def _finish(session: Session, given: Given) -> None:
         )
     save_calibration(session.run, {})  # for a run that is cut off from here on is trained all the same
     _end(session, given)
-
-
-def _finish_each(session: Session, findings: Findings, given: Given) -> None:
-    """What comes after the branches, for each finding in a run of its own; check classifiers first, for the maps of one
-    finding depend on the others' states.  Each has its share of the minutes that are left.
-    """
-    each = []
-    for k, name in enumerate(findings.names):
-        images = session.images.of_finding(k)
-        about = images.describe(findings.of(name)).model_copy(update={"reference": findings.reference})
-        run = session.run.begin_finding(name, about)
-        each.append(replace(session, run=run, images=images, judge=None, choice=Choice(), graphs=None))
-        session.tell(f"finding {k + 1} of {len(findings.names)}: {name}")
-        _fit_judge(each[-1], max(FEWEST_JUDGE_STEPS, 2 * JUDGE_STEPS // (len(findings.names) + 1)))
-    end = session.began + 60 * (session.config.minutes or 0)
-    for k, one in enumerate(each):
-        if is_finished(one.run):
-            continue
-        session.tell(f"finding {k + 1} of {len(each)}: {findings.names[k]}")
-        one.began = time.perf_counter()
-        if session.config.minutes:
-            one.config = one.config.with_(minutes=max(LEAST_MINUTES, (end - one.began) / 60 / (len(each) - k)))
-        _finish(one, given)
 
 
 def _end(session: Session, given: Given) -> None:
@@ -399,23 +366,10 @@ def _calibrate(session: Session) -> None:
 def _teach(session: Session, given: Given) -> None:
     """Teach the segmenter by the maps and masks of training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
-    features = Features.installed() if config.features == "auto" else given.backbone
-    if features is None:
-        session.tell(f"the segmenter sees pixels alone{'' if config.features == 'off' else NO_FEATURES}")
-    else:
-        features.to(config.device)
+    features = features_of(config, given.backbone, session.tell)
     decomposer = load(run.path, features=given.backbone)
     end = session.began + 60 * config.minutes if config.minutes else inf
-    with listening() as stop:
-
-        def after_each() -> None:
-            session.progress.advance()
-            if stop.signum is not None:
-                raise InterruptedTrainingError(
-                    f"stopped by signal {stop.signum}; the segmenter begins anew when you {_go_on(run.networks)}",
-                    stop.signum,
-                )
-
+    with session.interruptible("the segmenter") as after_each:
         unseen, classes = session.images.head(VALIDATION_IMAGES)
         teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))

@@ -1,0 +1,227 @@
+"""What comes after the branches of several findings: check classifiers, calibration, segmenter; for all at once.
+
+The segmenter first learns from labels alone what tells each finding (multiple-instance learning), then where it is from
+the maps of the training images.  Each finding's own output is kept in the finding's folder, with the layers of all.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import torch
+from skimage.filters import threshold_otsu
+from torch import Tensor
+
+from acdm.core.config import DEFAULT_MAP, TAUGHT
+from acdm.core.run import Run
+from acdm.data.batches import first_of_each
+from acdm.data.findings import Findings
+from acdm.data.images.arrays import Floats
+from acdm.maps.backbone import Backbone
+from acdm.maps.calibration import calibrate, save_calibration
+from acdm.maps.decomposer import TOGETHER
+from acdm.maps.findings import FindingsDecomposer, load_findings
+from acdm.maps.judge import STEPS as JUDGE_STEPS
+from acdm.maps.judge import save_judge, train_judges
+from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
+from acdm.training.progress import CALIBRATION, CHECK, DRAWING, SEGMENTER
+from acdm.training.request import has_networks, is_finished
+from acdm.training.segmenter import (
+    DRAWING_SHARE,
+    MAP,
+    MOST_IMAGES,
+    WORTH,
+    Lessons,
+    features_of,
+    image_auroc,
+    steps_within_reach,
+    targets_of,
+    teach,
+)
+from acdm.training.session import Session
+
+CALIBRATED = 240  # images that have findings, shared by these
+VALIDATED = 32  # validation images with each finding, and without
+LABELS_SHARE = 0.5  # of the segmenter's time, in which labels alone teach it
+EVIDENCE, BY_LABELS = str(MAP), "what labels have taught"  # names of teachers
+WEIGHED = f"{EVIDENCE}, weighed by {BY_LABELS}"
+
+
+def finish_findings(session: Session, findings: Findings, backbone: Backbone | None) -> None:
+    """Leave a finished run of each finding, as far as it is not there yet.
+
+    Args:
+        session: its branches are trained.
+        findings: what they are trained on.
+        backbone: features of a file, where the segmenter is taught on such.
+
+    Raises:
+        InterruptedTrainingError: when a signal has come.
+    """
+    runs = []
+    for k, name in enumerate(findings.names):
+        about = session.images.of_finding(k).describe(findings.of(name))
+        runs.append(session.run.begin_finding(name, about.model_copy(update={"reference": findings.reference})))
+    if not all(run.judge.is_file() for run in runs):
+        _fit_judges(session, runs)
+    if not all(has_networks(run) for run in runs):
+        _calibrate(session, runs)
+    if session.config.segmenter and not all(is_finished(run) for run in runs):
+        _teach(session, runs, backbone)
+
+
+def _fit_judges(session: Session, runs: Sequence[Run]) -> None:
+    images, states = session.images, session.images.states
+    assert states is not None
+    session.tell("fitting the check classifiers")
+    session.progress.begin(CHECK, JUDGE_STEPS)
+    judges = train_judges(
+        (images.train[0], states[0]),
+        (images.validation[0], states[1]),
+        session.config.augment,
+        session.config.seed,
+        device=session.config.device,
+        after_each=session.progress.advance,
+    )
+    for run, judge in zip(runs, judges, strict=True):
+        save_judge(run.judge, judge, run.id)
+    told = " · ".join(f"{run.path.name} {judge.auroc:.3f}" for run, judge in zip(runs, judges, strict=True))
+    session.tell(f"check classifiers: AUROC on validation images: {told}")
+
+
+def _calibrate(session: Session, runs: Sequence[Run]) -> None:
+    session.tell("calibrating")
+    x, states = _calibration_images(session)
+    session.progress.begin(CALIBRATION, len(x))
+    maps = load_findings(session.run).maps(x, states, session.progress.advance)
+    for k, run in enumerate(runs):
+        save_calibration(run, calibrate(maps[run.path.name], states[:, k]))
+
+
+def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> None:
+    """Teach one segmenter with an output a finding, and calibrate what it draws."""
+    config, states = session.config, session.images.states
+    assert states is not None
+    features = features_of(config, backbone, session.tell)
+    decomposer = load_findings(session.run, backbone)
+    end = session.began + 60 * config.minutes if config.minutes else inf
+    places = _lessons_of(states[0])
+    labelled = Lessons(session.images.train[0][places], states[0][places], None)
+    unseen = _some(states[1], VALIDATED)
+    x, present = session.images.validation[0][unseen], states[1][unseen]
+    with session.interruptible("the segmenter") as after_each:
+        until = time.perf_counter() + LABELS_SHARE * (end - time.perf_counter()) if end < inf else inf
+        steps = steps_within_reach(labelled, config, features, until)
+        session.progress.begin(SEGMENTER, steps)
+        by_labels = teach(labelled, config, features, steps, after_each)
+        session.progress.begin(DRAWING, len(places))
+        teachers, aurocs = zip(*_choose_teachers(decomposer, by_labels, x, present), strict=True)
+        taught = _with_targets(labelled, decomposer, by_labels, teachers, end, after_each)
+        more = steps_within_reach(taught, config, features, end)
+        session.progress.begin(SEGMENTER, more)
+        segmenter = teach(taught, config, features, more, after_each, by_labels.network)
+    session.tell(f"segmenter: taught by labels in {steps} steps, and by maps in {more}")
+    mirrors = next(iter(decomposer.of_each.values())).mirrors
+    seen, (own, known) = mirrored(segmenter, x, mirrors), _calibration_images(session)
+    drawn = mirrored(segmenter, own, mirrors)
+    for k, run in enumerate(runs):
+        auroc = image_auroc(np.asarray(seen[:, k]), present[:, k])
+        kept = replace(of_finding(segmenter, k), auroc=auroc, evidence_auroc=aurocs[k])
+        save_segmenter(run.segmenter, kept, run.id)
+        of_object = calibrate({TAUGHT: drawn[:, k : k + 1]}, known[:, k])
+        save_calibration(run, {**decomposer.of_each[run.path.name].calibration, **of_object})
+        shown = TAUGHT if kept.trusted else DEFAULT_MAP
+        session.tell(
+            f"'{run.path.name}': taught by {teachers[k]}; tells validation images apart with an AUROC of {auroc:.3f},"
+            f" evidence with {aurocs[k]:.3f}: the default map is {shown}"
+        )
+
+
+def _choose_teachers(
+    decomposer: FindingsDecomposer, by_labels: Segmenter, x: Tensor, states: Tensor
+) -> list[tuple[str, float]]:
+    """What teaches each finding: evidence, what labels have taught, or their product (`_candidates`).
+
+    The one whose highest score tells images that taught nothing apart best; what takes more has to be better by
+    `WORTH`.
+
+    Args:
+        decomposer: what draws evidence.
+        by_labels: what labels alone have taught.
+        x, states: validation images (n, C, S, S) and their states (n, K).
+
+    Returns:
+        Of each finding the teacher's name, and how well evidence tells these images apart (AUROC).
+    """
+    of_each = []
+    for k, candidates in enumerate(_candidates(decomposer, by_labels, x, states)):
+        told = {name: image_auroc(scores, states[:, k]) for name, scores in candidates.items()}
+        best = EVIDENCE
+        for name, auroc in told.items():
+            best = name if auroc >= told[best] + WORTH else best
+        of_each.append((best, told[EVIDENCE]))
+    return of_each
+
+
+def _with_targets(
+    labelled: Lessons,
+    decomposer: FindingsDecomposer,
+    by_labels: Segmenter,
+    teachers: Sequence[str],
+    end: float,
+    after_each: Callable[[], None],
+) -> Lessons:
+    """The lessons with targets by these teachers, as many as there is time for.
+
+    `end` is on the clock of `time.perf_counter`; of what is left until then maps take `DRAWING_SHARE`.
+    """
+    until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
+    parts = []
+    for images, present in zip(labelled.x.split(TOGETHER), labelled.y.split(TOGETHER), strict=True):
+        candidates = _candidates(decomposer, by_labels, images, present)
+        parts.append(np.stack([own[name] for own, name in zip(candidates, teachers, strict=True)], axis=1))
+        for _ in images:
+            after_each()
+        if time.perf_counter() > until:
+            break
+    scores = torch.from_numpy(np.concatenate(parts)).float()
+    x, states = labelled.x[: len(scores)], labelled.y[: len(scores)]
+    targets = []
+    for own, y, name, one in zip(scores.unbind(dim=1), states.T, teachers, decomposer.of_each.values(), strict=True):
+        at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[y == 1].numpy()))
+        targets.append(targets_of(own, y, at))
+    return Lessons(x, states, torch.cat(targets, dim=1))
+
+
+def _candidates(
+    decomposer: FindingsDecomposer, by_labels: Segmenter, x: Tensor, states: Tensor
+) -> list[dict[str, Floats]]:
+    """What may teach each finding, by its name: one number a pixel (n, S, S) of images (n, C, S, S)."""
+    maps, drawn = decomposer.maps(x, states), by_labels.probabilities(x).numpy()
+    found = []
+    for k, (name, one) in enumerate(decomposer.of_each.items()):
+        evidence, probability = one.calibration[MAP].scores(maps[name][MAP]), drawn[:, k]
+        found.append({EVIDENCE: evidence, WEIGHED: evidence * np.sqrt(probability), BY_LABELS: probability})
+    return found
+
+
+def _calibration_images(session: Session) -> tuple[Tensor, Tensor]:
+    """Training images (n, C, S, S) and states (n, K) that calibrations look at."""
+    assert session.images.states is not None
+    places = _some(session.images.states[0], CALIBRATED // session.images.findings)
+    return session.images.train[0][places], session.images.states[0][places]
+
+
+def _some(states: Tensor, each: int) -> Tensor:
+    """Places of the first images with each finding and of the first without, in their order, each once."""
+    return torch.cat([first_of_each(of_one, classes=2, each=each) for of_one in states.T]).unique()
+
+
+def _lessons_of(states: Tensor) -> Tensor:
+    """Places of the images that teach: by turns one that has a finding and one that has none."""
+    having = (states.sum(dim=1) > 0).long()
+    some, none = (torch.nonzero(having == k).squeeze(1)[:MOST_IMAGES] for k in (1, 0))
+    turn = torch.cat([torch.arange(len(some)) / len(some), torch.arange(len(none)) / max(1, len(none))])
+    return torch.cat([some, none])[turn.argsort(stable=True)]
