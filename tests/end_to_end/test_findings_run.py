@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small import TINY
 
@@ -106,6 +107,20 @@ def test_python_knows_each_finding(run, three):
     assert d.present == ("rectangle", "disc")
     alone = acdm.load(run, finding="disc").decompose(three / "test/images/00003.png", label="disc")
     assert (d.labels["disc"].evidence == alone.evidence).all()
+
+
+def test_maps_of_all_findings_are_those_of_each(run, three):
+    """One pass of the branches serves all of them."""
+    whole = acdm.load(run)
+    x = torch.from_numpy(np.stack([np.array(Image.open(three / f"test/images/{n:05d}.png")) for n in range(6)]))
+    x = x[:, None].float() / 127.5 - 1
+    states = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(6)])
+    together = whole.maps(x, states)
+    assert tuple(together) == FINDINGS
+    for k, (name, one) in enumerate(whole.of_each.items()):
+        one.branches.told = lambda views: states.repeat(len(views) // len(states), 1)
+        for kind, drawn in one.maps(x, states[:, k]).items():
+            torch.testing.assert_close(together[name][kind], drawn, rtol=1e-3, atol=1e-3)
 
 
 def test_a_findings_branches_are_those_of_all(run):

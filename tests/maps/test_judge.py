@@ -5,7 +5,7 @@ import torch
 from acdm.core.config import Augment
 from acdm.data.sets.toy import draw
 from acdm.maps import judge as fitting
-from acdm.maps.judge import Judge, load_judge, save_judge, small_resnet, train_judge
+from acdm.maps.judge import Judge, load_judge, save_judge, small_resnet, train_judge, train_judges
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,27 @@ def patches(n, seed):
         top, left = torch.randint(2, 9, (2,), generator=generator).tolist()
         x[i, :, top : top + 5, left : left + 5] += 1
     return x.clamp(-1, 1), y
+
+
+def two_findings(n, seed):
+    """A bright square where the first is present, a dark one where the second is."""
+    generator = torch.Generator().manual_seed(seed)
+    x, states = torch.randn(n, 1, 16, 16, generator=generator) * 0.2, torch.zeros(n, 2, dtype=torch.long)
+    for i in range(n):
+        states[i] = torch.tensor([i & 1, i >> 1 & 1])
+        for light, present in zip((1, -1), states[i], strict=True):
+            top, left = torch.randint(2, 9, (2,), generator=generator).tolist()
+            x[i, :, top : top + 5, left : left + 5] += light * present
+    return x.clamp(-1, 1), states
+
+
+def test_one_network_tells_each_finding_whatever_the_other():
+    judges = train_judges(two_findings(200, 0), two_findings(64, 1), Augment(), seed=0, steps=160)
+    x, states = two_findings(200, 2)
+    for k, judge in enumerate(judges):
+        right = judge.probabilities(x).argmax(dim=1) == states[:, k]
+        assert judge.auroc > 0.9
+        assert all(right[states[:, 1 - k] == other].float().mean() > 0.85 for other in (0, 1))
 
 
 def shapes(n, seed):

@@ -6,7 +6,7 @@ from torch import nn
 
 from acdm.errors import CheckpointError
 from acdm.maps.features import Features
-from acdm.maps.segmenter import Segmenter, UNet, load_segmenter, save_segmenter
+from acdm.maps.segmenter import Segmenter, UNet, load_segmenter, of_finding, save_segmenter
 
 
 def some(channels=1, features=None):
@@ -42,6 +42,15 @@ def test_without_the_features_it_was_taught_on_there_is_no_segmenter(tmp_path, m
     monkeypatch.setattr(Features, "installed", lambda: None)
     assert load_segmenter(tmp_path / "on-features", 1) is None
     assert load_segmenter(tmp_path / "on-pixels", 1) is not None
+
+
+def test_a_findings_segmenter_is_its_output_of_that_of_all():
+    torch.manual_seed(0)
+    network = UNet(1, findings=3)
+    nn.init.normal_(network.head.weight)
+    whole, x = Segmenter(network.eval(), None), torch.rand(2, 1, 32, 32)
+    for k, drawn in enumerate(whole.probabilities(x).split(1, dim=1)):
+        assert torch.equal(of_finding(whole, k).probabilities(x), drawn)
 
 
 def test_of_other_features_it_is_refused(tmp_path, monkeypatch):

@@ -58,6 +58,14 @@ def test_the_branch_that_is_decoded_alone_is_that_of_all(branches, images, k):
     assert torch.equal(own[:, 1:], toggled[:, 1:])
 
 
+def test_the_views_of_all_findings_are_those_of_each(branches, images):
+    x, states = images
+    for k, together in enumerate(branches.under_each(x, states)):
+        alone = branches.under(x, states, of_all(k), 1 - states[:, k])
+        for psi, own in zip(together, alone, strict=True):
+            torch.testing.assert_close(psi, own, rtol=1e-4, atol=1e-4)
+
+
 def test_each_image_may_have_a_finding_of_its_own_toggled(branches, images):
     """As if each were decomposed alone."""
     x, states = images

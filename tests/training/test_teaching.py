@@ -13,6 +13,7 @@ from acdm.training.segmenter import (
     _members,
     _with_masks,
     loss_of,
+    state_loss,
     steps_within_reach,
     targets_of,
     teach,
@@ -61,6 +62,29 @@ def test_what_a_map_errs_in_by_chance_is_unlearned():
     truth = squares[120:].flatten().numpy()
     assert average_precision_score(truth, scores[120:].flatten().numpy()) < 0.4
     assert average_precision_score(truth, segmenter.probabilities(x[120:]).flatten().numpy()) > 0.9
+
+
+def test_labels_alone_teach_where_each_of_two_findings_is():
+    """Bright squares and dark ones, of which an image has none, one or both; nothing says where they are."""
+    x, _, bright, dark = scenes(160)
+    present = torch.tensor([[i // 2 & 1, i // 4 & 1] for i in range(160)]) * (torch.arange(160) % 2)[:, None]
+    places = torch.stack([bright, dark], dim=1) * present[:, :, None, None]
+    x[:, 0] += 0.8 * (places[:, 0] - bright - places[:, 1])
+    taught = Lessons(x[:120], present[:120], None)
+    segmenter = teach(taught, Config.of({"augment": STILL, "device": "cpu"}), None, steps=150)
+    drawn = segmenter.probabilities(x[120:])
+    for k in (0, 1):
+        having = present[120:, k] == 1
+        loudest = drawn[having, k].flatten(1).argmax(dim=1, keepdim=True)
+        assert places[120:][having, k].flatten(1).gather(1, loudest).mean() > 0.9
+
+
+def test_what_labels_cost_by_hand():
+    """Of two images one has the finding: at even odds each costs log 2, whatever there is more of."""
+    states = torch.tensor([[1], [0], [0], [0]])
+    assert state_loss(torch.zeros(4, 1, 8, 8), states).item() == pytest.approx(log(2))
+    sure = torch.full((4, 1, 8, 8), -20.0)
+    assert state_loss(sure, states).item() == pytest.approx(-log(1e-4) / 2, rel=1e-2)
 
 
 def test_the_same_seed_teaches_the_same_and_leaves_torch_s_own_randomness():
