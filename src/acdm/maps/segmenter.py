@@ -110,7 +110,7 @@ class Segmenter:
 
 
 def of_finding(segmenter: Segmenter, k: int) -> Segmenter:
-    """The same layers with the output of one finding alone."""
+    """Keep all layers, and of the outputs that of one finding."""
     network, whole = deepcopy(segmenter.network), segmenter.network.head
     network.head = nn.Conv2d(whole.in_channels, BLOCK**2, 3, padding=1, device=whole.weight.device)
     own = slice(BLOCK**2 * k, BLOCK**2 * (k + 1))

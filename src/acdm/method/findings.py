@@ -62,7 +62,7 @@ class FindingBranches(Branches):
         return own, torch.cat([changed[:, None], own[:, 1:]], dim=1)
 
     def under_each(self, x: Tensor, states: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `under` of finding after finding, in its other state, by two passes of the decoder in all.
+        """Decompose images for finding after finding, as `under` does; two passes of the decoder serve all of them.
 
         Args:
             x, states: as of `under`.

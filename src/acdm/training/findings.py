@@ -7,7 +7,7 @@ the maps of the training images.  Each finding's own output is kept in the findi
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import torch
@@ -44,9 +44,11 @@ from acdm.training.session import Session
 
 CALIBRATED = 240  # images that have findings, shared by these
 VALIDATED = 32  # validation images with each finding, and without
+KNOWING = 0.6  # AUROC, on validation images, that what teaches has at least
 LABELS_SHARE = 0.5  # of the segmenter's time, in which labels alone teach it
 EVIDENCE, BY_LABELS = str(MAP), "what labels have taught"  # names of teachers
 WEIGHED = f"{EVIDENCE}, weighed by {BY_LABELS}"
+LABELS = "labels alone"
 
 
 def finish_findings(session: Session, findings: Findings, backbone: Backbone | None) -> None:
@@ -116,7 +118,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
         steps = steps_within_reach(labelled, config, features, until)
         session.progress.begin(SEGMENTER, steps)
         by_labels = teach(labelled, config, features, steps, after_each)
-        session.progress.begin(DRAWING, len(places))
+        session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
         teachers, aurocs = zip(*_choose_teachers(decomposer, by_labels, x, present), strict=True)
         taught = _with_targets(labelled, decomposer, by_labels, teachers, end, after_each)
         more = steps_within_reach(taught, config, features, end)
@@ -142,10 +144,10 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
 def _choose_teachers(
     decomposer: FindingsDecomposer, by_labels: Segmenter, x: Tensor, states: Tensor
 ) -> list[tuple[str, float]]:
-    """What teaches each finding: evidence, what labels have taught, or their product (`_candidates`).
+    """Choose what teaches each finding where it is: evidence, what labels have taught, or their product.
 
-    The one whose highest score tells images that taught nothing apart best; what takes more has to be better by
-    `WORTH`.
+    It is the one whose highest score tells images that taught nothing apart best; what takes more has to be better by
+    `WORTH`.  Where none does (`KNOWING`), labels alone go on teaching.
 
     Args:
         decomposer: what draws evidence.
@@ -161,7 +163,7 @@ def _choose_teachers(
         best = EVIDENCE
         for name, auroc in told.items():
             best = name if auroc >= told[best] + WORTH else best
-        of_each.append((best, told[EVIDENCE]))
+        of_each.append((best if told[best] >= KNOWING else LABELS, told[EVIDENCE]))
     return of_each
 
 
@@ -173,26 +175,31 @@ def _with_targets(
     end: float,
     after_each: Callable[[], None],
 ) -> Lessons:
-    """The lessons with targets by these teachers, as many as there is time for.
+    """Give the lessons targets by these teachers, as many as there is time for.
 
     `end` is on the clock of `time.perf_counter`; of what is left until then maps take `DRAWING_SHARE`.
     """
     until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
+    having, none = (torch.nonzero(labelled.y.any(dim=1) == there).squeeze(1) for there in (True, False))
     parts = []
-    for images, present in zip(labelled.x.split(TOGETHER), labelled.y.split(TOGETHER), strict=True):
-        candidates = _candidates(decomposer, by_labels, images, present)
-        parts.append(np.stack([own[name] for own, name in zip(candidates, teachers, strict=True)], axis=1))
-        for _ in images:
+    for places in having.split(TOGETHER):
+        candidates = _candidates(decomposer, by_labels, labelled.x[places], labelled.y[places])
+        of_each = [own.get(name, own[EVIDENCE]) for own, name in zip(candidates, teachers, strict=True)]
+        parts.append(torch.from_numpy(np.stack(of_each, axis=1)).float())
+        for _ in places:
             after_each()
         if time.perf_counter() > until:
             break
-    scores = torch.from_numpy(np.concatenate(parts)).float()
-    x, states = labelled.x[: len(scores)], labelled.y[: len(scores)]
-    targets = []
-    for own, y, name, one in zip(scores.unbind(dim=1), states.T, teachers, decomposer.of_each.values(), strict=True):
-        at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[y == 1].numpy()))
-        targets.append(targets_of(own, y, at))
-    return Lessons(x, states, torch.cat(targets, dim=1))
+    scores = torch.cat(parts)
+    kept = torch.cat([having[: len(scores)], none])
+    targets = torch.zeros(len(kept), *scores.shape[1:])
+    for k, (name, one) in enumerate(zip(teachers, decomposer.of_each.values(), strict=True)):
+        own, present = scores[:, k], labelled.y[having[: len(scores)], k]
+        at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[present == 1].numpy()))
+        targets[: len(own), k] = targets_of(own, present, at)[:, 0]
+        if name == LABELS:
+            targets[:, k] = nan
+    return Lessons(labelled.x[kept], labelled.y[kept], None if set(teachers) == {LABELS} else targets)
 
 
 def _candidates(
@@ -220,8 +227,6 @@ def _some(states: Tensor, each: int) -> Tensor:
 
 
 def _lessons_of(states: Tensor) -> Tensor:
-    """Places of the images that teach: by turns one that has a finding and one that has none."""
-    having = (states.sum(dim=1) > 0).long()
-    some, none = (torch.nonzero(having == k).squeeze(1)[:MOST_IMAGES] for k in (1, 0))
-    turn = torch.cat([torch.arange(len(some)) / len(some), torch.arange(len(none)) / max(1, len(none))])
-    return torch.cat([some, none])[turn.argsort(stable=True)]
+    """Places of the images that teach: the first that have a finding, and the first that have none."""
+    having = states.any(dim=1)
+    return torch.cat([torch.nonzero(having == there).squeeze(1)[:MOST_IMAGES] for there in (True, False)])

@@ -77,7 +77,7 @@ class Lessons:
         x: (n, C, S, S), images.
         y: (n,) classes; 1 is positive.  Of several findings (n, K) states.
         targets: (n, K, S, S), as of `targets_of`, or true masks where `corrected`; K is 1 where there are classes.
-            None teaches by classes or states alone.
+            Findings whose targets are NaN are taught by their states alone; None teaches all of them so.
         corrected: (n,) whether a person's mask is the target; None where there are none.
     """
 
@@ -212,15 +212,19 @@ def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
 
 def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
     """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K)."""
+    if y.ndim == 1:
+        images = F.binary_cross_entropy(_loudest(logits.sigmoid())[:, 0], y.float())
+        return _pixel_loss(logits, targets) + CLASS_WEIGHT * images
+    located = ~targets.isnan().flatten(2).any(dim=2).any(dim=0)  # (K,)
+    return _pixel_loss(logits[:, located], targets[:, located]) + STATE_WEIGHT * state_loss(logits, y)
+
+
+def _pixel_loss(logits: Tensor, targets: Tensor) -> Tensor:
     weight = torch.where((targets > UNSURE / 2) & (targets < 0.5), UNSURE_WEIGHT, 1.0)
     pixels = F.binary_cross_entropy_with_logits(logits, targets, weight)
     found = logits.sigmoid()
     both, either = ((found * targets).sum(dim=(0, 2, 3)), (found + targets).sum(dim=(0, 2, 3)))
-    dice = (1 - (2 * both + 1) / (either + 1)).mean()
-    if y.ndim == 2:
-        return pixels + DICE_WEIGHT * dice + STATE_WEIGHT * state_loss(logits, y)
-    images = F.binary_cross_entropy(_loudest(found)[:, 0], y.float())
-    return pixels + DICE_WEIGHT * dice + CLASS_WEIGHT * images
+    return pixels + DICE_WEIGHT * (1 - (2 * both + 1) / (either + 1)).mean()
 
 
 def state_loss(logits: Tensor, states: Tensor) -> Tensor:
@@ -293,7 +297,7 @@ def teach(
 
 
 def _chooser(taught: Lessons, config: Config) -> Callable[[int], Tensor]:
-    """From a step to the places of its images among the lessons."""
+    """Make what finds the places of a step's images among the lessons."""
     if taught.y.ndim == 2:
         batches = FindingBatches(taught.x, taught.y, 2 * EACH, config.augment, config.seed)
         return lambda step: batches.drawn(step)[0]
