@@ -24,8 +24,8 @@ MAPS: tuple[MapName, ...] = get_args(MapName)
 LEAST_SIDE = 8  # of what the discriminator's first block sees
 DEFAULT_MAP: MapName = "evidence"  # where there is no segmenter; chosen on dev halves: docs/results/choices.md
 SEGMENTER_SHARE, MOST_SEGMENTER_SHARE = 1 / 5, 0.3  # of the minutes; of few minutes
-MOST_SHARE_OF_FINDINGS = 0.4  # of few minutes, where each of several findings has one
 SEGMENTER_MINUTES = 2.5  # that the segmenter gets of few minutes, if that is not too large a share
+MOST_SHARE_OF_FINDINGS, FINDING_MINUTES = 0.4, 4  # of what comes after the branches, with several findings; a finding
 TAUGHT: MapName = "object"  # what a segmenter draws, where a run has one
 
 
@@ -240,13 +240,16 @@ def _section(name: str, order: int) -> Parameter:
 def segmenter_share(minutes: float | None, findings: int = 1) -> float:
     """Share of the time that the segmenter gets: `SEGMENTER_SHARE`, and more of few minutes, to get anywhere.
 
-    Of several findings each has a segmenter, and they share it.
+    With several findings it is that of all that comes after the branches, and more, for labels teach it, too.
 
     >>> [round(segmenter_share(minutes), 2) for minutes in (None, 60, 10, 3)]
     [0.2, 0.2, 0.25, 0.3]
+    >>> [round(segmenter_share(minutes, findings=6), 2) for minutes in (60, 90, 240)]
+    [0.4, 0.27, 0.2]
     """
+    wanted = SEGMENTER_MINUTES if findings == 1 else findings * FINDING_MINUTES
     most = MOST_SEGMENTER_SHARE if findings == 1 else MOST_SHARE_OF_FINDINGS
-    return min(most, max(SEGMENTER_SHARE, findings * SEGMENTER_MINUTES / minutes if minutes else 0))
+    return min(most, max(SEGMENTER_SHARE, wanted / minutes if minutes else 0))
 
 
 class Config(Options):

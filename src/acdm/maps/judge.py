@@ -100,7 +100,7 @@ def train_judges(
     validation: tuple[Tensor, Tensor],
     augment: Augment,
     seed: int,
-    steps: int = STEPS,
+    steps: int,
     device: str = "cpu",
     after_each: Callable[[], None] = lambda: None,
 ) -> list[Judge]:

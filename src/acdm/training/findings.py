@@ -23,7 +23,6 @@ from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, save_calibration
 from acdm.maps.decomposer import TOGETHER
 from acdm.maps.findings import FindingsDecomposer, load_findings
-from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import save_judge, train_judges
 from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, SEGMENTER
@@ -42,6 +41,7 @@ from acdm.training.segmenter import (
 )
 from acdm.training.session import Session
 
+JUDGE_STEPS = 300
 CALIBRATED = 240  # images that have findings, shared by these
 VALIDATED = 32  # validation images with each finding, and without
 KNOWING = 0.6  # AUROC, on validation images, that what teaches has at least
@@ -84,6 +84,7 @@ def _fit_judges(session: Session, runs: Sequence[Run]) -> None:
         (images.validation[0], states[1]),
         session.config.augment,
         session.config.seed,
+        JUDGE_STEPS,
         device=session.config.device,
         after_each=session.progress.advance,
     )

@@ -44,6 +44,7 @@ UNSURE = 0.4  # share of the threshold
 UNSURE_WEIGHT = 0.2
 DICE_WEIGHT, CLASS_WEIGHT = 0.3, 0.1
 STATE_WEIGHT = 0.3  # of findings
+RARE = -3.0  # logit that findings begin with: few images have one, and few pixels
 LOUDEST = 0.01  # share of an image's pixels whose mean stands for the image
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
 
@@ -269,6 +270,8 @@ def teach(
         torch.manual_seed(mix(seed, 5))
         findings = y.shape[1] if y.ndim == 2 else 1
         network = begun or UNet(x.shape[1], features.channels if features else (), findings)
+        if begun is None and y.ndim == 2:
+            network.head.state_dict()["bias"].fill_(RARE)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     segmenter = Segmenter(network, features)
     network.train()
