@@ -66,14 +66,15 @@ def test_of_other_features_it_is_refused(tmp_path, monkeypatch):
 
 def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trusted(tmp_path):
     path = tmp_path / "segmenter.safetensors"
-    for auroc, teacher, trusted in (
-        (0.98, 0.9, True),
-        (0.974, 0.975, True),
-        (0.97, 0.99, False),
-        (0.94, 0.9, False),
-        (1.0, 1.0, False),
-        (0.91, 0.82, True),
-        (0.56, 0.5, False),
+    for auroc, teacher, mistaken, trusted in (
+        (0.98, 0.9, 0.0, True),
+        (0.974, 0.975, 0.05, True),
+        (0.97, 0.99, 0.0, False),
+        (0.94, 0.9, 0.0, False),
+        (1.0, 1.0, 0.0, False),
+        (0.91, 0.82, 0.0, True),
+        (0.56, 0.5, 0.0, False),
+        (1.0, 0.9, 1.0, False),  # it marks all of every image, the object most
     ):
-        save_segmenter(path, replace(some(), auroc=auroc, evidence_auroc=teacher))
+        save_segmenter(path, replace(some(), auroc=auroc, evidence_auroc=teacher, mistaken=mistaken))
         assert load_segmenter(path, 1).trusted is trusted

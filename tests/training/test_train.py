@@ -182,7 +182,7 @@ def test_a_training_by_the_clock_plans_anew_when_it_turns_out_slower(trained, mo
         session.began, clock.now = 0.0, 0.2 * step
 
     said, run = trained(tick, {"steps": None, "minutes": 0.5})
-    planned = [int(count) for line in said for count in re.findall(r": (\d+) steps fit into", str(line))]
+    planned = [int(count) for line in said for count in re.findall(r": (\d+) steps fit,", str(line))]
     assert planned[0] == pytest.approx(30 + (0.88 * 21 - 6) / 0.1, abs=2)
     assert planned[1:] == [pytest.approx(0.97 * 21 / 0.2, abs=2)]
     assert int(checkpoints(run / "checkpoints")[-1].stem.split("-")[1]) == pytest.approx(planned[-1], abs=2)

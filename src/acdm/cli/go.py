@@ -33,6 +33,7 @@ def go(
     """
     from acdm.cli.terminal import showing, table
     from acdm.core.config import Config
+    from acdm.core.run import require_free
     from acdm.data.checkup import examine_folders, summary
     from acdm.errors import DataError
     from acdm.evaluation.findings import evaluate_run
@@ -44,6 +45,8 @@ def go(
     given = layers(config, options)
     if not {"minutes", "steps"} & given.keys():
         given["minutes"] = MINUTES
+    if out is not None:
+        require_free(out)
     seed = Config.of({"seed": given.get("seed")}).seed
     with showing() as progress:
         found = examine_folders(data, progress, positive, seed, reference)

@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from acdm.cli.options import AtLeast0, AtLeast1, FeaturesFile, FindingName, NeededOut, RunFolder
 from acdm.core.config import MapName
+from acdm.core.words import counted
 from acdm.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
@@ -214,6 +215,8 @@ def _segment(
     def found(files: "ImageFiles") -> Iterator[str]:
         names = mask_names(files.paths)
         yield from _regions(out)
+        if written := _files_for(out, recipe.formats):
+            yield f"for other tools: {', '.join(written)}; in them files are named as they lie in {images}"
         title = f"Masks of {images.name}, by {run.name}"
         yield f"look at {write_index(out, 'segment.csv', title, lambda file: f'outlines/{names.get(file)}', 160)}"
 
@@ -225,9 +228,16 @@ def _regions(out: Path) -> Iterator[str]:
     from acdm.core.tables import read_rows
 
     files = [row["file"] for row in read_rows(out / "regions.csv")]
-    yield f"{len(files)} regions in {len(set(files))} images (regions.csv)"
+    yield f"{counted(len(files), 'region')} in {counted(len(set(files)), 'image')} (regions.csv)"
     if doubtful := [row["file"] for row in read_rows(out / "look-first.csv")[:SHOWN]]:
         yield f"look first at {', '.join(doubtful)} (look-first.csv): the segmenter is least sure of them"
+
+
+def _files_for(out: Path, formats: Iterable[str]) -> list[str]:
+    """List what a segmentation left for other tools."""
+    from acdm.maps.jobs.annotations import FORMATS
+
+    return [str(path) for name in formats if (path := out / FORMATS[name]).exists()]
 
 
 def _disk_use(out: Path, images: int) -> str:
@@ -266,8 +276,10 @@ def _follow(
             failed += [outcome] if outcome.reason else []
             labels.update([outcome.label] if outcome.label else [])
     classes = " · ".join(f"{label} {count}" for label, count in labels.most_common())
-    print(f"{len(files) - len(failed)} images {done}" + (f": {classes}" if classes else ""))
+    print(f"{counted(len(files) - len(failed), 'image')} {done}" + (f": {classes}" if classes else ""))
     for line in found(files):
         print(line)
     if failed:
-        raise PartialError(f"{len(failed)} images failed, first {failed[0].reason}; all reasons are in {table}")
+        raise PartialError(
+            f"{counted(len(failed), 'image')} failed, first {failed[0].reason}; all reasons are in {table}"
+        )

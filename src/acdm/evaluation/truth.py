@@ -70,7 +70,7 @@ def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET, seen:
     pictures = read_all(items, dataset.reading, keep=lambda picture, _: picture, progress=progress)
     kept = [k for k, picture in enumerate(pictures) if not seen or digest(picture.pixels) not in seen]
     if len(kept) < len(items):
-        progress.say(f"{len(items) - len(kept)} test images were trained on and are left out")
+        progress.say(f"{len(items) - len(kept)} images were trained on and are left out of the test")
         items, pictures = [items[k] for k in kept], [pictures[k] for k in kept]
         if missing := set(dataset.classes) - {item.label for item in items}:
             raise DataError(f"{dataset.root}: all test images of class '{min(missing)}' were trained on")

@@ -23,6 +23,7 @@ from acdm.maps.features import PACKAGE, Features, Origin
 
 TRUSTED, TIE = 0.97, 0.005  # of AUROC; chosen on dev halves: docs/results/choices.md
 USEFUL, BETTER = 0.8, 0.05
+QUIET = 0.1  # share of the pixels of negative images; who marks more was taught too little
 WIDTHS = (24, 48, 72, 96)  # from the finest to the coarsest level
 TOGETHER = 16  # images
 BLOCK = 2  # side in pixels of the blocks that enter as one
@@ -75,6 +76,7 @@ class Segmenter:
         auroc: how well its highest probability tells the classes of validation images apart, which taught it nothing.
         evidence_auroc: how well the highest score of evidence does.
         masks: how many training images' masks taught it, too.
+        mistaken: share of the pixels of negative validation images that it marks.
     """
 
     network: UNet
@@ -82,14 +84,17 @@ class Segmenter:
     auroc: float = 0.0
     evidence_auroc: float = 1.0
     masks: int = 0
+    mistaken: float = 0.0
 
     @property
     def trusted(self) -> bool:
         """Whether masks are cut from what it draws.
 
         Either it tells unseen images apart well (`TRUSTED`), and as well as evidence, which errs somewhere; or usefully
-        (`USEFUL`), and much better than evidence.
+        (`USEFUL`), and much better than evidence.  And it marks little of images that hold nothing (`QUIET`).
         """
+        if self.mistaken > QUIET:
+            return False
         as_well = self.auroc >= TRUSTED and self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE
         return as_well or (self.auroc >= USEFUL and self.auroc >= self.evidence_auroc + BETTER)
 
@@ -132,7 +137,7 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     seen = segmenter.features
     origin = {"features": {**vars(seen.origin), "channels": seen.channels}} if seen else {}
     owner = {"run": run} if run else {}
-    quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks")}
+    quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks", "mistaken")}
     about = {"kind": "segmenter", **quality, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
@@ -163,13 +168,13 @@ def load_segmenter(
             raise CheckpointError(f"{path}: was taught on other features than {features.origin.name} as it is here")
     try:
         quality = {name: float(about[name]) for name in ("auroc", "evidence_auroc")}
-        masks = int(about.get("masks", 0))
+        masks, mistaken = int(about.get("masks", 0)), float(about.get("mistaken", 0))
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
     network = UNet(channels, features.channels if features else ())
     load_module(network, tensors, path)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Segmenter(network, features.to(device) if features else None, **quality, masks=masks)
+    return Segmenter(network, features.to(device) if features else None, **quality, masks=masks, mistaken=mistaken)
 
 
 def _convolutions(width_in: int, width_out: int) -> nn.Sequential:

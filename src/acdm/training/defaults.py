@@ -10,6 +10,7 @@ import torch
 from acdm.core.config import PRESETS, Config, Preset
 from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
+from acdm.core.words import counted
 from acdm.data.dataset import Dataset
 from acdm.data.images.read import decode
 from acdm.data.loading import TrainingImages, settle_reading
@@ -99,7 +100,7 @@ class Outlook:
         config = self.config
         why = f"images are {self.side}"
         if self.too_slow:
-            why += f"; {config.minutes:g} minutes are too short for {self.too_slow} px"
+            why += f"; {counted(config.minutes or 0, 'minute')} would be too short for {self.too_slow} px"
         count = config.all_branches(self.findings)
         branches = f"{count} branch{'es' if count > 1 else ''}"
         device = f"{'GPU' if config.device == 'cuda' else 'CPU'}, {config.precision}"

@@ -35,6 +35,7 @@ from acdm.training.segmenter import (
     Lessons,
     features_of,
     image_auroc,
+    mistaken,
     steps_within_reach,
     targets_of,
     teach,
@@ -131,7 +132,8 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     drawn = mirrored(segmenter, own, mirrors)
     for k, run in enumerate(runs):
         auroc = image_auroc(np.asarray(seen[:, k]), present[:, k])
-        kept = replace(of_finding(segmenter, k), auroc=auroc, evidence_auroc=aurocs[k])
+        quality = {"auroc": auroc, "evidence_auroc": aurocs[k], "mistaken": mistaken(seen[:, k], present[:, k])}
+        kept = replace(of_finding(segmenter, k), **quality)
         save_segmenter(run.segmenter, kept, run.id)
         of_object = calibrate({TAUGHT: drawn[:, k : k + 1]}, known[:, k])
         save_calibration(run, {**decomposer.of_each[run.path.name].calibration, **of_object})

@@ -28,6 +28,7 @@ from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import AnyFeatures, Backbone
 from acdm.maps.decomposer import TOGETHER, Decomposer
 from acdm.maps.features import Features
+from acdm.maps.kinds import MARKED
 from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
@@ -141,6 +142,11 @@ def _weight(probe: Probe, x: Tensor) -> Floats:
 def image_auroc(scores: Floats, y: Tensor) -> float:
     """How well the highest of the scores (n, H, W) of each image tells the classes (n,) apart."""
     return float(roc_auc_score(y.numpy() == 1, scores.max(axis=(1, 2))))
+
+
+def mistaken(probabilities: Tensor, y: Tensor) -> float:
+    """Share of the pixels that are marked in images of the negative class, by (n, S, S) of images of classes (n,)."""
+    return float((probabilities[y == 0] >= MARKED).float().mean())
 
 
 def lessons(

@@ -44,12 +44,14 @@ from acdm.training.segmenter import (
     features_of,
     image_auroc,
     lessons,
+    mistaken,
     steps_within_reach,
     teach,
 )
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players, go_on
 from acdm.training.signals import Stop, listening
 
+JUDGE_SHARE = 0.15  # of the minutes, that the check classifier gets at most
 WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 
 
@@ -255,7 +257,8 @@ def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterat
 def _plan(session: Session, done: int, steps: int, seconds: float, minutes: float) -> None:
     """Go on to that many steps; their speed is measured again while the learning rate is still at its height."""
     session.change(steps=steps)
-    session.tell(f"{1 / seconds:.1f} steps a second: {steps} steps fit into {minutes:g} minutes")
+    left = minutes - (time.perf_counter() - session.began) / 60
+    session.tell(f"{1 / seconds:.1f} steps a second: {steps} steps fit, with {left:.1f} minutes left for the branches")
     early = [share for share in MEASURED_AGAIN if share < 1 - session.config.optimiser.decay]
     session.measured_at = {at for share in early if (at := round(share * steps)) > done}
 
@@ -326,6 +329,7 @@ def _fit_judge(session: Session) -> None:
         images.validation,
         config.augment,
         config.seed,
+        until=time.perf_counter() + (60 * JUDGE_SHARE * config.minutes if config.minutes else inf),
         device=config.device,
         after_each=session.progress.advance,
     )
@@ -378,8 +382,15 @@ def _teach(session: Session, given: Given) -> None:
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
-    auroc = image_auroc(np.asarray(taught.objects(unseen)[:, 0]), classes)
-    segmenter = replace(segmenter, auroc=auroc, evidence_auroc=evidence_auroc, masks=len(given.masks))
+    drawn = taught.objects(unseen)[:, 0]
+    auroc = image_auroc(np.asarray(drawn), classes)
+    segmenter = replace(
+        segmenter,
+        auroc=auroc,
+        evidence_auroc=evidence_auroc,
+        masks=len(given.masks),
+        mistaken=mistaken(drawn, classes),
+    )
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})

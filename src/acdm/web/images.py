@@ -6,6 +6,7 @@ from pathlib import Path
 
 from acdm.core.files import write_text
 from acdm.core.tables import read_rows
+from acdm.core.words import counted
 from acdm.web.pages import template
 
 MOST = 2000  # images; a browser shows no more with ease
@@ -45,8 +46,7 @@ def _image(
     """What the page says of one image."""
     words = [row["reason"]] if row["reason"] else []
     if (out / "regions.csv").is_file() and not row["reason"]:
-        count = regions[row["file"]]
-        words.append("1 region" if count == 1 else f"{count} regions")
+        words.append(counted(regions[row["file"]], "region"))
     if row["file"] in doubts:
         words.append(f"doubt {doubts[row['file']]:.2f}")
     there = (out / picture).is_file()

@@ -19,7 +19,14 @@ from acdm.data.images.arrays import Mask
 from acdm.data.images.grid import GeoGrid, Grid
 from acdm.maps.regions import Region
 
-FORMATS = ("coco", "yolo", "label-studio", "cvat", "geojson", "dicom-seg")
+FORMATS = {  # and where each is written
+    "coco": "coco.json",
+    "yolo": "yolo",
+    "label-studio": "label-studio.json",
+    "cvat": "cvat.xml",
+    "geojson": "regions.geojson",
+    "dicom-seg": "dicom-seg",
+}
 TOLERANCE = 0.5  # pixels that a polygon may leave the mask's outline
 
 

@@ -22,7 +22,7 @@ from acdm.errors import ConfigError, DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.doubt import doubts, look_first
-from acdm.maps.jobs.annotations import Detections, coco, cvat, label_config, label_studio, yolo
+from acdm.maps.jobs.annotations import FORMATS, Detections, coco, cvat, label_config, label_studio, yolo
 from acdm.maps.jobs.geojson import geojson, square_metres
 from acdm.maps.jobs.volumes import decompose_volume, is_volume
 from acdm.maps.jobs.windows import claimed_maps, is_tiff, large_geotiff, opened, side_of_windows
@@ -230,17 +230,17 @@ def _write_formats(
     out: Path, found: list[Detections], category: str, formats: Sequence[str], names: dict[str, str]
 ) -> None:
     if "coco" in formats:
-        write_json(out / "coco.json", coco(found, category))
+        write_json(out / FORMATS["coco"], coco(found, category))
     if "yolo" in formats:
         write_text(out / "yolo" / "classes.txt", category + "\n")
         for d in found:
             write_text((out / "yolo" / "labels" / names[d.file]).with_suffix(".txt"), yolo(d))
     if "label-studio" in formats:
-        write_json(out / "label-studio.json", label_studio(found, category))
+        write_json(out / FORMATS["label-studio"], label_studio(found, category))
         write_text(out / "label-studio-config.xml", label_config(category))
     if "cvat" in formats:
-        write_text(out / "cvat.xml", cvat(found, category))
+        write_text(out / FORMATS["cvat"], cvat(found, category))
     if "geojson" in formats:
         if not any(d.on_earth for d in found):
             raise ConfigError("--to geojson: no image says where on the earth it lies; the other files are written")
-        write_json(out / "regions.geojson", geojson(found, category))
+        write_json(out / FORMATS["geojson"], geojson(found, category))

@@ -30,7 +30,7 @@
     }
     if (!answer.ok) return fail(`${file.name}: ${await answer.text()}`);
     const { gallery, label, other, regions, strip, mask, map, size, note, name } = await answer.json();
-    add(gallery, { regions, strip, mask, map, size, label, taught: name, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} regions${note}` });
+    add(gallery, { regions, strip, mask, map, size, label, taught: name, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} region${regions.length === 1 ? "" : "s"}${note}` });
   }
 
   function add(gallery, about) {
