@@ -40,6 +40,9 @@ def place(toy, run, tmp_path, monkeypatch):
     shutil.copy(path, tmp_path / "scan.png")
     shutil.copytree(toy, tmp_path / "DATA")
     shutil.copytree(toy, tmp_path / "runs/demo-1/toy")
+    flawed = tmp_path / "runs/demo-1/boards/test/flaw/92000000_377_316.png"
+    flawed.parent.mkdir(parents=True)
+    shutil.copy(path, flawed)
     write_kinds(tmp_path / "KINDS")
     shutil.copytree(run, tmp_path / "RUN")
     shutil.copytree(run, tmp_path / "runs/demo-1/run")
@@ -110,9 +113,13 @@ def test_a_page_does_what_it_says(path, place, monkeypatch, capsys):
             exec(block, {})
 
 
-def test_the_notebook_does_what_it_says(place, monkeypatch):
-    """Its cells are run in their order; the pictures in it are of a run of their own."""
-    notebook = json.loads((Path(__file__).parents[2] / "docs/notebooks/boards.ipynb").read_text("utf-8"))
+NOTEBOOKS = Path(__file__).parents[2] / "docs/notebooks"
+BRAIN = Path(__file__).parents[3] / "shared/data/brain_lgg"
+
+
+def run_notebook(name, monkeypatch):
+    """Run its cells in their order, with a small training; the pictures in it are of a run of their own."""
+    notebook = json.loads((NOTEBOOKS / name).read_text("utf-8"))
     train, known = acdm.train, {}
     short = {"size": 16, "steps": 2, "network": OPTIONS, "precision": "fp32", "features": "off"}
     monkeypatch.setattr(acdm, "train", lambda *folders, minutes, out: train(*folders, out=out, **short))
@@ -120,4 +127,16 @@ def test_the_notebook_does_what_it_says(place, monkeypatch):
         if cell["cell_type"] == "code":
             assert cell["outputs"] or "print" not in "".join(cell["source"]), "was run before it was kept"
             exec("".join(cell["source"]), known)
-    assert known["results"].n == {"sound": 78, "flaw": 59}
+    return known
+
+
+def test_the_notebook_on_boards_does_what_it_says(place, monkeypatch):
+    assert run_notebook("boards.ipynb", monkeypatch)["results"].n == {"sound": 78, "flaw": 59}
+
+
+@pytest.mark.skipif(not BRAIN.is_dir(), reason="the set may not come with the repository")
+def test_the_notebook_on_brains_does_what_it_says(place, monkeypatch):
+    (place / "brain").symlink_to(BRAIN)
+    results = run_notebook("brain.ipynb", monkeypatch)["results"]
+    assert results.split == "final"
+    assert results.positive == "A"

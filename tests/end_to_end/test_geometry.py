@@ -86,6 +86,9 @@ def test_a_volumes_mask_lies_on_the_volume(run, tmp_path, rng):
     assert {int(row["slice"]) for row in rows} <= set(range(14))
     assert sum(int(row["area"]) for row in rows) == np.count_nonzero(mask.dataobj) > 0
     assert json.loads((tmp_path / "out" / "coco.json").read_text())["images"] == []
+    with Image.open(tmp_path / "out" / "outlines" / "v.nii.gz.png") as picture:  # of one slice along axis 1
+        assert set(picture.size) == {12, 9}
+    assert "outlines/v.nii.gz.png" in (tmp_path / "out" / "index.html").read_text()
 
 
 @pytest.mark.skipif(highdicom is None, reason="the medical extra is not installed")

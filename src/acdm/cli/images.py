@@ -206,7 +206,7 @@ def _segment(
 ) -> None:
     """Segment all images by one run."""
     from acdm.maps.decomposer import load
-    from acdm.maps.jobs.masks import mask_names, segment_folder
+    from acdm.maps.jobs.masks import mask_names, outlines_of, segment_folder
     from acdm.web.images import write_index
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":
@@ -218,7 +218,8 @@ def _segment(
         if written := _files_for(out, recipe.formats):
             yield f"for other tools: {', '.join(written)}; in them files are named as they lie in {images}"
         title = f"Masks of {images.name}, by {run.name}"
-        yield f"look at {write_index(out, 'segment.csv', title, lambda file: f'outlines/{names.get(file)}', 160)}"
+        page = write_index(out, "segment.csv", title, lambda file: outlines_of(names.get(file, "")), 160)
+        yield f"look at {page}"
 
     _follow(work, images, "masks", f"segmented into {out}", out / "segment.csv", found)
 

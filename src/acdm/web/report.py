@@ -98,7 +98,6 @@ def _on_counterfactuals(results: Results) -> str:
     return (
         f"Counterfactuals {word}: a check classifier, trained apart, takes {share:.0%} of them for the other class"
         f" (it is right about {real:.0%} of the real images)."
-        + ("" if share >= 0.5 else " Branch 1 may have died: a run with --loss.keep 1 may bring it to life.")
     )
 
 

@@ -76,7 +76,7 @@ class _Masks:
             write_bytes((self.out / "dicom-seg" / self.mask_names[name]).with_suffix(".dcm"), content)
         write_bytes(self.out / "masks" / self.mask_names[name], png(segmented.mask.astype(np.uint8) * 255))
         outlines = outlined(d.image, segmented.mask, segmented.boxes)
-        write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
+        write_bytes(self.out / outlines_of(self.mask_names[name]), png(outlines))
         return [_detections(name, segmented, d)], d.label
 
     def _cut(self, d: Decomposition) -> Segmentation:
@@ -84,15 +84,23 @@ class _Masks:
         return segment(d.maps()[self.map], r.rule, min_area=r.min_area, refine=r.refine, image=d.image)
 
     def _segment_volume(self, path: Path, name: str) -> tuple[list[Detections], str]:
-        """The mask on the volume's grid; regions slice by slice, and the class most slices are of."""
+        """The mask on the volume's grid; regions slice by slice, and the class most slices are of.
+
+        The picture is of the slice where most is marked; where nothing is, of the one with the most contrast.
+        """
         grid, slices = decompose_volume(self.decomposer, path, self.options)
         masks, found, labels = [], [], []
+        most, picture = (-1, 0.0), b""
         for number, d in enumerate(slices):
             segmented = self._cut(d)
             masks.append(segmented.mask[None].astype(np.uint8))
             labels.append(d.label)
             found.append(_detections(name, segmented, replace(d, grid=grid), number))
+            seen = int(segmented.mask.sum()), float(d.image.std())
+            if seen > most:
+                most, picture = seen, png(outlined(d.image, segmented.mask, segmented.boxes))
         write_bytes(self.out / "masks" / self.mask_names[name], nifti(np.stack(masks), grid))
+        write_bytes(self.out / outlines_of(self.mask_names[name]), picture)
         return found, mode(labels)
 
     def _segment_raster(self, path: Path, name: str, side: int) -> tuple[list[Detections], str]:
@@ -120,7 +128,7 @@ class _Masks:
                 mask = mask_of(regions, 0, raster.height, raster.width)
                 write_bytes(self.out / "masks" / self.mask_names[name], png(mask * np.uint8(255)))
                 outlines = outlined(torch.from_numpy(raster.whole()), mask, [region.box for region in regions])
-                write_bytes(self.out / "outlines" / self.mask_names[name], png(outlines))
+                write_bytes(self.out / outlines_of(self.mask_names[name]), png(outlines))
         found = Detections(file=name, height=raster.height, width=raster.width, regions=regions, grid=raster.grid)
         return [found], raster.label
 
@@ -136,9 +144,9 @@ def segment_folder(
     """Segment every image into `out`; tells of each as it is done.
 
     `masks/` holds a mask an image (PNG; NIfTI for volumes, GeoTIFF for rasters taken in windows), `outlines/` a picture
-    of each flat image but those, `regions.csv` a line a region, `segment.csv` what became of each image;
-    where the segmenter's map is cut, `look-first.csv` lists images and slices, the least sure first; further files by
-    `recipe.formats`, without volumes, for which they have no room.
+    of each image but the last (of a volume its loudest slice), `regions.csv` a line a region, `segment.csv` what became
+    of each image; where the segmenter's map is cut, `look-first.csv` lists images and slices, the least sure first;
+    further files by `recipe.formats`, without volumes, for which they have no room.
 
     Raises:
         DataError: as `work_through`, and when there is no such class.
@@ -201,6 +209,15 @@ def mask_names(names: Iterable[str]) -> dict[str, str]:
         taken.add(mask)
         given[name] = mask
     return given
+
+
+def outlines_of(mask: str) -> str:
+    """Where the picture of an image lies, by its mask's name.
+
+    >>> outlines_of("a/b.png"), outlines_of("s.nii.gz")
+    ('outlines/a/b.png', 'outlines/s.nii.gz.png')
+    """
+    return f"outlines/{mask}" + ("" if mask.endswith(".png") else ".png")
 
 
 def _ending(name: str) -> str:
