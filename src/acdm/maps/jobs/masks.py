@@ -212,7 +212,7 @@ def mask_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def outlines_of(mask: str) -> str:
-    """Where the picture of an image lies, by its mask's name.
+    """Name the picture of an image by the name of its mask.
 
     >>> outlines_of("a/b.png"), outlines_of("s.nii.gz")
     ('outlines/a/b.png', 'outlines/s.nii.gz.png')
