@@ -17,6 +17,9 @@ def test_from_folders_to_a_report(toy, tmp_path):
     run = acdm.train(toy, out=tmp_path / "run", **OPTIONS, steps=4)
     results = acdm.evaluate(run, toy)
     assert results.maps.keys() >= {"psi1", "evidence", "object"}
+    shown = results.maps[results.default_map]
+    assert repr(results).startswith(f"<Results: run, 12 test images; {results.default_map} AUPRC {shown.auprc:.2f},")
+    assert len(repr(results)) < 120
     assert acdm.report(run).name == "index.html"
     table = acdm.map(run, toy / "test", tmp_path / "maps", progress=False)
     assert len(table.read_text().splitlines()) == 1 + 12

@@ -1,5 +1,7 @@
 """results.json and gallery.json as types.  Definitions of every figure: docs/reference/results.md."""
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from acdm.core.config import MapName, Split
@@ -124,6 +126,11 @@ class Results(Record):
     agreement: Agreement = Agreement()
     timing: Timing = Timing()
 
+    def __repr__(self) -> str:
+        shown = self.maps[self.default_map]
+        known = {"AUPRC": shown.auprc, "Dice": shown.dice, "image AUROC": shown.image_auroc}
+        return f"<Results: {self.run}, {sum(self.n.values())} test images; {self.default_map}{_in_words(known)}>"
+
 
 class MeanFigures(Record):
     """The mean of one map's figures over all findings that have them."""
@@ -155,6 +162,17 @@ class FindingResults(Record):
     mean: dict[str, MeanFigures]
     confusion: dict[str, dict[str, dict[str, Figure]]]
     sensitivity: dict[str, dict[str, Figure]]
+
+    def __repr__(self) -> str:
+        means = {name: _in_words({"AUPRC": mean.auprc}) for name, mean in self.mean.items()}
+        told = ", ".join(f"{name}{words}" for name, words in means.items())
+        return f"<FindingResults: {self.run}, {', '.join(self.labels)}; mean of {told}>"
+
+
+def _in_words(figures: Mapping[str, Figure]) -> str:
+    """Figures that are known, in one line."""
+    known = [f" {name} {value:.2f}" for name, value in figures.items() if value is not None]
+    return ",".join(known)
 
 
 class GalleryImage(Record):
