@@ -173,7 +173,7 @@ def test_training_images_copied_into_the_test_part_are_not_counted(data, tmp_pat
         shutil.copy(data / f"train/bad/trainbad{number}.png", data / f"test/bad/copy{number}.png")
     assert main(["evaluate", str(run), str(data)]) == 0
     assert json.loads((run / "results.json").read_text())["n"] == {"bad": 6, "good": 6}
-    assert "3 test images were trained on" in capsys.readouterr().err
+    assert "3 images were trained on" in capsys.readouterr().err
 
 
 def test_extensionless_dicom_is_an_image(tmp_path):
