@@ -100,8 +100,8 @@ class FindingBatches(Batches):
 def balance(states: Tensor) -> Tensor:
     """Weights of states (B, K), whose mean is 1, under which the two states of a finding weigh the same in a batch.
 
-    >>> balance(torch.tensor([[0], [0], [1]])).squeeze().tolist()
-    [0.75, 0.75, 1.5]
+    >>> balance(torch.tensor([[0], [0], [0], [1]])).squeeze().tolist()  # a half over three quarters, over a quarter
+    [0.6666666865348816, 0.6666666865348816, 0.6666666865348816, 2.0]
     """
     present = states.float().mean(dim=0)
     return 0.5 / torch.where(states == 1, present, 1 - present)

@@ -101,6 +101,7 @@ def train_judges(
     augment: Augment,
     seed: int,
     steps: int,
+    until: float = math.inf,
     device: str = "cpu",
     after_each: Callable[[], None] = lambda: None,
 ) -> list[Judge]:
@@ -110,7 +111,7 @@ def train_judges(
 
     Args:
         train, validation: images (n, C, S, S) and states (n, K), 1 where a finding is present, else 0.
-        augment, seed, steps, device, after_each: as of `train_judge`.
+        augment, seed, steps, until, device, after_each: as of `train_judge`.
     """
     images, states = train
     with torch.random.fork_rng(devices=[]):
@@ -125,7 +126,7 @@ def train_judges(
             found = _of_findings(_logits(network, validation[0]), validation[1])
             return fmean(auroc for auroc, _ in found), -fmean(loss for _, loss in found)
 
-        _fit(network, batches, loss, reached, steps, steps, math.inf, after_each)
+        _fit(network, batches, loss, reached, steps, steps, until, after_each)
     aurocs = [auroc for auroc, _ in _of_findings(_logits(network, validation[0]), validation[1])]
     return [Judge(_two_logits(network, k).eval(), auroc) for k, auroc in enumerate(aurocs)]
 

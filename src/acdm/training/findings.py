@@ -86,6 +86,7 @@ def _fit_judges(session: Session, runs: Sequence[Run]) -> None:
         session.config.augment,
         session.config.seed,
         JUDGE_STEPS,
+        until=session.end_of_check,
         device=session.config.device,
         after_each=session.progress.advance,
     )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
 from statistics import fmean, median
 
 import torch
@@ -29,6 +30,7 @@ from acdm.training.signals import listening
 from acdm.training.tensorboard import TensorBoard
 from acdm.training.validation import Choice, Health, Look, look
 
+CHECK_SHARE = 0.15  # of the minutes, that check classifiers get at most
 VALIDATION_IMAGES = 128  # that each look sees
 NO_LOOK = {"convinced": "", "change": ""}  # columns of metrics.csv
 SHEET_IMAGES = 8
@@ -84,6 +86,11 @@ class Session:
     def branch_minutes(self) -> float | None:
         """What the branches get of --minutes."""
         return self.config.branch_minutes(self.images.findings)
+
+    @property
+    def end_of_check(self) -> float:
+        """When a check classifier that is fitted from now on has had its share of --minutes, on the same clock."""
+        return time.perf_counter() + (60 * CHECK_SHARE * self.config.minutes if self.config.minutes else inf)
 
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""

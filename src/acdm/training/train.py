@@ -51,7 +51,6 @@ from acdm.training.segmenter import (
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players, go_on
 from acdm.training.signals import Stop, listening
 
-JUDGE_SHARE = 0.15  # of the minutes, that the check classifier gets at most
 WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 
 
@@ -329,7 +328,7 @@ def _fit_judge(session: Session) -> None:
         images.validation,
         config.augment,
         config.seed,
-        until=time.perf_counter() + (60 * JUDGE_SHARE * config.minutes if config.minutes else inf),
+        until=session.end_of_check,
         device=config.device,
         after_each=session.progress.advance,
     )
