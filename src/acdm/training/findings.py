@@ -7,14 +7,14 @@ the maps of the training images.  Each finding's own output is kept in the findi
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import inf, nan
+from math import nan
 
 import numpy as np
 import torch
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
-from acdm.core.config import DEFAULT_MAP, TAUGHT
+from acdm.core.config import TAUGHT
 from acdm.core.run import Run
 from acdm.data.batches import first_of_each
 from acdm.data.findings import Findings
@@ -35,7 +35,9 @@ from acdm.training.segmenter import (
     Lessons,
     features_of,
     image_auroc,
+    in_words,
     mistaken,
+    part_until,
     steps_within_reach,
     targets_of,
     teach,
@@ -111,14 +113,13 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     assert states is not None
     features = features_of(config, backbone, session.tell)
     decomposer = load_findings(session.run, backbone)
-    end = session.began + 60 * config.minutes if config.minutes else inf
+    end = session.end
     places = _lessons_of(states[0])
     labelled = Lessons(session.images.train[0][places], states[0][places], None)
     unseen = _some(states[1], VALIDATED)
     x, present = session.images.validation[0][unseen], states[1][unseen]
     with session.interruptible("the segmenter") as after_each:
-        until = time.perf_counter() + LABELS_SHARE * (end - time.perf_counter()) if end < inf else inf
-        steps = steps_within_reach(labelled, config, features, until)
+        steps = steps_within_reach(labelled, config, features, part_until(end, LABELS_SHARE))
         session.progress.begin(SEGMENTER, steps)
         by_labels = teach(labelled, config, features, steps, after_each)
         session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
@@ -138,11 +139,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
         save_segmenter(run.segmenter, kept, run.id)
         of_object = calibrate({TAUGHT: drawn[:, k : k + 1]}, known[:, k])
         save_calibration(run, {**decomposer.of_each[run.path.name].calibration, **of_object})
-        shown = TAUGHT if kept.trusted else DEFAULT_MAP
-        session.tell(
-            f"'{run.path.name}': taught by {teachers[k]}; tells validation images apart with an AUROC of {auroc:.3f},"
-            f" evidence with {aurocs[k]:.3f}: the default map is {shown}"
-        )
+        session.tell(f"'{run.path.name}': taught by {teachers[k]}; {in_words(kept)}")
 
 
 def _choose_teachers(
@@ -183,7 +180,7 @@ def _with_targets(
 
     `end` is on the clock of `time.perf_counter`; of what is left until then maps take `DRAWING_SHARE`.
     """
-    until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
+    until = part_until(end, DRAWING_SHARE)
     having, none = (torch.nonzero(labelled.y.any(dim=1) == there).squeeze(1) for there in (True, False))
     parts = []
     for places in having.split(TOGETHER):

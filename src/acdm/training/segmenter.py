@@ -20,7 +20,7 @@ from skimage.filters import threshold_otsu
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from acdm.core.config import Config, MapName
+from acdm.core.config import DEFAULT_MAP, TAUGHT, Config, MapName
 from acdm.core.device import resident
 from acdm.data.augmentation import moves
 from acdm.data.batches import FindingBatches, balance, member, mix
@@ -164,7 +164,7 @@ def lessons(
     class is what the mask says.
     """
     negative, positive = (torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES] for k in (0, 1))
-    until = end if end == inf else time.perf_counter() + DRAWING_SHARE * (end - time.perf_counter())
+    until = part_until(end, DRAWING_SHARE)
     parts = []
     for images in x[positive].split(TOGETHER):
         parts.append(teacher.scores(images))
@@ -192,6 +192,19 @@ def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int,
         torch.cat([learned.y[others], classes]),
         torch.cat([learned.targets[others], drawn]),
         torch.arange(int(others.sum()) + len(corrected)) >= int(others.sum()),
+    )
+
+
+def part_until(end: float, share: float) -> float:
+    """When a share of the time from now to `end` is over, on the clock of `time.perf_counter`; infinity stays."""
+    return time.perf_counter() + share * (end - time.perf_counter())
+
+
+def in_words(segmenter: Segmenter) -> str:
+    """Say how well a segmenter tells validation images apart, and which map is the default with it."""
+    return (
+        f"tells validation images apart with an AUROC of {segmenter.auroc:.3f}, evidence with"
+        f" {segmenter.evidence_auroc:.3f}: the default map is {TAUGHT if segmenter.trusted else DEFAULT_MAP}"
     )
 
 

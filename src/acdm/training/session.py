@@ -90,7 +90,12 @@ class Session:
     @property
     def end_of_check(self) -> float:
         """When a check classifier that is fitted from now on has had its share of --minutes, on the same clock."""
-        return time.perf_counter() + (60 * CHECK_SHARE * self.config.minutes if self.config.minutes else inf)
+        return time.perf_counter() + 60 * CHECK_SHARE * (self.config.minutes or inf)
+
+    @property
+    def end(self) -> float:
+        """When --minutes are over, on the same clock; infinity where none were given."""
+        return self.began + 60 * (self.config.minutes or inf)
 
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""

@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from math import inf
 from shutil import disk_usage
 from statistics import fmean
 
 import numpy as np
 from torch import Tensor
 
-from acdm.core.config import DEFAULT_MAP, TAUGHT, Config
+from acdm.core.config import TAUGHT, Config
 from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
@@ -43,6 +42,7 @@ from acdm.training.segmenter import (
     choose_teacher,
     features_of,
     image_auroc,
+    in_words,
     lessons,
     mistaken,
     steps_within_reach,
@@ -371,13 +371,12 @@ def _teach(session: Session, given: Given) -> None:
     run, config, (x, y) = session.run, session.config, session.images.train
     features = features_of(config, given.backbone, session.tell)
     decomposer = load(run.path, features=given.backbone)
-    end = session.began + 60 * config.minutes if config.minutes else inf
     with session.interruptible("the segmenter") as after_each:
         unseen, classes = session.images.head(VALIDATION_IMAGES)
         teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
-        learned = lessons(teacher, x, y, given.masks, after_each, end)
-        steps = steps_within_reach(learned, config, features, end)
+        learned = lessons(teacher, x, y, given.masks, after_each, session.end)
+        steps = steps_within_reach(learned, config, features, session.end)
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)
     taught = replace(decomposer, segmenter=segmenter)
@@ -393,9 +392,5 @@ def _teach(session: Session, given: Given) -> None:
     save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
     save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
-    shown = TAUGHT if segmenter.trusted else DEFAULT_MAP
     teachers = teacher.name + (f" and {len(given.masks)} masks" if given.masks else "")
-    session.tell(
-        f"segmenter: taught by {teachers} in {steps} steps; tells validation images apart with an AUROC of {auroc:.3f},"
-        f" evidence with {evidence_auroc:.3f}: the default map is {shown}"
-    )
+    session.tell(f"segmenter: taught by {teachers} in {steps} steps; {in_words(segmenter)}")
