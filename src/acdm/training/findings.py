@@ -16,7 +16,7 @@ from torch import Tensor
 
 from acdm.core.config import TAUGHT
 from acdm.core.run import Run
-from acdm.data.batches import first_of_each
+from acdm.data.batches import first_of_each, mix
 from acdm.data.findings import Findings
 from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import Backbone
@@ -45,6 +45,7 @@ from acdm.training.segmenter import (
 from acdm.training.session import Session
 
 JUDGE_STEPS = 300
+LESSONS = 4 * MOST_IMAGES  # images that have findings, shared by these
 CALIBRATED = 240  # images that have findings, shared by these
 VALIDATED = 32  # validation images with each finding, and without
 KNOWING = 0.6  # AUROC, on validation images, that what teaches has at least
@@ -104,7 +105,8 @@ def _calibrate(session: Session, runs: Sequence[Run]) -> None:
     session.progress.begin(CALIBRATION, len(x))
     maps = load_findings(session.run).maps(x, states, session.progress.advance)
     for k, run in enumerate(runs):
-        save_calibration(run, calibrate(maps[run.path.name], states[:, k]))
+        if not has_networks(run):
+            save_calibration(run, calibrate(maps[run.path.name], states[:, k]))
 
 
 def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> None:
@@ -114,7 +116,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     features = features_of(config, backbone, session.tell)
     decomposer = load_findings(session.run, backbone)
     end = session.end
-    places = _lessons_of(states[0])
+    places = lessons_of(states[0], config.seed)
     labelled = Lessons(session.images.train[0][places], states[0][places], None)
     unseen = _some(states[1], VALIDATED)
     x, present = session.images.validation[0][unseen], states[1][unseen]
@@ -133,6 +135,8 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     seen, (own, known) = mirrored(segmenter, x, mirrors), _calibration_images(session)
     drawn = mirrored(segmenter, own, mirrors)
     for k, run in enumerate(runs):
+        if is_finished(run):  # its segmenter may know masks of a person
+            continue
         auroc = image_auroc(np.asarray(seen[:, k]), present[:, k])
         quality = {"auroc": auroc, "evidence_auroc": aurocs[k], "mistaken": mistaken(seen[:, k], present[:, k])}
         kept = replace(of_finding(segmenter, k), **quality)
@@ -196,11 +200,12 @@ def _with_targets(
     targets = torch.zeros(len(kept), *scores.shape[1:])
     for k, (name, one) in enumerate(zip(teachers, decomposer.of_each.values(), strict=True)):
         own, present = scores[:, k], labelled.y[having[: len(scores)], k]
+        if name == LABELS or not present.any():
+            targets[:, k] = nan
+            continue
         at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[present == 1].numpy()))
         targets[: len(own), k] = targets_of(own, present, at)[:, 0]
-        if name == LABELS:
-            targets[:, k] = nan
-    return Lessons(labelled.x[kept], labelled.y[kept], None if set(teachers) == {LABELS} else targets)
+    return Lessons(labelled.x[kept], labelled.y[kept], None if targets.isnan().all() else targets)
 
 
 def _candidates(
@@ -227,7 +232,10 @@ def _some(states: Tensor, each: int) -> Tensor:
     return torch.cat([first_of_each(of_one, classes=2, each=each) for of_one in states.T]).unique()
 
 
-def _lessons_of(states: Tensor) -> Tensor:
-    """Places of the images that teach: the first that have a finding, and the first that have none."""
-    having = states.any(dim=1)
-    return torch.cat([torch.nonzero(having == there).squeeze(1)[:MOST_IMAGES] for there in (True, False)])
+def lessons_of(states: Tensor, seed: int) -> Tensor:
+    """Places of the images that teach, in a drawn order: some of each finding, with it and without.
+
+    Folders of classes come one after the other, and those that there is no time for shall not be one class.
+    """
+    places = _some(states, LESSONS // states.shape[1])
+    return places[torch.randperm(len(places), generator=torch.Generator().manual_seed(mix(seed, 14)))]
