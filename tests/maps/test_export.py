@@ -16,6 +16,7 @@ from acdm.maps.export import export
 from acdm.maps.features import Features
 from acdm.maps.segmenter import Segmenter, UNet
 from acdm.method.branches import Branches
+from acdm.method.findings import FindingBranches, OneFinding
 from acdm.method.inference import network_maps
 
 SIZES = [(1, 16, 16), (3, 24, 48), (4, 40, 16)]
@@ -112,3 +113,18 @@ def test_the_example_needs_numpy_alone(onnx_folder, tmp_path, rng):
     assert (done.returncode, "yes: contrast up to" in done.stdout) == (0, True), done.stderr
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (16, 16)
+
+
+def test_the_branches_of_one_of_several_findings_take_the_states_of_all(decomposer, tmp_path):
+    torch.manual_seed(2)
+    shared = FindingBranches(small_network(), 1, 3).eval()
+    torch.nn.init.normal_(shared.decoder.head.weight, std=0.1)
+    states = torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 1]])
+    told = OneFinding(shared, 1, lambda views: states.repeat(len(views) // len(states), 1))
+    one = replace(decomposer, branches=told, findings=("spur", "open", "pinhole"))
+    program = torch.export.load(export(one, tmp_path, "torch")).module()
+    about = json.loads((tmp_path / "model.json").read_text())
+    assert (about["findings"], list(about["inputs"])) == (["spur", "open", "pinhole"], ["x", "states"])
+    x = torch.rand(3, 1, 24, 48) * 2 - 1
+    for said, known in zip(program(x, states), ours(one, x, states[:, 1]), strict=True):
+        torch.testing.assert_close(said, known, atol=1e-4, rtol=0)

@@ -1,5 +1,6 @@
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from acdm.core.records import DataRecord, File
 from acdm.data.images.read import digest, read_image
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposer import Decomposer
+from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import Judge, small_resnet
 from acdm.method.branches import Branches
+from acdm.method.findings import FindingBranches, OneFinding
 from acdm.web.corrections import Corrections
-from acdm.web.server import LocalServer
+from acdm.web.server import Beside, LocalServer
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +58,37 @@ def correcting(untrained, tmp_path):
         files={"train": tuple(file for file, _ in known)},
         digests=tuple(of_pixels for _, of_pixels in known),
     )
-    with served(LocalServer(untrained, "a run", corrections=Corrections(tmp_path / "masks", data))) as page:
+    beside = {"": Beside(corrections=Corrections(tmp_path / "masks", data))}
+    with served(LocalServer(untrained, "a run", beside=beside)) as page:
+        yield page
+
+
+@pytest.fixture
+def of_findings(untrained, tmp_path):
+    """A page of untrained networks of two findings; masks of the first are saved."""
+    torch.manual_seed(0)
+    shared = FindingBranches(small_network(), 1, 2).eval()
+    torch.nn.init.normal_(shared.decoder.head.weight, std=0.02)
+    of_each = {
+        name: replace(
+            untrained,
+            branches=OneFinding(shared, k, lambda x: torch.ones(len(x), 2, dtype=torch.long)),
+            classes=(f"no {name}", name),
+        )
+        for k, name in enumerate(("spur", "open"))
+    }
+    known = File(path="train/no.png", label="spur", group="")
+    data = DataRecord(
+        classes=("no spur", "spur"),
+        positive="spur",
+        channels=1,
+        size=16,
+        n={},
+        files={"train": (known,)},
+        digests=("",),
+    )
+    beside = {"spur": Beside(corrections=Corrections(tmp_path / "masks/spur", data))}
+    with served(LocalServer(FindingsDecomposer(of_each), "kinds", beside=beside)) as page:
         yield page
 
 

@@ -40,6 +40,33 @@ def test_an_image_is_dropped_turned_up_and_saved(page, tmp_path, rng):
         assert [url for url in seen.requests if not url.startswith(names)] == []
 
 
+def test_findings_are_shown_in_colours_and_each(of_findings, tmp_path, rng):
+    for name in ("first.png", "second.png"):
+        Image.fromarray(rng.integers(0, 256, (40, 30), np.uint8)).save(tmp_path / name)
+    with opened() as seen:
+        seen.page.goto(of_findings.address)
+        seen.page.set_input_files("#file", [tmp_path / "first.png", tmp_path / "second.png"])
+        seen.page.locator("#which option").nth(1).wait_for(state="attached", timeout=60_000)
+        assert "spur; " in seen.page.inner_text("#said")
+        assert seen.page.evaluate("document.getElementById('together').naturalWidth") == 30
+        assert seen.page.locator("#label").is_hidden(), "an image has no one class"
+        seen.page.select_option("#which", index=0)
+        seen.page.select_option("#map", "psi1")
+        seen.move("opacity", 0.6)
+        first = seen.pixels("heat")
+        seen.page.select_option("#finding", "open")
+        seen.page.select_option("#map", "psi1")
+        seen.move("opacity", 0.6)
+        said = seen.page.inner_text("#said")
+        assert said.startswith("first.png: class "), "the same image"
+        assert "open; " in said, "for the other finding"
+        assert seen.pixels("heat") != first, "has a branch of its own"
+        with seen.page.expect_download() as saved:
+            seen.page.click("#save")
+        assert saved.value.suggested_filename.startswith("first-open-")
+        assert seen.errors == []
+
+
 def test_a_mask_is_corrected_with_a_brush_or_the_keyboard(correcting, tmp_path):
     """What was drawn is what training reads: at the image's own size, which is twice that of the picture."""
     with opened() as seen:

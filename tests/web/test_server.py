@@ -49,9 +49,14 @@ def ask(page, method="GET", path="/", body=None, **headers):
         connection.close()
 
 
+def told_of(body):
+    """What an answer tells of a run with two classes."""
+    return json.loads(body)["findings"][""]
+
+
 def test_an_image_is_taken_apart(page):
     status, headers, body = ask(page, "POST", "/decompose", an_image(), Label="no")
-    told = json.loads(body)
+    told = told_of(body)
     assert (status, told["label"], told["other"]) == (200, "no", "<b>yes")
     (image,) = told["gallery"]["images"]
     assert (image["height"], image["width"], image["channels"]) == (20, 30, 1)
@@ -152,7 +157,7 @@ def test_many_at_once_are_answered_or_told_that_it_is_busy(page, monkeypatch):
         for _ in range(5):
             status, _, body = ask(page, "POST", "/decompose", an_image(number, size), Label="no")
             counts[status] += 1
-            if status == 200 and json.loads(body)["gallery"]["images"][0]["height"] != size[0]:
+            if status == 200 and told_of(body)["gallery"]["images"][0]["height"] != size[0]:
                 wrong.append(number)
 
     threads = [threading.Thread(target=user, args=(number,)) for number in range(20)]
@@ -240,14 +245,14 @@ def test_a_slice_of_a_volume_is_taken_apart(page, monkeypatch, tmp_path, ending)
     nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / f"slice{ending}")
     status, _, body = ask(page, "POST", "/decompose", (tmp_path / f"slice{ending}").read_bytes(), Label="no")
     assert status == 200, body
-    (image,) = json.loads(body)["gallery"]["images"]
+    (image,) = told_of(body)["gallery"]["images"]
     assert {image["height"], image["width"]} == {20, 30}
 
 
 def test_a_corrected_mask_lies_where_training_reads_it(correcting, tmp_path):
     """Two images are called scan.png: which one it is, its pixels say, whatever class it is taken for."""
     image = (tmp_path / "images/<b>yes-scan.png").read_bytes()
-    told = json.loads(ask(correcting, "POST", "/decompose", image, Label="no")[2])
+    told = told_of(ask(correcting, "POST", "/decompose", image, Label="no")[2])
     assert told["name"] == "train/<b>yes/scan.png"
     body = an_image(size=(240, 160))
     status, _, said = ask(correcting, "POST", "/mask", body, Name=quote(told["name"]))
@@ -258,7 +263,7 @@ def test_a_corrected_mask_lies_where_training_reads_it(correcting, tmp_path):
 
 
 def test_an_image_of_the_same_name_is_none_of_the_training(correcting):
-    assert json.loads(ask(correcting, "POST", "/decompose", an_image(), Label="no")[2])["name"] == ""
+    assert told_of(ask(correcting, "POST", "/decompose", an_image(), Label="no")[2])["name"] == ""
 
 
 NAMES = ("scan.png", "", "..%2F..%2Fscan.png", "train/<b>yes/../../away.png", "%2Fetc%2Fpasswd", "train/no/scan.png%00")
@@ -279,10 +284,31 @@ def test_masks_are_saved_only_where_a_folder_was_named_and_a_token_comes(page, c
 
 
 def test_pictures_come_at_the_images_own_size(page):
-    told = json.loads(ask(page, "POST", "/decompose", an_image(size=(200, 300)), Label="no")[2])
+    told = told_of(ask(page, "POST", "/decompose", an_image(size=(200, 300)), Label="no")[2])
     assert told["size"] == [200, 300]
     for kind in ("mask", "map"):
         assert Image.open(io.BytesIO(b64decode(told[kind]))).size == (300, 200)
+
+
+def test_several_findings_come_each_and_all_in_colours(of_findings, tmp_path):
+    """The picture differs from the image where an outline is, and masks are saved for one finding."""
+    image = an_image(size=(40, 60))
+    told = json.loads(ask(of_findings, "POST", "/decompose", image)[2])
+    assert tuple(told["findings"]) == ("spur", "open")
+    together = np.asarray(Image.open(io.BytesIO(b64decode(told["together"]))))
+    masks = [np.asarray(Image.open(io.BytesIO(b64decode(one["mask"])))) > 0 for one in told["findings"].values()]
+    assert masks[0].any()
+    grey = (together == together[:, :, :1]).all(axis=2)
+    assert (grey | masks[0] | masks[1]).all(), "colours are upon masks alone"
+    assert not grey.all()
+    samples = json.loads(ask(of_findings, path="/samples")[2])
+    assert {name: shown["images"] for name, shown in samples.items()} == {"spur": [], "open": []}
+    page = ask(of_findings)[2].decode()
+    assert "Which of 2 findings" in page
+    assert ask(of_findings, "POST", "/mask", image, Name="train/no.png", Finding="spur")[0] == 200
+    assert (tmp_path / "masks/spur/train/no.png").is_file()
+    assert ask(of_findings, "POST", "/mask", image, Name="train/no.png", Finding="../spur")[0] == 422
+    assert ask(of_findings, "POST", "/mask", image, Name="train/no.png")[0] == 422
 
 
 def test_a_colour_image_is_taken_as_grey_and_the_page_says_so(page):
@@ -291,8 +317,10 @@ def test_a_colour_image_is_taken_as_grey_and_the_page_says_so(page):
     grey, colours = io.BytesIO(), io.BytesIO()
     Image.fromarray(pixels).save(grey, "PNG")
     Image.fromarray(np.stack([pixels] * 3, axis=2)).save(colours, "PNG")
-    one, other = (json.loads(ask(page, "POST", "/decompose", b.getvalue(), Label="no")[2]) for b in (grey, colours))
-    assert (one["note"], "taken as grey" in other["note"]) == ("", True)
-    assert one["gallery"]["images"][0]["maps"]["residual"] == other["gallery"]["images"][0]["maps"]["residual"]
+    answers = [ask(page, "POST", "/decompose", b.getvalue(), Label="no")[2] for b in (grey, colours)]
+    notes = [json.loads(answer)["note"] for answer in answers]
+    assert (notes[0], "taken as grey" in notes[1]) == ("", True)
+    one, other = (told_of(answer)["gallery"]["images"][0]["maps"]["residual"] for answer in answers)
+    assert one == other
     assert server.as_trained(np.zeros((1, 4, 4), np.float32), 3)[0].shape == (3, 4, 4)
     assert server.as_trained(np.zeros((4, 4, 4), np.float32), 3)[0].shape == (4, 4, 4), "refused later on"

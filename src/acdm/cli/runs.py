@@ -91,15 +91,18 @@ def export(
     to
         onnx: model.onnx, for onnxruntime and others; torch: model.pt2, a program of torch.export.
     out
-        Folder; by default export/ in the run folder.
+        Folder; by default export/ in the run folder. Of several findings, a folder in it for each.
     """
     from acdm.core.run import Run
     from acdm.maps.decomposer import load
     from acdm.maps.export import export as write
 
-    of_one = Run.open(run).finding(finding).path
-    path = write(load(of_one, features=features), out or of_one / "export", to)
-    print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
+    opened = Run.open(run)
+    names = opened.findings() if finding is None else ()
+    folders = {opened.finding(name).path: out and out / name for name in names} or {opened.finding(finding).path: out}
+    for of_one, folder in folders.items():
+        path = write(load(of_one, features=features), folder or of_one / "export", to)
+        print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 
 def info(run: RunFolder) -> None:
@@ -141,6 +144,8 @@ def ui(
 ) -> None:
     """Serve a page on this machine to drop images on: maps, mask, boxes, branches, and the way to the other class.
 
+    Of several findings it shows all in colours, and each of them.
+
     Parameters
     ----------
     port
@@ -154,16 +159,22 @@ def ui(
 
     from acdm.core.run import Run
     from acdm.maps.decomposer import load
+    from acdm.maps.findings import load_findings
     from acdm.web.corrections import Corrections
     from acdm.web.report import gallery_images
-    from acdm.web.server import LocalServer, serve
+    from acdm.web.server import Beside, LocalServer, serve
 
-    opened = Run.open(run).finding(finding)
-    decomposer = load(opened.path, features=features)
-    decomposer.require_ready(None)
-    samples = gallery_images(opened) if opened.results.is_file() else []
-    corrections = Corrections(masks, opened.read_data()) if masks else None
-    page = LocalServer(decomposer, run.resolve().name, port, samples, corrections)
+    opened = Run.open(run)
+    several = opened.findings() if finding is None else ()
+    of_each = {name: opened.finding(name) for name in several} or {"": opened.finding(finding)}
+    decomposer = load_findings(opened, features) if several else load(of_each[""].path, features=features)
+    beside = {}
+    for name, of_one in of_each.items():
+        samples = gallery_images(of_one) if of_one.results.is_file() else []
+        beside[name] = Beside(samples, Corrections(masks / name, of_one.read_data()) if masks else None)
+    page = LocalServer(decomposer, run.resolve().name, port, beside)
+    for one in page.of_each.values():
+        one.require_ready(None)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:
         webbrowser.open(page.address)

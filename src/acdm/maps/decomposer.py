@@ -72,6 +72,7 @@ class Decomposer:
         side: median longer side of the training images in pixels; 0 where unknown.
         depths: highest values that the training images' formats can hold; empty where unknown.
         origin: checksum of all that maps and masks come from: weights, check classifier, calibration.
+        findings: names of all findings that the branches know, in their order; empty with two classes.
         alone: whether the segmenter works without the branches, and `object` is the only map.
     """
 
@@ -87,6 +88,7 @@ class Decomposer:
     side: int = 0
     depths: tuple[float | None, ...] = ()
     origin: str = ""
+    findings: tuple[str, ...] = ()
     alone: bool = False
 
     @property
@@ -200,13 +202,19 @@ class Decomposer:
         Raises:
             DataError: for a class that does not exist, an image of other channels, or values that are none of these.
         """
+        return self.decompose_all([self.pictured(image, name)], label)[0]
+
+    def pictured(self, image: AnyImage | Path | str | Picture, name: Path | str = "image") -> Picture:
+        """An image as the run reads it; arguments and errors as for `decompose`."""
         if isinstance(image, (str, Path)):
-            picture = read_picture(Path(image), self.reading)
+            picture, name = read_picture(Path(image), self.reading), image
             self.require_depth(picture.depth, image)
-            return self.decompose_all([picture], label, image)[0]
-        channels = self.branches.channels
-        picture = image if isinstance(image, Picture) else from_memory(image, channels, self.reading, name)
-        return self.decompose_all([picture], label, name)[0]
+        elif isinstance(image, Picture):
+            picture = image
+        else:
+            picture = from_memory(image, self.branches.channels, self.reading, name)
+        self.require_channels(picture.pixels, name)
+        return picture
 
     def decompose_all(
         self, pictures: Sequence[Picture], label: str | None, name: Path | str = "image"
@@ -326,6 +334,7 @@ def load(path: Path | str, alone: bool = False, features: Backbone | Path | str 
         side=data.side,
         depths=data.depths,
         origin=_origin(checkpoint.tensors, judge, segmenter, calibration),
+        findings=findings,
     )
     return decomposer.with_the_segmenter_alone() if alone else decomposer
 

@@ -5,7 +5,7 @@ Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -24,15 +24,19 @@ from acdm.maps.kinds import KINDS
 from acdm.maps.segmenter import MULTIPLE, Segmenter
 from acdm.method.branches import Branches
 from acdm.method.compose import sparsest
-from acdm.method.findings import OneFinding
+from acdm.method.findings import FindingBranches, OneFinding
 from acdm.method.inference import network_maps, of_all_views
 
 Kind = Literal["onnx", "torch"]
 
 OPSET = 18
 INPUTS = {"x": "float32 (B, C, H, W), pixels in [-1, 1]", "y": "int64 (B,), index of the class"}
+INPUTS_OF_FINDINGS = {
+    "x": INPUTS["x"],
+    "states": "int64 (B, K), 1 where the image has a finding, else 0; in the order of `findings`",
+}
 OUTPUTS = {
-    "psi": "float32 (B, N, C, H, W), branches under y; psi[:, 0] is the paper's map",
+    "psi": "float32 (B, N, C, H, W), branches under the image's class; psi[:, 0] is the paper's map",
     "psi_other": "float32 (B, N, C, H, W), branches under the other class",
     "residual": "float32 (B, C, H, W), x less its reconstruction under the negative class; evidence is not exported",
 }
@@ -44,25 +48,46 @@ MAX_SIDE = 4096  # px; the largest rows and columns that the exported program pr
 class Portable(nn.Module):
     """An image and its class in, branches under both classes and the residual out, as `Decomposer` computes them."""
 
-    def __init__(self, decomposer: Decomposer, branches: Branches) -> None:
+    def __init__(self, branches: Branches, mirrors: tuple[tuple[int, ...], ...], classes: int) -> None:
         super().__init__()
         self.branches = branches.float()
-        self.mirrors = decomposer.mirrors
-        self.classes = len(decomposer.classes)
+        self.mirrors = mirrors
+        self.classes = classes
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, C, H, W), y (B,) -> psi and psi_other (B, N, C, H, W), residual (B, C, H, W)."""
         other = (y + 1) % self.classes
-        views = [self._branches_of(x.flip(axes), y, other).flip(axes) for axes in self.mirrors]
-        psi, psi_other = of_all_views(y, views)
-        return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
+        return self._drawn(x, y, [self._branches_of(x.flip(axes), y, other) for axes in self.mirrors])
 
-    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> Tensor:
-        """Branches under both classes, (2, B, N, C, H, W)."""
+    def _branches_of(self, x: Tensor, y: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Branches under both classes, (B, N, C, H, W) each."""
         features = self.branches.encoder(x)
         n, c = self.branches.branches, self.branches.channels
-        both = (self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other))
-        return torch.stack(sparsest(*both))
+        own, swapped = (
+            self.branches.decoder(features, self.branches.mapping(k)).unflatten(1, (n, c)) for k in (y, other)
+        )
+        return own, swapped
+
+    def _drawn(self, x: Tensor, y: Tensor, views: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+        """What comes out, from the branches of every view."""
+        seen = [torch.stack(sparsest(*both)).flip(axes) for both, axes in zip(views, self.mirrors, strict=True)]
+        psi, psi_other = of_all_views(y, seen)
+        return psi, psi_other, network_maps(x, y, psi, psi_other)["residual"]
+
+
+class PortableFinding(Portable):
+    """As `Portable`, of one of several findings: it takes the states of all."""
+
+    def __init__(self, view: OneFinding, mirrors: tuple[tuple[int, ...], ...]) -> None:
+        super().__init__(view.shared, mirrors, 2)
+        self.k = int(view.k)
+
+    def forward(self, x: Tensor, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, C, H, W), states (B, K) -> as `Portable.forward`."""
+        shared = self.branches
+        assert isinstance(shared, FindingBranches)
+        views = [list(shared.under_each(x.flip(axes), states))[self.k] for axes in self.mirrors]
+        return self._drawn(x, states[:, self.k], views)
 
 
 class PortableSegmenter(nn.Module):
@@ -84,11 +109,11 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     """Write `model.onnx` or `model.pt2`, and `model.json` with names, classes and sizes; returns the model's path.
 
     Where the run has a segmenter, `object.onnx` or `object.pt2` is written, too.  Batch, height and width are free;
-    height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.  Of one
-    of several findings the segmenter alone is written, for the branches need the states of all.
+    height and width must be multiples of `multiple` in model.json, and of `object_multiple` for the segmenter.  The
+    model of one of several findings takes the states of all.
 
     Raises:
-        ConfigError: when the segmenter sees features of a file, or a finding has none.
+        ConfigError: when the segmenter sees features of a file.
         DataError: when the onnx extra is missing.
         WriteError: when the disk refuses.
     """
@@ -98,15 +123,12 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
             "export: the segmenter's features are a file of your own, which cannot be written into another"
         )
     x = torch.zeros(2, decomposer.branches.channels, size, size)
-    y = torch.tensor([0, 1])
     batch = torch.export.Dim("batch", min=1, max=1024)
-    shapes = {"x": {0: batch, **_sides(multiple)}, "y": {0: batch}}
-    content = alone = None
-    if not isinstance(decomposer.branches, OneFinding):
-        model = Portable(decomposer, decomposer.branches).eval().requires_grad_(False)
-        content = _program(model, {"x": x, "y": y}, shapes, list(OUTPUTS), kind)
-    elif not decomposer.segmenter:
-        raise ConfigError("export: of several findings the segmenter is exported, and this one has none")
+    model, known = _portable(decomposer)
+    given = {"x": x, **known}
+    shapes = {"x": {0: batch, **_sides(multiple)}, **{key: {0: batch} for key in known}}
+    content = _program(model.eval().requires_grad_(False), given, shapes, list(OUTPUTS), kind)
+    alone = None
     if decomposer.segmenter:
         portable = PortableSegmenter(decomposer.segmenter, decomposer.mirrors).eval().requires_grad_(False)
         alone = _program(
@@ -118,13 +140,19 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
         )
     ending = {"onnx": "onnx", "torch": "pt2"}[kind]
     write_json(folder / "model.json", about(decomposer))
-    path = folder / f"{TAUGHT}.{ending}"
     if alone:
-        write_bytes(path, alone)
-    if content:
-        path = folder / f"model.{ending}"
-        write_bytes(path, content)
+        write_bytes(folder / f"{TAUGHT}.{ending}", alone)
+    path = folder / f"model.{ending}"
+    write_bytes(path, content)
     return path
+
+
+def _portable(decomposer: Decomposer) -> tuple[Portable, dict[str, Tensor]]:
+    """The networks, and what they are told of two images: their classes, or the states of all findings."""
+    view = decomposer.branches
+    if isinstance(view, OneFinding):
+        return PortableFinding(view, decomposer.mirrors), {"states": torch.eye(2, view.shared.findings).long()}
+    return Portable(view, decomposer.mirrors, len(decomposer.classes)), {"y": torch.tensor([0, 1])}
 
 
 def _sides(multiple: int) -> dict[int, Any]:
@@ -148,7 +176,9 @@ def about(decomposer: Decomposer) -> dict[str, Any]:
     """model.json: what a user of the exported file has to know."""
     return {
         "format": 1,
-        **({} if isinstance(decomposer.branches, OneFinding) else {"inputs": INPUTS, "outputs": OUTPUTS}),
+        "inputs": INPUTS_OF_FINDINGS if decomposer.findings else INPUTS,
+        "outputs": OUTPUTS,
+        **({"findings": list(decomposer.findings)} if decomposer.findings else {}),
         **({TAUGHT: OBJECT, f"{TAUGHT}_multiple": MULTIPLE} if decomposer.segmenter else {}),
         "classes": list(decomposer.classes),
         "channels": decomposer.branches.channels,

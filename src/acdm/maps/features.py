@@ -6,7 +6,6 @@ described in Google's "tpu/models/official/efficientnet/lite" (Apache-2.0).
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Self
@@ -123,15 +122,8 @@ def as_photographs(x: Tensor) -> Tensor:
     if x.shape[1] != len(MEAN):
         x = x.mean(dim=1, keepdim=True).expand(-1, len(MEAN), -1, -1)
     x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
-    mean, deviation = _imagenet(x.device)
-    return ((x + 1) / 2 - mean) / deviation
-
-
-@cache
-def _imagenet(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and deviation, (3, 1, 1) each; sent to a device once."""
-    mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, DEVIATION))
-    return mean, deviation
+    channels = zip(((x + 1) / 2).unbind(dim=1), MEAN, DEVIATION, strict=True)
+    return torch.stack([(channel - mean) / deviation for channel, mean, deviation in channels], dim=1)
 
 
 def _folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL.Image import Image, fromarray
 from torch import Tensor
 
 from acdm.core.config import MapName
 from acdm.core.device import autocast
 from acdm.core.run import Run
 from acdm.data.findings import require_finding
+from acdm.data.images.frame import squares
 from acdm.data.images.memory import AnyImage
 from acdm.data.images.read import Picture
 from acdm.maps.backbone import Backbone
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.decomposition import Decomposition
+from acdm.maps.pictures import in_colours
+from acdm.maps.segmentation import segment
 from acdm.method.findings import OneFinding
 
 
@@ -33,6 +37,11 @@ class FindingsDecomposition:
     def present(self) -> tuple[str, ...]:
         """The findings that the image was taken to have."""
         return tuple(name for name, d in self.labels.items() if d.positive)
+
+    def plot(self) -> Image:
+        """The image with the outline of each finding's mask, in that finding's colour; notebooks show it."""
+        masks = [segment(d.maps()[d.default_map]).mask for d in self.labels.values()]
+        return fromarray(in_colours(next(iter(self.labels.values())).image, masks))
 
     def __repr__(self) -> str:
         there = ", ".join(self.present) or "none"
@@ -99,11 +108,19 @@ class FindingsDecomposer:
         """
         for name in present or ():
             require_finding(name, tuple(self.of_each))
-
-        def label(name: str) -> str | None:
-            return None if present is None else name if name in present else f"no {name}"
-
-        return FindingsDecomposition({name: d.decompose(image, label(name)) for name, d in self.of_each.items()})
+        first = next(iter(self.of_each.values()))
+        picture = first.pictured(image)
+        x = squares([picture.pixels], first.size)
+        if present is None:
+            states = torch.tensor([[one.classify(x)[0] for one in self.of_each.values()]])
+        else:
+            states = torch.tensor([[int(name in present) for name in self.of_each]])
+        with torch.no_grad():
+            labels = {
+                name: one.decomposition(picture, x[0], one.drawn(x, y, *one.of_views(y, *both)), 0)
+                for (name, one), y, both in zip(self.of_each.items(), states.T, self._branches(x, states), strict=True)
+            }
+        return FindingsDecomposition(labels)
 
 
 def load_findings(run: Run, features: Backbone | Path | str | None = None) -> FindingsDecomposer:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from acdm.core.files import write_text
 from acdm.core.run import Run
-from acdm.maps.pictures import COLOURS
-from acdm.web.pages import template, within
+from acdm.web.pages import colours_of, template, within
 from acdm.web.report import build_report
 from acdm.web.training import curves, facts
 from acdm.web.verdict import conclude
@@ -41,7 +40,7 @@ def _build_findings(run: Run, *, single_file: bool = False) -> Path:
         conclusions={
             finding: conclude(whole.labels[finding], of_one.read_data()) for finding, of_one in of_each.items()
         },
-        colours={finding: _css(COLOURS[at % len(COLOURS)]) for at, finding in enumerate(of_each)},
+        colours=colours_of(tuple(of_each)),
         shown=[name for name in ("object", "evidence", "psi1") if name in whole.confusion],
         picture=within(together.read_bytes()) if together.is_file() else "",
         curves=curves(rows, None),
@@ -49,7 +48,3 @@ def _build_findings(run: Run, *, single_file: bool = False) -> Path:
     )
     write_text(path, page)
     return path
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return f"rgb({colour[0]} {colour[1]} {colour[2]})"

@@ -1,11 +1,14 @@
 """Templates and scripts that the report and the local page share."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from importlib import resources
+from itertools import cycle
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from acdm.core.tables import number
+from acdm.maps.pictures import COLOURS
 
 
 def template(name: str) -> Template:
@@ -23,6 +26,15 @@ def percent(share: float | None, digits: int = 0) -> str:
     ('97 %', '0.12 %', '–')
     """
     return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def colours_of(findings: Sequence[str]) -> dict[str, str]:
+    """The colour of each finding in pictures (`COLOURS`), as style sheets write it.
+
+    >>> colours_of(["spur"])
+    {'spur': 'rgb(230 159 0)'}
+    """
+    return {finding: f"rgb({r} {g} {b})" for finding, (r, g, b) in zip(findings, cycle(COLOURS), strict=False)}
 
 
 def script(name: str) -> bytes:

@@ -16,22 +16,25 @@ import threading
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
-from acdm.data.images.arrays import Array
+from acdm.data.images.arrays import Array, Pixels
 from acdm.data.images.read import AS_IS
 from acdm.data.images.write import png
 from acdm.errors import AcdmError, DataError
 from acdm.maps.decomposer import Decomposer
-from acdm.maps.pictures import strip
+from acdm.maps.decomposition import Decomposition
+from acdm.maps.findings import FindingsDecomposer
+from acdm.maps.pictures import in_colours, strip
 from acdm.maps.preview import as_text, full_scale, gallery, preview
-from acdm.maps.segmentation import segment
+from acdm.maps.segmentation import Segmentation, segment
 from acdm.web.corrections import Corrections
-from acdm.web.pages import script, template
+from acdm.web.pages import colours_of, script, template
 from acdm.web.sandbox import decode
 
 MAX_BYTES = 25 << 20  # of an image file
@@ -50,8 +53,27 @@ HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What the page has of a run beside its networks, or of one of its findings.
+
+    Attributes:
+        samples: images that the page opens with, as `acdm.web.report.gallery_images` gives them.
+        corrections: where corrected masks are kept; None where no folder was named for them.
+    """
+
+    samples: Sequence[Mapping[str, Any]] = ()
+    corrections: Corrections | None = None
+
+
 class LocalServer(ThreadingHTTPServer):
     """The server of one run.
+
+    Args:
+        decomposer: of two classes, or of several findings.
+        name: of the run.
+        port: 0 takes a free one.
+        beside: by finding; by "" with two classes.
 
     Attributes:
         token: what every request for work has to carry.
@@ -63,15 +85,14 @@ class LocalServer(ThreadingHTTPServer):
 
     def __init__(
         self,
-        decomposer: Decomposer,
+        decomposer: Decomposer | FindingsDecomposer,
         name: str,
         port: int = 0,
-        samples: Sequence[Mapping[str, Any]] = (),
-        corrections: Corrections | None = None,
+        beside: Mapping[str, Beside] | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.decomposer = decomposer
-        self.corrections = corrections
+        self.beside = {finding: (beside or {}).get(finding, Beside()) for finding in self.of_each}
         self.token = secrets.token_urlsafe(24)
         self.port = int(self.server_address[1])
         self.address = f"http://127.0.0.1:{self.port}/#{self.token}"
@@ -79,11 +100,16 @@ class LocalServer(ThreadingHTTPServer):
         self.working = threading.Lock()
         self.open = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.files = {
-            "/": ("text/html; charset=utf-8", _html(decomposer, name, corrections)),
+            "/": ("text/html; charset=utf-8", self._html(name)),
             "/explorer.js": ("text/javascript; charset=utf-8", script("explorer.js")),
             "/page.js": ("text/javascript; charset=utf-8", script("page.js")),
-            "/samples": ("application/json", _samples(decomposer, samples)),
+            "/samples": ("application/json", self._samples()),
         }
+
+    @property
+    def of_each(self) -> Mapping[str, Decomposer]:
+        """What decomposes images by finding; by "" with two classes."""
+        return self.decomposer.of_each if isinstance(self.decomposer, FindingsDecomposer) else {"": self.decomposer}
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread a connection, as long as there are not too many."""
@@ -115,40 +141,58 @@ class LocalServer(ThreadingHTTPServer):
         Raises:
             DataError: when it is no image of this run's kind, or there is no such class.
         """
+        reading, channels = self._any.reading, self._any.branches.channels
         with self.working:
-            own = decode(content, self.decomposer.reading)
-            name = self.corrections.name_of(own) if self.corrections else ""
-            pixels, note = as_trained(own, self.decomposer.branches.channels)
-            d = self.decomposer.decompose(pixels, label, "the image")
-            shown_map = d.maps()[self.decomposer.default_map]
-            found = segment(shown_map)
-        image = {"why": "yours", "file": f"{pixels.shape[2]} × {pixels.shape[1]} pixels", "label": d.label}
-        regions = [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions]
-        shown = gallery(self.decomposer.default_map, [{**image, **as_text(preview(d))}])
-        grey = np.clip(found.scores / full_scale(found.threshold, self.decomposer.default_map), 0, 1)
-        pictures = {
-            "strip": strip(d, found.scores),
-            "mask": found.mask.astype(np.uint8) * 255,
-            "map": np.round(255 * grey).astype(np.uint8),
-        }
-        told = {"label": d.label, "other": d.other, "regions": regions, "size": found.mask.shape, "note": note}
-        return {
-            **told,
-            "gallery": shown,
-            "name": name,
-            **{kind: b64encode(png(pixels)).decode("ascii") for kind, pixels in pictures.items()},
-        }
+            own = decode(content, reading)
+            names = {
+                finding: beside.corrections.name_of(own) if beside.corrections else ""
+                for finding, beside in self.beside.items()
+            }
+            pixels, note = as_trained(own, channels)
+            if isinstance(self.decomposer, FindingsDecomposer):
+                seen = dict(self.decomposer.decompose(pixels).labels)
+            else:
+                seen = {"": self.decomposer.decompose(pixels, label, "the image")}
+            found = {finding: segment(d.maps()[d.default_map]) for finding, d in seen.items()}
+        told = {finding: {**_told(d, found[finding]), "name": names[finding]} for finding, d in seen.items()}
+        image = next(iter(seen.values())).image
+        together = in_colours(image, [cut.mask for cut in found.values()]) if len(found) > 1 else None
+        return {"note": note, "findings": told, "together": _text(together) if together is not None else ""}
 
-    def correct(self, content: bytes, name: str) -> str:
-        """Keep a corrected mask, a PNG file; says where.
+    @property
+    def _any(self) -> Decomposer:
+        """One of the findings' decomposers; what concerns images alone is the same in all."""
+        return next(iter(self.of_each.values()))
+
+    def correct(self, content: bytes, name: str, finding: str) -> str:
+        """Keep a corrected mask of a finding ("" with two classes), a PNG file; says where.
 
         Raises:
             AcdmError: when no folder was named for masks, or this one belongs to no training image, or is none.
         """
-        if self.corrections is None:
+        corrections = self.beside[finding].corrections if finding in self.beside else None
+        if corrections is None:
             raise DataError("start 'acdm ui' with --masks DIR to save masks")
         with self.working:
-            return self.corrections.keep(decode(content, AS_IS), name)
+            return corrections.keep(decode(content, AS_IS), name)
+
+    def _samples(self) -> bytes:
+        """By finding, what the page opens with."""
+        shown = {
+            finding: gallery(one.default_map, self.beside[finding].samples) for finding, one in self.of_each.items()
+        }
+        return json.dumps(shown, allow_nan=False).encode()
+
+    def _html(self, name: str) -> bytes:
+        corrections = {finding: beside.corrections for finding, beside in self.beside.items()}
+        page: str = template("page.html").render(
+            name=name,
+            classes=self._any.classes,
+            colours=colours_of(tuple(self.of_each)),
+            most=MAX_BYTES,
+            masks={finding: str(kept.folder) for finding, kept in corrections.items() if kept},
+        )
+        return page.encode()
 
 
 def as_trained(pixels: Array, channels: int) -> tuple[Array, str]:
@@ -183,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Decompose an image (`/decompose`) or keep a mask (`/mask`): the file is the body.
 
-        Its class and name, quoted as in addresses, are in the headers Label and Name.
+        Its class, its name and the finding of a mask, quoted as in addresses, are in the headers Label, Name, Finding.
         """
         length = self.headers.get("Content-Length", "")
         token = self.headers.get("Token", "")
@@ -203,14 +247,14 @@ class _Handler(BaseHTTPRequestHandler):
                 if len(content) < int(length):
                     self._say(408, "it took too long to arrive")
                     return
-                self._answer(content, unquote(self.headers.get("Label", "")), unquote(self.headers.get("Name", "")))
+                self._answer(content, *(unquote(self.headers.get(name, "")) for name in ("Label", "Name", "Finding")))
             finally:
                 self.server.waiting.release()
 
-    def _answer(self, content: bytes, label: str, name: str) -> None:
+    def _answer(self, content: bytes, label: str, name: str, finding: str) -> None:
         try:
             if self.path == "/mask":
-                kind, told = "text/plain; charset=utf-8", self.server.correct(content, name)
+                kind, told = "text/plain; charset=utf-8", self.server.correct(content, name, finding)
             else:
                 kind, told = (
                     "application/json",
@@ -249,19 +293,29 @@ def _stop_reading(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RD)
 
 
-def _samples(decomposer: Decomposer, samples: Sequence[Mapping[str, Any]]) -> bytes:
-    """Images that the page opens with, as `acdm.web.report.gallery_images` gives them."""
-    return json.dumps(gallery(decomposer.default_map, samples), allow_nan=False).encode()
+def _told(d: Decomposition, found: Segmentation) -> dict[str, Any]:
+    """What the page shows of one decomposition, for its script to read."""
+    size = f"{d.image.shape[2]} × {d.image.shape[1]} pixels"
+    grey = np.clip(found.scores / full_scale(found.threshold, d.default_map), 0, 1)
+    pictures = {
+        "strip": strip(d, found.scores),
+        "mask": found.mask.astype(np.uint8) * 255,
+        "map": np.round(255 * grey).astype(np.uint8),
+    }
+    image = {"why": "yours", "file": size, "label": d.label, **as_text(preview(d))}
+    return {
+        "label": d.label,
+        "other": d.other,
+        "size": found.mask.shape,
+        "regions": [{"box": region.box, "area": region.area, "score": region.score} for region in found.regions],
+        "gallery": gallery(d.default_map, [image]),
+        **{kind: _text(pixels) for kind, pixels in pictures.items()},
+    }
 
 
-def _html(decomposer: Decomposer, name: str, corrections: Corrections | None) -> bytes:
-    page: str = template("page.html").render(
-        name=name,
-        classes=decomposer.classes,
-        most=MAX_BYTES,
-        masks=str(corrections.folder) if corrections else "",
-    )
-    return page.encode()
+def _text(pixels: Pixels) -> str:
+    """A picture as base64 of a PNG file."""
+    return b64encode(png(pixels)).decode("ascii")
 
 
 def serve(page: LocalServer) -> None:

@@ -4,8 +4,11 @@
   const element = (id) => document.getElementById(id);
   const token = location.hash.slice(1);
   const MOST = Number(document.body.dataset.most), KEPT = 50;  // bytes of a file; images that stay on the page
-  const shown = { map: null, images: [] }, told = [];  // images, and what else came with each
+  // By finding ("" with two classes): images, and what else came with each.
+  const findings = Object.fromEntries(Array.from(element("finding").options, ({ value }) => [value, { shown: { map: null, images: [] }, told: [] }]));
+  const chosen = () => findings[element("finding").value];
   let waiting = [], busy = false, last = null;  // files to be sent; the file that was sent last
+  let looked = "";  // name of the image that is shown
 
   function say(words, wrong = false) {
     element("said").textContent = words;
@@ -29,26 +32,37 @@
       return fail("the page's server does not answer; is 'acdm ui' still running?");
     }
     if (!answer.ok) return fail(`${file.name}: ${await answer.text()}`);
-    const { gallery, label, other, regions, strip, mask, map, size, note, name } = await answer.json();
-    add(gallery, { regions, strip, mask, map, size, label, taught: name, name: file.name, words: `${file.name}: class ${label}; against ${other}; ${regions.length} region${regions.length === 1 ? "" : "s"}${note}` });
+    add(file.name, await answer.json());
   }
 
-  function add(gallery, about) {
-    const stay = brushing() && told.length ? element("which").selectedIndex : -1;  // who draws is not led elsewhere
-    Object.assign(shown, { map: gallery.map, colours: gallery.colours });
-    gallery.images.forEach((image) => { image.why = about.name; });
-    shown.images.push(...gallery.images);
-    told.push(about);
-    const gone = told.length > KEPT ? 1 : 0;
-    if (gone) { told.shift(); shown.images.shift(); }
+  function add(file, { note, together, findings: of }) {
+    const counts = Object.fromEntries(Object.entries(of).map(([finding, { regions }]) => [finding, regions.length]));
+    const stay = brushing() && chosen().told.length ? element("which").selectedIndex : -1;  // who draws is not led elsewhere
+    let gone = 0;
+    for (const [finding, { gallery, label, other, name, ...rest }] of Object.entries(of)) {
+      const { shown, told } = findings[finding];
+      Object.assign(shown, { map: gallery.map, colours: gallery.colours });
+      gallery.images.forEach((image) => { image.why = file; });
+      shown.images.push(...gallery.images);
+      const words = `${file}: class ${label}; against ${other}; ${counts[finding]} region${counts[finding] === 1 ? "" : "s"}${note}`;
+      told.push({ ...rest, label, taught: name, name: file, words, together, counts });
+      if (told.length <= KEPT) continue;
+      if (finding === element("finding").value) gone = 1;
+      told.shift();
+      shown.images.shift();
+    }
     element("shown").hidden = false;
-    explore(shown, stay - gone >= 0 ? stay - gone : told.length - 1);
+    explore(chosen().shown, stay - gone >= 0 ? stay - gone : chosen().told.length - 1);
     tell();
   }
 
   // What stands below the explorer belongs to the image that is chosen in it.
   function tell() {
-    const { regions, strip, words } = told[element("which").selectedIndex];
+    const { name, regions, strip, words, together, counts } = chosen().told[element("which").selectedIndex];
+    looked = name;
+    element("together").src = together ? `data:image/png;base64,${together}` : "data:,";
+    element("together-figure").hidden = !together;
+    document.querySelectorAll("[data-regions]").forEach((place) => { place.textContent = counts ? counts[place.dataset.regions] : ""; });
     element("mask-said").textContent = "";
     [at.x, at.y] = [0, 0];
     element("strip").src = strip ? `data:image/png;base64,${strip}` : "data:,";
@@ -74,14 +88,22 @@
 
   async function samples() {
     const answer = await fetch("/samples");
-    const gallery = answer.ok ? await answer.json() : { images: [] };
-    if (!gallery.images.length || told.length) return;
-    Object.assign(shown, { map: gallery.map, colours: gallery.colours });
-    shown.images.push(...gallery.images);
-    told.push(...gallery.images.map(({ file, label }) => (
-      { regions: [], strip: "", name: file, words: `${file}: class ${label}, one of the run's test images` })));
-    element("shown").hidden = false;
-    explore(shown);
+    if (!answer.ok || chosen().told.length) return;
+    for (const [finding, gallery] of Object.entries(await answer.json())) {
+      const { shown, told } = findings[finding];
+      Object.assign(shown, gallery);
+      told.push(...gallery.images.map(({ file, label }) => (
+        { regions: [], strip: "", name: file, words: `${file}: class ${label}, one of the run's test images` })));
+    }
+    choose();
+  }
+
+  // Shows the chosen finding: of the image of that name, where it is there.
+  function choose(name = "") {
+    const { shown, told } = chosen();
+    element("shown").hidden = !told.length;
+    if (!told.length) return;
+    explore(shown, Math.max(0, told.findLastIndex((about) => about.name === name)));
     tell();
   }
 
@@ -94,7 +116,9 @@
 
   // Pictures and figures at the image's own size; of the run's samples, which came without them, what the page shows.
   function save() {
-    const { name, strip, mask, map, regions, label, size } = told[element("which").selectedIndex], stem = name.replace(/\.[^.]*$/, "");
+    const { shown, told } = chosen(), finding = element("finding").value;
+    const { name, strip, mask, map, regions, label, size } = told[element("which").selectedIndex];
+    const stem = `${name.replace(/\.[^.]*$/, "")}${finding && `-${finding}`}`;
     if (!strip) return ["original", "heat", "marked", "changed"].forEach((kind) => download(`${stem}-${kind}.png`, element(kind).toDataURL("image/png")));
     Object.entries({ strip, mask, map }).forEach(([kind, picture]) => download(`${stem}-${kind}.png`, `data:image/png;base64,${picture}`));
     const figures = { file: name, class: label, map: shown.map, height: size[0], width: size[1], regions };
@@ -123,18 +147,18 @@
   }
 
   async function saveMask() {
-    const about = told[element("which").selectedIndex], say = (words, wrong = false) => {
+    const about = chosen().told[element("which").selectedIndex], finding = element("finding").value, say = (words, wrong = false) => {
       element("mask-said").textContent = words;
       element("mask-said").className = wrong ? "wrong" : "";
     };
     say("saving …");
     const picture = await pictureOfMask(about);
     if (!document.body.dataset.keeps) {
-      download(`${about.name.replace(/\.[^.]*$/, "")}.png`, picture.toDataURL("image/png"));
+      download(`${about.name.replace(/\.[^.]*$/, "")}${finding && `-${finding}`}.png`, picture.toDataURL("image/png"));
       return say("downloaded");
     }
     const body = await new Promise((give) => { picture.toBlob(give, "image/png"); });
-    const headers = { Token: token, Name: encodeURIComponent(about.taught ?? "") };
+    const headers = { Token: token, Name: encodeURIComponent(about.taught ?? ""), Finding: encodeURIComponent(finding) };
     const answer = await fetch("/mask", { method: "POST", headers, body }).catch(() => null);
     return say(answer ? await answer.text() : "the page's server does not answer", !answer?.ok);
   }
@@ -172,6 +196,7 @@
   element("file").addEventListener("change", () => send(element("file").files));
   element("label").addEventListener("change", () => last && send([last]));
   element("which").addEventListener("input", tell);
+  element("finding").addEventListener("input", () => choose(looked));
   element("save").addEventListener("click", save);
   element("save-mask").addEventListener("click", saveMask);
   element("forget").addEventListener("click", () => explore.forget());
