@@ -76,7 +76,7 @@ class Portable(nn.Module):
 
 
 class PortableFinding(Portable):
-    """As `Portable`, of one of several findings: it takes the states of all."""
+    """One of several findings: an image and the states of all of them in, the same out as of `Portable`."""
 
     def __init__(self, view: OneFinding, mirrors: tuple[tuple[int, ...], ...]) -> None:
         super().__init__(view.shared, mirrors, 2)

@@ -177,7 +177,7 @@ class LocalServer(ThreadingHTTPServer):
             return corrections.keep(decode(content, AS_IS), name)
 
     def _samples(self) -> bytes:
-        """By finding, what the page opens with."""
+        """The images of each finding that the page opens with."""
         shown = {
             finding: gallery(one.default_map, self.beside[finding].samples) for finding, one in self.of_each.items()
         }
