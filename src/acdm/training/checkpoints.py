@@ -52,6 +52,8 @@ def _about(kind: str, step: int, run: str) -> dict[str, str | int]:
 def load_choice(path: Path, run: str = "") -> tuple[int, Choice]:
     """Read the step that `save_chosen` wrote and what had been seen until then; 0 and nothing without such a file.
 
+    Earlier versions weighed looks otherwise: of theirs, every later look is better.
+
     Raises:
         CheckpointError: when the file is damaged.
     """
@@ -59,7 +61,8 @@ def load_choice(path: Path, run: str = "") -> tuple[int, Choice]:
         return 0, Choice()
     about = read_tensors(path, "chosen", run)[1]
     try:
-        return int(about["step"]), Choice(**about["choice"])
+        seen = about["choice"]
+        return int(about["step"]), Choice(**seen) if "worth" in seen else Choice(taken=float(seen["taken"]))
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: says nothing of how its networks were chosen; the file is damaged") from None
 

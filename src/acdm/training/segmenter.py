@@ -33,7 +33,7 @@ from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
 
 MAP: MapName = "evidence"  # that teaches
-WORTH = 0.02  # of AUROC, that the probe's weight has to gain
+WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides

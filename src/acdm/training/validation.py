@@ -8,15 +8,14 @@ discriminator won    its loss stays below `WON` for `PATIENCE` steps
 quality fell         validation PSNR is `FALL` dB below its best
 outputs identical    reconstructions of different images differ by less than `ALIKE` of what the images do
 
-Networks are chosen without a mask: the latest that convince for hardly more change than it takes.  Trained for long on
-few images, counterfactuals change more and more that has nothing to do with the class, and convince no better
+Networks are chosen without a mask: those that convince most for the least change and error.  Trained for long on few
+images, counterfactuals change more and more that has nothing to do with the class, and convince no better
 (docs/results/choices.md).  Each look knows how surely the check classifier takes counterfactuals for the other class,
-and by how much they changed.  The quotient rises while the class is learned, and falls when everything else is.
-Networks that rebuild images much better are finer ones, and are taken all the same, unless those taken rebuild well.
+by how much they changed, and how well images are rebuilt.  While the class and the images are learned, the share of
+the first to the sum of the others rises.  It falls when only the change still grows.
 """
 
 from dataclasses import dataclass, field
-from math import inf
 
 import torch
 from torch import Tensor
@@ -33,9 +32,6 @@ FALL = 6.0  # dB
 ALIKE = 0.01  # share of the images' own variety
 CONVINCED = 0.5  # probability of the other class, from which on a look counts at all
 CONVINCED_SHARE = 0.9  # looks count no more below this share of the best conviction so far
-NEAR_BEST = 0.95  # the latest look that reaches this share of the best quotient so far is taken
-FINER = 2.0  # dB; a later look that rebuilds images so much better is taken all the same, below
-FINE = 32.0  # dB, from which on rebuilding better shows nothing more of the class
 TOGETHER = 32  # images
 
 
@@ -145,15 +141,13 @@ class Choice:
 
     Attributes:
         most: the best conviction.
-        best: the best conviction per change, among looks that count.
+        worth: conviction of the look that is taken, over its change and error.
         taken: conviction of the look that is taken; 0 where none is.
-        psnr: in dB, of the look that is taken; runs of earlier versions do not know it.
     """
 
     most: float = 0.0
-    best: float = 0.0
+    worth: float = 0.0
     taken: float = 0.0
-    psnr: float = inf
 
     def offer(self, convinced: float, change: float, psnr: float) -> bool:
         """Whether this look's networks are to be kept in place of earlier ones.
@@ -161,19 +155,14 @@ class Choice:
         Args:
             convinced: mean probability, by the check classifier, that counterfactuals are of the other class.
             change: mean |x_st - x_hat|.
-            psnr: mean, in dB.
+            psnr: mean, in dB; pixels are in [-1, 1].
         """
         self.most = max(self.most, convinced)
         if self.taken < CONVINCED_SHARE * self.most:
-            self.best = self.taken = 0.0
-        if convinced < max(CONVINCED, CONVINCED_SHARE * self.most):
+            self.worth = self.taken = 0.0
+        error = 2 * 10 ** (-psnr / 20)  # root mean square
+        worth = convinced / (change + error)
+        if convinced < max(CONVINCED, CONVINCED_SHARE * self.most) or worth <= self.worth:
             return False
-        quotient = convinced / max(change, 1e-9)
-        if quotient >= NEAR_BEST * self.best:
-            best = max(self.best, quotient)
-        elif self.psnr < FINE and psnr >= self.psnr + FINER:
-            best = quotient
-        else:
-            return False
-        self.best, self.taken, self.psnr = best, convinced, psnr
+        self.worth, self.taken = worth, convinced
         return True
