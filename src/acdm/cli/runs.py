@@ -159,22 +159,22 @@ def ui(
 
     from acdm.core.run import Run
     from acdm.maps.decomposer import load
-    from acdm.maps.findings import load_findings
+    from acdm.maps.findings import FindingsDecomposer, load_findings
     from acdm.web.corrections import Corrections
     from acdm.web.report import gallery_images
     from acdm.web.server import Beside, LocalServer, serve
 
     opened = Run.open(run)
-    several = opened.findings() if finding is None else ()
-    of_each = {name: opened.finding(name) for name in several} or {"": opened.finding(finding)}
-    decomposer = load_findings(opened, features) if several else load(of_each[""].path, features=features)
+    several = finding is None and bool(opened.findings())
+    found = load_findings(opened, features) if several else load(opened.finding(finding).path, features=features)
+    of_each = found.of_each if isinstance(found, FindingsDecomposer) else {"": found}
     beside = {}
-    for name, of_one in of_each.items():
+    for name, one in of_each.items():
+        one.require_ready(None)
+        of_one = opened.finding(name or finding)
         samples = gallery_images(of_one) if of_one.results.is_file() else []
         beside[name] = Beside(samples, Corrections(masks / name, of_one.read_data()) if masks else None)
-    page = LocalServer(decomposer, run.resolve().name, port, beside)
-    for one in page.of_each.values():
-        one.require_ready(None)
+    page = LocalServer(found, run.resolve().name, port, beside)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:
         webbrowser.open(page.address)
