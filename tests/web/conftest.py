@@ -49,15 +49,7 @@ def correcting(untrained, tmp_path):
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (240, 160), np.uint8)).save(path)
         known.append((File(path=f"train/{name}.png", label=label, group=""), digest(read_image(path))))
-    data = DataRecord(
-        classes=("no", "<b>yes"),
-        positive="<b>yes",
-        channels=1,
-        size=16,
-        n={},
-        files={"train": tuple(file for file, _ in known)},
-        digests=tuple(of_pixels for _, of_pixels in known),
-    )
+    data = taught_on(("no", "<b>yes"), known)
     beside = {"": Beside(corrections=Corrections(tmp_path / "masks", data))}
     with served(LocalServer(untrained, "a run", beside=beside)) as page:
         yield page
@@ -77,19 +69,18 @@ def of_findings(untrained, tmp_path):
         )
         for k, name in enumerate(("spur", "open"))
     }
-    known = File(path="train/no.png", label="spur", group="")
-    data = DataRecord(
-        classes=("no spur", "spur"),
-        positive="spur",
-        channels=1,
-        size=16,
-        n={},
-        files={"train": (known,)},
-        digests=("",),
-    )
+    data = taught_on(("no spur", "spur"), [(File(path="train/no.png", label="spur", group=""), "")])
     beside = {"spur": Beside(corrections=Corrections(tmp_path / "masks/spur", data))}
     with served(LocalServer(FindingsDecomposer(of_each), "kinds", beside=beside)) as page:
         yield page
+
+
+def taught_on(classes, known):
+    """What a run of two classes knows of its training images, each with the digest of its pixels."""
+    files, digests = zip(*known, strict=True)
+    return DataRecord(
+        classes=classes, positive=classes[1], channels=1, size=16, n={}, files={"train": files}, digests=digests
+    )
 
 
 @contextmanager

@@ -84,10 +84,7 @@ def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, 
     """Runs to use, and where their output goes: of several findings each, in folders of their own, or the named one."""
     from acdm.core.run import Run
 
-    opened = Run.open(run)
-    if finding is None and (names := opened.findings()):
-        return [(opened.finding(name).path, out / name) for name in names]
-    return [(opened.finding(finding).path if finding else run, out)]
+    return [(one.path, out / name) for name, one in Run.open(run).each(finding).items()]
 
 
 def _do_each(places: list[tuple[Path, Path]], work: Callable[[Path, Path], None]) -> None:

@@ -97,11 +97,8 @@ def export(
     from acdm.maps.decomposer import load
     from acdm.maps.export import export as write
 
-    opened = Run.open(run)
-    names = opened.findings() if finding is None else ()
-    folders = {opened.finding(name).path: out and out / name for name in names} or {opened.finding(finding).path: out}
-    for of_one, folder in folders.items():
-        path = write(load(of_one, features=features), folder or of_one / "export", to)
+    for name, one in Run.open(run).each(finding).items():
+        path = write(load(one.path, features=features), out / name if out else one.path / "export", to)
         print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 
@@ -159,21 +156,23 @@ def ui(
 
     from acdm.core.run import Run
     from acdm.maps.decomposer import load
-    from acdm.maps.findings import FindingsDecomposer, load_findings
+    from acdm.maps.findings import decomposers_of, load_findings
     from acdm.web.corrections import Corrections
     from acdm.web.report import gallery_images
     from acdm.web.server import Beside, LocalServer, serve
 
     opened = Run.open(run)
-    several = finding is None and bool(opened.findings())
-    found = load_findings(opened, features) if several else load(opened.finding(finding).path, features=features)
-    of_each = found.of_each if isinstance(found, FindingsDecomposer) else {"": found}
-    beside = {}
-    for name, one in of_each.items():
+    of_each = opened.each(finding)
+    found = load(of_each[""].path, features=features) if "" in of_each else load_findings(opened, features)
+    for one in decomposers_of(found).values():
         one.require_ready(None)
-        of_one = opened.finding(name or finding)
-        samples = gallery_images(of_one) if of_one.results.is_file() else []
-        beside[name] = Beside(samples, Corrections(masks / name, of_one.read_data()) if masks else None)
+    beside = {
+        name: Beside(
+            gallery_images(one) if one.results.is_file() else [],
+            Corrections(masks / name, one.read_data()) if masks else None,
+        )
+        for name, one in of_each.items()
+    }
     page = LocalServer(found, run.resolve().name, port, beside)
     print(f"open {page.address}\nfor this machine alone; Ctrl-C ends it", flush=True)
     if open:

@@ -111,6 +111,15 @@ class Run:
             raise RunError(f"{self.path}: {f'has no finding {name!r}; ' if name else ''}{there}")
         return Run.open(self.path / FINDINGS / str(name))
 
+    def each(self, name: str | None = None) -> dict[str, "Run"]:
+        """The runs of its findings by their names; by "" the one that is named, or itself where it has classes.
+
+        Raises:
+            RunError: as `finding`.
+        """
+        names = self.findings() if name is None else ()
+        return {one: self.finding(one) for one in names} or {"": self.finding(name)}
+
     @property
     def begins_findings(self) -> bool:
         """Whether its branches are trained and what comes after them is begun, finding by finding."""

@@ -123,6 +123,11 @@ class FindingsDecomposer:
         return FindingsDecomposition(labels)
 
 
+def decomposers_of(decomposer: Decomposer | FindingsDecomposer) -> Mapping[str, Decomposer]:
+    """Find what decomposes images for each finding; by "" with two classes."""
+    return decomposer.of_each if isinstance(decomposer, FindingsDecomposer) else {"": decomposer}
+
+
 def load_findings(run: Run, features: Backbone | Path | str | None = None) -> FindingsDecomposer:
     """Load every finding of a run; raises as `acdm.maps.decomposer.load`."""
     return FindingsDecomposer({name: load(run.finding(name).path, features=features) for name in run.findings()})

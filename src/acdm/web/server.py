@@ -29,7 +29,7 @@ from acdm.data.images.write import png
 from acdm.errors import AcdmError, DataError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
-from acdm.maps.findings import FindingsDecomposer
+from acdm.maps.findings import FindingsDecomposer, decomposers_of
 from acdm.maps.pictures import in_colours, strip
 from acdm.maps.preview import as_text, full_scale, gallery, preview
 from acdm.maps.segmentation import Segmentation, segment
@@ -109,7 +109,7 @@ class LocalServer(ThreadingHTTPServer):
     @property
     def of_each(self) -> Mapping[str, Decomposer]:
         """What decomposes images by finding; by "" with two classes."""
-        return self.decomposer.of_each if isinstance(self.decomposer, FindingsDecomposer) else {"": self.decomposer}
+        return decomposers_of(self.decomposer)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread a connection, as long as there are not too many."""

@@ -107,6 +107,12 @@
     tell();
   }
 
+  // What is saved of a file is called by it, and by the finding that is shown.
+  function stemOf(name) {
+    const finding = element("finding").value;
+    return `${name.replace(/\.[^.]*$/, "")}${finding && `-${finding}`}`;
+  }
+
   function download(name, address) {
     const link = document.createElement("a");
     link.download = name;
@@ -116,9 +122,9 @@
 
   // Pictures and figures at the image's own size; of the run's samples, which came without them, what the page shows.
   function save() {
-    const { shown, told } = chosen(), finding = element("finding").value;
+    const { shown, told } = chosen();
     const { name, strip, mask, map, regions, label, size } = told[element("which").selectedIndex];
-    const stem = `${name.replace(/\.[^.]*$/, "")}${finding && `-${finding}`}`;
+    const stem = stemOf(name);
     if (!strip) return ["original", "heat", "marked", "changed"].forEach((kind) => download(`${stem}-${kind}.png`, element(kind).toDataURL("image/png")));
     Object.entries({ strip, mask, map }).forEach(([kind, picture]) => download(`${stem}-${kind}.png`, `data:image/png;base64,${picture}`));
     const figures = { file: name, class: label, map: shown.map, height: size[0], width: size[1], regions };
@@ -154,7 +160,7 @@
     say("saving …");
     const picture = await pictureOfMask(about);
     if (!document.body.dataset.keeps) {
-      download(`${about.name.replace(/\.[^.]*$/, "")}${finding && `-${finding}`}.png`, picture.toDataURL("image/png"));
+      download(`${stemOf(about.name)}.png`, picture.toDataURL("image/png"));
       return say("downloaded");
     }
     const body = await new Promise((give) => { picture.toBlob(give, "image/png"); });
