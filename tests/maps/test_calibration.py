@@ -95,19 +95,28 @@ def dirty(size, draw):
     return scores, y
 
 
+def blob(image):
+    image[20:36, 20:36] += 0.1
+
+
+def line(image):
+    image[30, 5:60] += 1.5
+
+
 def test_a_faint_large_object_asks_for_smoothing_and_a_thin_loud_one_for_none():
-    def blob(image):
-        image[20:36, 20:36] += 0.1
-
-    def line(image):
-        image[30, 5:60] += 1.5
-
     def scale(draw):
         scores, y = dirty(64, draw)
         return calibrate_like_residual(torch.from_numpy(scores)[:, None], torch.from_numpy(y), "positive").scale
 
     assert scale(blob) >= 0.02
     assert scale(line) == 0.0
+
+
+def test_evidence_is_as_fine_as_the_residual():
+    (thin, y), (faint, _) = dirty(64, line), dirty(64, blob)
+    maps = {"residual": torch.from_numpy(thin)[:, None], "evidence": torch.from_numpy(faint)[:, None]}
+    assert calibrate({"residual": maps["evidence"]}, torch.from_numpy(y))["residual"].scale >= 0.02
+    assert calibrate(maps, torch.from_numpy(y))["evidence"].scale == 0.0
 
 
 def test_calibration_survives_the_disk(images, tmp_path):

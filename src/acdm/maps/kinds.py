@@ -70,8 +70,8 @@ _ROWS = (
         scale_of="residual", default_rule=otsu,
     ),
     MapKind(name="residual", quiet_of="residual", sign_of="residual", scale_of="residual", default_rule=between),
-    MapKind(  # a weight, whose sign is that of what it weighs
-        name="evidence", quiet_of="evidence", sign_of="residual", scale_of="evidence", default_rule=between,
+    MapKind(  # a weight changes neither the sign nor the grain of what it weighs
+        name="evidence", quiet_of="evidence", sign_of="residual", scale_of="residual", default_rule=between,
         exported=False,
     ),
     MapKind(

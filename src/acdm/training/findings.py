@@ -25,7 +25,7 @@ from acdm.maps.decomposer import TOGETHER
 from acdm.maps.findings import FindingsDecomposer, load_findings
 from acdm.maps.judge import save_judge, train_judges
 from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
-from acdm.training.progress import CALIBRATION, CHECK, DRAWING, SEGMENTER
+from acdm.training.progress import CALIBRATION, CHECK, DRAWING, LABELLING, SEGMENTER
 from acdm.training.request import has_networks, is_finished
 from acdm.training.segmenter import (
     DRAWING_SHARE,
@@ -122,7 +122,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     x, present = session.images.validation[0][unseen], states[1][unseen]
     with session.interruptible("the segmenter") as after_each:
         steps = steps_within_reach(labelled, config, features, part_until(end, LABELS_SHARE))
-        session.progress.begin(SEGMENTER, steps)
+        session.progress.begin(LABELLING, steps)
         by_labels = teach(labelled, config, features, steps, after_each)
         session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
         teachers, aurocs = zip(*_choose_teachers(decomposer, by_labels, x, present), strict=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 READING, CHECK, STEPS = "reading images", "check classifier", "step"  # names of phases, in their order
-CALIBRATION, DRAWING, SEGMENTER = "calibration", "maps to teach by", "segmenter"
+CALIBRATION, LABELLING, DRAWING, SEGMENTER = "calibration", "segmenter, by labels", "maps to teach by", "segmenter"
 
 
 @dataclass(frozen=True)
