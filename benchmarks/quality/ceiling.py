@@ -28,7 +28,7 @@ from acdm.evaluation.truth import Truth, read_truth
 from acdm.maps.calibration import calibrate, calibration_images
 from acdm.maps.decomposer import Decomposer, load
 from acdm.maps.features import Features
-from acdm.training.segmenter import MOST, choose_teacher, lessons, teach
+from acdm.training.segmenter import choose_teacher, lessons, teach
 from acdm.training.session import VALIDATION_IMAGES
 
 
@@ -54,7 +54,7 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
         learned = lessons(teacher, x, y, read_corrections(some, dataset, config.size))
-        segmenter = teach(learned, config, features, MOST)
+        segmenter = teach(learned, config, features, learned.most)
         taught = replace(model, segmenter=segmenter)
         some_x, some_y = calibration_images(x, y)
         known = calibrate({TAUGHT: taught.objects(some_x)}, some_y)

@@ -1,5 +1,6 @@
 """What a map teaches, and what the segmenter makes of it."""
 
+from dataclasses import replace
 from math import inf, log
 
 import pytest
@@ -138,3 +139,4 @@ def test_without_a_clock_steps_are_a_share_of_the_branches_own():
     for steps, expected in ((3, 1), (100, 20), (1_000_000, MOST)):
         assert steps_within_reach(taught, Config(steps=steps, device="cpu"), None, inf) == expected
     assert steps_within_reach(taught, Config(steps=3000, device="cpu"), None, 0.0) == 1, "the time is over"
+    assert steps_within_reach(replace(taught, most=7), Config(steps=3000, device="cpu"), None, inf) == 7

@@ -37,6 +37,7 @@ WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
+MOST_UNWEIGHED = 240  # steps of evidence alone: later ones learn its mistakes (docs/results/choices.md)
 TRIED = 3  # steps whose speed is measured
 TIME_SHARE = 0.9  # of what is left of --minutes; the rest is for calibration
 EACH, EACH_CORRECTED = 6, 3  # images of each class in a batch, and of those with masks, where there are any
@@ -64,11 +65,13 @@ class Teacher:
         name: as the log calls it.
         scores: from positive images (n, C, S, S) to one number a pixel, (n, S, S); higher means more of the object.
         threshold: of the scores; None takes Otsu's over those of the lessons.
+        most: steps that it teaches.
     """
 
     name: str
     scores: Callable[[Tensor], Floats]
     threshold: float | None
+    most: int = MOST
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ class Lessons:
         targets: (n, K, S, S), as of `targets_of`, or true masks where `corrected`; K is 1 where there are classes.
             Findings whose targets are NaN are taught by their states alone; None teaches all of them so.
         corrected: (n,) whether a person's mask is the target; None where there are none.
+        most: steps that they are worth.
     """
 
     x: Tensor
     y: Tensor
     targets: Tensor | None
     corrected: Tensor | None = None
+    most: int = MOST
 
 
 def features_of(config: Config, backbone: Backbone | None, say: Callable[[str], None]) -> AnyFeatures | None:
@@ -131,7 +136,7 @@ def choose_teacher(
         if image_auroc(scores * _weight(probe, x), y) >= alone + WORTH:
             name = f"{MAP}, weighed by a probe of the features,"
             return Teacher(name, lambda images: evidence(images) * _weight(probe, images), None), alone
-    return Teacher(MAP, evidence, known.threshold), alone
+    return Teacher(MAP, evidence, known.threshold, MOST_UNWEIGHED), alone
 
 
 def _weight(probe: Probe, x: Tensor) -> Floats:
@@ -176,7 +181,7 @@ def lessons(
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
     chosen = torch.cat([negative, positive[: len(drawn)]])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
-    learned = Lessons(x[chosen], y[chosen], targets_of(taught, y[chosen], threshold))
+    learned = Lessons(x[chosen], y[chosen], targets_of(taught, y[chosen], threshold), most=teacher.most)
     return _with_masks(learned, chosen, x, masks) if masks else learned
 
 
@@ -209,16 +214,17 @@ def in_words(segmenter: Segmenter) -> str:
 
 
 def steps_within_reach(taught: Lessons, config: Config, features: AnyFeatures | None, end: float) -> int:
-    """How many steps to teach, at most `MOST`: what the time until `end` holds, or a share of the branches' own.
+    """How many steps to teach, at most what the lessons are worth: what the time until `end` holds, or a share of the
+    branches' own.
 
     `end` is on the clock of `time.perf_counter`; infinity asks for no clock, and then nothing depends on the machine.
     """
     if end == inf:
-        return max(1, min(MOST, round((config.steps or 0) * STEP_SHARE)))
+        return max(1, min(taught.most, round((config.steps or 0) * STEP_SHARE)))
     began = time.perf_counter()
     teach(taught, config, features, TRIED)
     seconds = (time.perf_counter() - began) / TRIED
-    return max(1, min(MOST, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
+    return max(1, min(taught.most, int((end - time.perf_counter()) * TIME_SHARE / seconds)))
 
 
 def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
