@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from small import TINY
 import acdm
 from acdm.cli.app import main
 from acdm.data.sets.three import write_three
+from acdm.maps.judge import train_judge
 
 pytestmark = pytest.mark.slow
 PAGES = [path for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))] if "```" in path.read_text("utf-8")]
@@ -55,6 +57,16 @@ def place(toy, run, tmp_path, monkeypatch):
         shutil.copy(tmp_path / "scene.tif", tmp_path / "city.tif")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    """What follows the branches sees few images, in few steps: commands have to work here, not to find much."""
+    monkeypatch.setattr("acdm.maps.calibration.IMAGES", 8)
+    monkeypatch.setattr("acdm.training.segmenter.MOST_IMAGES", 8)
+    monkeypatch.setattr("acdm.training.train.train_judge", partial(train_judge, steps=40))
+    monkeypatch.setattr("acdm.training.findings.JUDGE_STEPS", 40)
+    monkeypatch.setattr("acdm.training.findings.CALIBRATED", 8)
 
 
 def write_kinds(folder):

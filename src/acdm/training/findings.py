@@ -31,6 +31,7 @@ from acdm.training.segmenter import (
     DRAWING_SHARE,
     MAP,
     MOST_IMAGES,
+    MOST_OF_FINDINGS,
     WORTH,
     Lessons,
     features_of,
@@ -117,7 +118,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     decomposer = load_findings(session.run, backbone)
     end = session.end
     places = lessons_of(states[0], config.seed)
-    labelled = Lessons(session.images.train[0][places], states[0][places], None)
+    labelled = Lessons(session.images.train[0][places], states[0][places], None, most=MOST_OF_FINDINGS)
     unseen = _some(states[1], VALIDATED)
     x, present = session.images.validation[0][unseen], states[1][unseen]
     with session.interruptible("the segmenter") as after_each:
@@ -205,7 +206,7 @@ def _with_targets(
             continue
         at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[present == 1].numpy()))
         targets[: len(own), k] = targets_of(own, present, at)[:, 0]
-    return Lessons(labelled.x[kept], labelled.y[kept], None if targets.isnan().all() else targets)
+    return replace(labelled, x=labelled.x[kept], y=labelled.y[kept], targets=None if targets.isnan().all() else targets)
 
 
 def _candidates(

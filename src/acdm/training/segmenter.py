@@ -37,6 +37,7 @@ WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
+MOST_OF_FINDINGS = 1200  # by labels, and as many by maps
 MOST_UNWEIGHED = 240  # steps of evidence alone: later ones learn its mistakes (docs/results/choices.md)
 TRIED = 3  # steps whose speed is measured
 TIME_SHARE = 0.9  # of what is left of --minutes; the rest is for calibration
@@ -47,7 +48,7 @@ UNSURE_WEIGHT = 0.2
 DICE_WEIGHT, CLASS_WEIGHT = 0.3, 0.1
 STATE_WEIGHT = 0.3  # of findings
 RARE = -3.0  # logit that findings begin with: few images have one, and few pixels
-LOUDEST = 0.01  # share of an image's pixels whose mean stands for the image
+LOUDEST, LOUDEST_OF_FINDING = 0.01, 0.003  # share of an image's pixels whose mean stands for its class, its state
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
 
 
@@ -239,7 +240,7 @@ def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
 def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
     """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K)."""
     if y.ndim == 1:
-        images = F.binary_cross_entropy(_loudest(logits.sigmoid())[:, 0], y.float())
+        images = F.binary_cross_entropy(_loudest(logits.sigmoid(), LOUDEST)[:, 0], y.float())
         return _pixel_loss(logits, targets) + CLASS_WEIGHT * images
     located = ~targets.isnan().flatten(2).any(dim=2).any(dim=0)  # (K,)
     return _pixel_loss(logits[:, located], targets[:, located]) + STATE_WEIGHT * state_loss(logits, y)
@@ -258,14 +259,15 @@ def state_loss(logits: Tensor, states: Tensor) -> Tensor:
 
     Of each finding, images with it weigh as much as images without.
     """
-    loss = F.binary_cross_entropy(_loudest(logits.sigmoid()), states.float(), reduction="none")
+    loudest = _loudest(logits.sigmoid(), LOUDEST_OF_FINDING)
+    loss = F.binary_cross_entropy(loudest, states.float(), reduction="none")
     return (loss * balance(states)).mean()
 
 
-def _loudest(found: Tensor) -> Tensor:
-    """The mean of the loudest pixels of probabilities (B, K, S, S): (B, K)."""
+def _loudest(found: Tensor, share: float) -> Tensor:
+    """The mean of the loudest share of the pixels of probabilities (B, K, S, S): (B, K)."""
     pixels = found.flatten(2)
-    return pixels.topk(max(1, int(LOUDEST * pixels.shape[2])), dim=2).values.mean(dim=2).clamp(1e-4, 1 - 1e-4)
+    return pixels.topk(max(1, int(share * pixels.shape[2])), dim=2).values.mean(dim=2).clamp(1e-4, 1 - 1e-4)
 
 
 def teach(
