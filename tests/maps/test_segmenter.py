@@ -73,6 +73,8 @@ def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trus
         (0.94, 0.9, 0.0, False),
         (1.0, 1.0, 0.0, False),
         (0.91, 0.82, 0.0, True),
+        (0.74, 0.53, 0.0, True),
+        (0.64, 0.5, 0.0, False),  # chance, in some thirty images of each class
         (0.56, 0.5, 0.0, False),
         (1.0, 0.9, 1.0, False),  # it marks all of every image, the object most
     ):
