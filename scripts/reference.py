@@ -54,7 +54,7 @@ def _kinds(kind: type[AcdmError]) -> Iterator[type[AcdmError]]:
 
 
 def _exit(kind: type[AcdmError]) -> str:
-    return "130 or 143" if kind.__name__ == "InterruptedTrainingError" else str(kind.exit_code)
+    return "129, 130 or 143" if kind.__name__ == "InterruptedTrainingError" else str(kind.exit_code)
 
 
 def _first(kind: Callable[..., object]) -> str:

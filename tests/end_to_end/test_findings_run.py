@@ -49,6 +49,7 @@ def test_figures_stand_a_finding_and_as_a_mean(run):
 def test_the_report_leads_to_one_of_each_finding(run):
     assert main(["report", str(run)]) == 0
     page = (run / "report/index.html").read_text()
+    assert "&lt;svg" not in page, "the curves are drawn, not printed"
     for name in FINDINGS:
         assert f"../findings/{name}/report/index.html" in page
         assert (run / f"findings/{name}/report/index.html").is_file()

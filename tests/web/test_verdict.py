@@ -36,7 +36,7 @@ def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), shown="o
     ("of", "light", "words"),
     [
         ({"steps": 150, "dice": 0.9}, "red", "trained for 150 steps"),
-        ({"right": 0.52, "dice": 0.9}, "red", "tells the two folders apart for 52%"),
+        ({"right": 0.52, "dice": 0.9}, "red", "is right about the class of 52%"),
         ({"convinced": 0.23, "dice": 0.9, "shown": "evidence"}, "red", "23% of the counterfactuals"),
         ({"convinced": 0.23, "dice": 0.9}, "green", "masks cut from object"),
         ({"convinced": 0.23, "image_auroc": 0.97}, "green", "branches are behind: 23%"),

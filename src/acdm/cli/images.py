@@ -165,8 +165,8 @@ def segment(
     out
         Where everything goes.
     map
-        Map that is cut into masks. By default object where the run's segmenter tells unseen images apart, else
-        evidence.
+        Map that is cut into masks. By default object where the run's segmenter tells unseen images apart as well
+        as evidence does, or much better; else evidence.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area

@@ -91,7 +91,8 @@ def export(
     to
         onnx: model.onnx, for onnxruntime and others; torch: model.pt2, a program of torch.export.
     out
-        Folder; by default export/ in the run folder. Of several findings, a folder in it for each.
+        Folder, and of several findings a folder in it for each; by default export/ in the folder of the run, or of each
+        finding.
     """
     from acdm.core.run import Run
     from acdm.maps.decomposer import load

@@ -72,7 +72,7 @@ def compare(
         Comma-separated: one-branch, five-branches, trivial, classifier, normals, probe, patch-memory, cycle,
         additive, fixed-point; by default all.
     teach
-        Teach acdm's segmenter by each baseline's maps, too, in a fifth of the minutes.
+        Teach acdm's segmenter by each baseline's maps, too, in the segmenter's share of the minutes: a quarter of 10.
     split
         Measure all test images, the dev half (test/dev.txt), or the final rest.
     """

@@ -110,7 +110,8 @@ def train(
         Go on with the run of -o from its newest checkpoint, after it was stopped or cut off.
     masks
         Folder of a few training images' masks, <name of the image>.png each, nonzero where the object is; they teach
-        the segmenter beside the maps. With --resume of a finished run, it alone is taught anew.
+        the segmenter beside the maps. With --resume of a finished run, it alone is taught anew; of several findings
+        with -o RUN/findings/NAME --resume.
     devices
         Processes on this machine that share each batch, one a GPU where there are any.
     nodes

@@ -307,8 +307,8 @@ class Config(Options):
     )
     segmenter: bool = Field(
         True,
-        description="Teach a segmenter by the maps of the training images, in the last fifth of the minutes; of"
-        " less than 12 minutes it gets more.",
+        description="Teach a segmenter by the maps of the training images, in at most the last fifth of the minutes;"
+        " of less than 12 minutes, or with several findings, it may take more.",
     )
     features: str = Field(
         "auto",

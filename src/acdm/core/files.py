@@ -1,4 +1,4 @@
-"""The one writer of files: a temporary beside the target, fsync, replace, fsync of the folder, read back."""
+"""The one writer of files: a temporary beside the target, read back, fsync, replace, fsync of the folder."""
 
 import json
 import os

@@ -2,6 +2,7 @@
 
 Scale: the smoothing after which the highest score of an image tells the two classes' images apart best (AUROC), by the
 residual, for which an image's class need not be known; no more than is clearly better.  Thin cracks ask for none.
+The object has a scale of its own.
 Speck: an eighth of the area such that half of what the default threshold marks on images of the positive class lies in
 larger parts.
 

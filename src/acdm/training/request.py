@@ -118,7 +118,9 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     if config.features == GIVEN and config.segmenter and backbone is None:
         raise ConfigError("features: this run's segmenter is taught on those of a file; give --features PATH again")
     if findings and request.masks:
-        raise ConfigError("--masks: teach one segmenter, and each finding has its own; leave them out")
+        raise ConfigError(
+            f"--masks: are of one finding; go on with -o {path}/findings/NAME --resume --masks {request.masks}"
+        )
     corrections = _corrections(request.masks, dataset, config, progress) if request.masks else ()
     progress.say(f"results → {path}")
     trains_on = bool({"steps", "minutes"} & request.options.keys())

@@ -1,4 +1,4 @@
-"""From a request to a finished run: train, draw samples, fit the check classifier, calibrate.
+"""From a request to a finished run: fit the check classifier, train, draw samples, calibrate, teach the segmenter.
 
 The loop of `acdm.training.loop` only tells what happened, a `Session` measures and saves; when it ends is decided here.
 """

@@ -4,7 +4,7 @@ Nothing is written but masks of training images, corrected on the page, and thes
 for them, under names that the run itself knows (`acdm.web.corrections`).
 
 Who may ask: the browser that opened the address with this start's token, under the name of this machine (Host and
-Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: six fixed
+Origin are checked, so that a foreign page, or a foreign name for 127.0.0.1, gets 403).  What may be asked: seven fixed
 paths; no name from outside ever becomes one.  How much: `MAX_BYTES` with a declared length, one image at a time, and
 `QUEUE` that wait; whoever comes then hears "busy" (503).
 """

@@ -60,8 +60,8 @@ def _nothing_to_see(results: Results, data: DataRecord) -> Verdict | None:
         return None
     return Verdict(
         "red",
-        f"Nothing to see: a classifier trained apart tells the two folders apart for {right:.0%} of the images (chance"
-        f" is 50%, {TOLD:.0%} are needed). A map of such images shows nothing that can be trusted.",
+        f"Nothing to see: a classifier trained apart is right about the class of {right:.0%} of the images"
+        f" ({TOLD:.0%} are needed). A map of such images shows nothing that can be trusted.",
         "See whether the images lie in the right folders, and whether the object is in them at this size.",
     )
 
@@ -139,5 +139,6 @@ def _without_masks(results: Results) -> Verdict:
         "green" if sure else "amber",
         ("Ready to be looked at." if sure else "Look with care: the map is unsure.")
         + f"{known}{branches} How well it marks the object is not known, as no masks were given.",
-        "Draw masks of ten test images, put them into masks/ beside the images, and evaluate again.",
+        "Draw masks of ten test images, put them into test/masks/ (of one finding of several, test/masks/NAME/), and"
+        " evaluate again.",
     )

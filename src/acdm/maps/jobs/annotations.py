@@ -40,7 +40,7 @@ class Detections:
         regions: connected parts of the mask.
         grid: where the image lies in the world, if its file says.
         slice: number of the slice in a volume; None for flat images.
-        doubt: how unsure the segmenter is (`acdm.maps.segmenter.doubts`); None where another map was cut, or windows.
+        doubt: how unsure the segmenter is (`acdm.maps.doubt.doubts`); None where another map was cut, or windows.
     """
 
     file: str
