@@ -87,9 +87,11 @@ def test_validity_and_closeness_of_counterfactuals_by_hand():
     """Of three swaps one convinces, and beyond [-1, 1] nothing counts."""
     x, y = torch.tensor([-0.5, 0.5, 1.0]).view(3, 1, 1, 1), torch.tensor([0, 1, 1])
     own, other = (torch.tensor(v).view(3, 1, 1, 1, 1) for v in ([-0.4, 0.4, 1.5], [0.5, 0.25, 1.0]))
-    figures = class_figures(table(looks.classes(Bright(), x, Drawn(y, own, other, {}))))
+    told = {"label": torch.tensor([0, 0, 1])}  # by whoever is asked for the class
+    figures = class_figures(table({**looks.classes(Bright(), x, Drawn(y, own, other, {})), **told}))
     assert figures.swap_accuracy == pytest.approx(1 / 3)
     assert figures.judge_accuracy == figures.reconstruction_accuracy == 1
+    assert figures.label_accuracy == pytest.approx(2 / 3)
     assert figures.swap_distance == pytest.approx((1 + 0.25 + 0) / 3)
     assert figures.reconstruction_distance == pytest.approx((0.1 + 0.1 + 0) / 3)
 

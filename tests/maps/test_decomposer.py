@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from small import small_network
 
 from acdm.core.config import Config
 from acdm.maps.decomposer import Decomposer, mirrors
+from acdm.maps.judge import Judge
+from acdm.maps.segmenter import Segmenter
 from acdm.method.branches import Branches
 from acdm.method.compose import compose
 
@@ -60,3 +64,24 @@ def test_bf16_draws_what_fp32_draws(branches):
     exact, fast = (decomposer(branches, precision=p) for p in ("fp32", "bf16"))
     for a, b in zip(exact.split(x, y, 1 - y), fast.split(x, y, 1 - y), strict=True):
         assert 0 < (a - b).abs().max() < 0.03 * a.abs().max()
+
+
+class Says(torch.nn.Module):
+    """A network that says the same of every image: logits of two classes, or one a pixel where the image is bright."""
+
+    def __init__(self, pixelwise):
+        super().__init__()
+        self.pixelwise = pixelwise
+        self.nothing = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, seen=()):
+        return 20 * x - 10 if self.pixelwise else torch.tensor([[0.0, 1.0]]).repeat(len(x), 1)
+
+
+@pytest.mark.parametrize(("auroc", "classes"), [(0.6, [0, 1]), (0.9, [1, 1])])
+def test_who_knows_the_class_is_asked_for_it(branches, auroc, classes):
+    """The check classifier says 1 of both images; the segmenter marks a pixel of the second alone."""
+    x = torch.zeros(2, 1, 32, 32)
+    x[1, :, 3, 5] = 1
+    knowing = decomposer(branches, segmenter=Segmenter(Says(pixelwise=True), None, auroc=0.95))
+    assert replace(knowing, judge=Judge(Says(pixelwise=False), auroc)).classify(x) == classes

@@ -157,11 +157,10 @@ def class_figures(columns: Columns) -> ClassFigures:
     """How the check classifier sees real images, reconstructions and counterfactuals, and how close these are."""
     y, real = columns["y"], columns["real"]
     kept, swapped = (columns[name].argmax(dim=1) for name in ("kept", "swapped"))
-    right = float((real.argmax(dim=1) == y).float().mean())
     return ClassFigures(
         swap_accuracy=float((swapped == 1 - y).float().mean()),
-        judge_accuracy=right,
-        label_accuracy=right,  # --label auto asks the check classifier
+        judge_accuracy=float((real.argmax(dim=1) == y).float().mean()),
+        label_accuracy=float((columns["label"] == y).float().mean()),
         image_auroc=float(roc_auc_score(y == 1, real[:, 1])),
         reconstruction_accuracy=float((kept == y).float().mean()),
         swap_distance=float(columns["swap_distance"].mean()),

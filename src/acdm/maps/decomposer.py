@@ -28,6 +28,7 @@ from acdm.maps.calibration import Calibration, load_calibration
 from acdm.maps.decomposition import NO_SEGMENTER, OF_BRANCHES, Decomposition
 from acdm.maps.evidence import evidence
 from acdm.maps.judge import Judge, load_judge
+from acdm.maps.kinds import MARKED
 from acdm.maps.segmenter import Segmenter, load_segmenter, mirrored
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction, sparsest
@@ -36,6 +37,7 @@ from acdm.method.inference import network_maps, of_all_views
 from acdm.method.players import branches_of
 
 TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
+KNOWING = 0.8  # AUROC on validation images, from which on a network is asked for the class of an image
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
 
@@ -264,13 +266,18 @@ class Decomposer:
             self.index(label)
 
     def classify(self, x: Tensor) -> list[int]:
-        """The check classifier's class of each image (B, C, S, S).
+        """The class of each image (B, C, S, S): what the check classifier says of it.
+
+        Where that knows too little (`KNOWING`), as of several findings that look alike, and the segmenter knows more,
+        an image has the object if `object` marks a pixel of it.
 
         Raises:
             DataError: when the run has no check classifier.
         """
         if self.judge is None:
             raise DataError("this run has no judge to tell classes apart; name the class with --label")
+        if self.segmenter and self.judge.auroc < KNOWING <= self.segmenter.auroc:
+            return [int(marked) for marked in (self.objects(x) >= MARKED).flatten(1).any(dim=1)]
         return [int(k) for k in self.judge.probabilities(x).argmax(dim=1)]
 
     def attribute(self, x: Tensor, target: int | Tensor) -> Tensor:
