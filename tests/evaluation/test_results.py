@@ -130,6 +130,9 @@ class Forgetful:
     def index(self, label):
         return int(label == "with")
 
+    def classify(self, x):
+        return [0] * len(x)
+
     def draw(self, x, y):
         self.kept = [reference for reference in self.kept if reference() is not None]
         self.most = max(self.most, len(x))
