@@ -49,6 +49,7 @@ DICE_WEIGHT, CLASS_WEIGHT = 0.3, 0.1
 STATE_WEIGHT = 0.3  # of findings
 RARE = -3.0  # logit that findings begin with: few images have one, and few pixels
 LOUDEST, LOUDEST_OF_FINDING = 0.01, 0.003  # share of an image's pixels whose mean stands for its class, its state
+FEWEST_OF_FINDING = 10  # pixels
 GAIN, OFFSET, NOISE = 0.2, 0.2, 0.05  # largest change of contrast and brightness, and deviation, of pixels in [-1, 1]
 
 
@@ -240,7 +241,7 @@ def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
 def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
     """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K)."""
     if y.ndim == 1:
-        images = F.binary_cross_entropy(_loudest(logits.sigmoid(), LOUDEST)[:, 0], y.float())
+        images = F.binary_cross_entropy(_loudest(logits.sigmoid(), LOUDEST, 1)[:, 0], y.float())
         return _pixel_loss(logits, targets) + CLASS_WEIGHT * images
     located = ~targets.isnan().flatten(2).any(dim=2).any(dim=0)  # (K,)
     return _pixel_loss(logits[:, located], targets[:, located]) + STATE_WEIGHT * state_loss(logits, y)
@@ -259,15 +260,15 @@ def state_loss(logits: Tensor, states: Tensor) -> Tensor:
 
     Of each finding, images with it weigh as much as images without.
     """
-    loudest = _loudest(logits.sigmoid(), LOUDEST_OF_FINDING)
+    loudest = _loudest(logits.sigmoid(), LOUDEST_OF_FINDING, FEWEST_OF_FINDING)
     loss = F.binary_cross_entropy(loudest, states.float(), reduction="none")
     return (loss * balance(states)).mean()
 
 
-def _loudest(found: Tensor, share: float) -> Tensor:
-    """The mean of the loudest share of the pixels of probabilities (B, K, S, S): (B, K)."""
+def _loudest(found: Tensor, share: float, fewest: int) -> Tensor:
+    """The mean of the loudest share of the pixels of probabilities (B, K, S, S), but of so many at least: (B, K)."""
     pixels = found.flatten(2)
-    return pixels.topk(max(1, int(share * pixels.shape[2])), dim=2).values.mean(dim=2).clamp(1e-4, 1 - 1e-4)
+    return pixels.topk(max(fewest, int(share * pixels.shape[2])), dim=2).values.mean(dim=2).clamp(1e-4, 1 - 1e-4)
 
 
 def teach(
