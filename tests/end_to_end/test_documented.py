@@ -61,12 +61,13 @@ def place(toy, run, tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
-    """What follows the branches sees few images, in few steps: commands have to work here, not to find much."""
+    """What follows the branches sees few images and no features, in few steps: commands have to work, no more."""
     monkeypatch.setattr("acdm.maps.calibration.IMAGES", 8)
     monkeypatch.setattr("acdm.training.segmenter.MOST_IMAGES", 8)
     monkeypatch.setattr("acdm.training.train.train_judge", partial(train_judge, steps=40))
     monkeypatch.setattr("acdm.training.findings.JUDGE_STEPS", 40)
     monkeypatch.setattr("acdm.training.findings.CALIBRATED", 8)
+    monkeypatch.setattr("acdm.maps.features.Features.installed", lambda: None)
 
 
 def write_kinds(folder):
