@@ -37,7 +37,7 @@ from acdm.method.inference import network_maps, of_all_views
 from acdm.method.players import branches_of
 
 TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
-KNOWING = 0.8  # AUROC on validation images, from which on a network is asked for the class of an image
+ASKED = 0.8  # AUROC on validation images, from which on a network is asked for the class of an image
 CHUNK = 32 * 64**2  # pixels of images and mirror images that the networks see at once; at least one image
 
 
@@ -268,7 +268,7 @@ class Decomposer:
     def classify(self, x: Tensor) -> list[int]:
         """The class of each image (B, C, S, S): what the check classifier says of it.
 
-        Where that knows too little (`KNOWING`), as of several findings that look alike, and the segmenter knows more,
+        Where that knows too little (`ASKED`), as of several findings that look alike, and the segmenter knows more,
         an image has the object if `object` marks a pixel of it.
 
         Raises:
@@ -276,7 +276,7 @@ class Decomposer:
         """
         if self.judge is None:
             raise DataError("this run has no judge to tell classes apart; name the class with --label")
-        if self.segmenter and self.judge.auroc < KNOWING <= self.segmenter.auroc:
+        if self.segmenter and self.judge.auroc < ASKED <= self.segmenter.auroc:
             return [int(marked) for marked in (self.objects(x) >= MARKED).flatten(1).any(dim=1)]
         return [int(k) for k in self.judge.probabilities(x).argmax(dim=1)]
 
