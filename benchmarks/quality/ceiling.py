@@ -26,8 +26,9 @@ from acdm.evaluation.looks import own_size
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
 from acdm.maps.calibration import calibrate, calibration_images
-from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
+from acdm.maps.loading import load
 from acdm.training.segmenter import choose_teacher, lessons, teach
 from acdm.training.session import VALIDATION_IMAGES
 

@@ -90,8 +90,8 @@ def load(
     Raises:
         RunError, CheckpointError: when the folder or its files are not what they should be.
     """
-    from acdm.maps.decomposer import load as load_run
-    from acdm.maps.findings import load_findings
+    from acdm.maps.loading import load as load_run
+    from acdm.maps.loading import load_findings
 
     opened = _opened(run)
     if finding is None and opened.findings():
@@ -166,9 +166,9 @@ def map(
     Raises:
         RunError, DataError: when the run is unfinished, or no image can be mapped.
     """
-    from acdm.maps.decomposer import load as load_run
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.worklist import MapOptions, find_images
+    from acdm.maps.loading import load as load_run
 
     files, decomposer = find_images(Path(images)), load_run(_opened(run).finding(finding).path)
     with _shown(progress) as heard:

@@ -14,7 +14,7 @@ import acdm
 from acdm.cli.app import main
 from acdm.core.run import Run
 from acdm.errors import RunError
-from acdm.maps.decomposer import load
+from acdm.maps.loading import load
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,20 @@ def test_maps_of_all_findings_are_those_of_each(run, three):
         one.branches.told = lambda views: states.repeat(len(views) // len(states), 1)
         for kind, drawn in one.maps(x, states[:, k]).items():
             torch.testing.assert_close(together[name][kind], drawn, rtol=1e-3, atol=1e-3)
+
+
+def test_states_of_others_are_told_by_who_knows_them(run, three, monkeypatch):
+    """While one finding is drawn, the others' states come from the check classifiers, or from `object` where it knows
+    more."""
+    x = torch.from_numpy(np.stack([np.array(Image.open(three / f"test/images/{n:05d}.png")) for n in range(6)]))
+    x = x[:, None].float() / 127.5 - 1
+    told = load(Run(run).finding("disc").path).branches.told(x)
+    whole = acdm.load(run)
+    assert told.T.tolist() == [one.judge.probabilities(x).argmax(dim=1).tolist() for one in whole.of_each.values()]
+    monkeypatch.setattr("acdm.maps.loading.asks_object", lambda judge, segmenter: True)
+    told = load(Run(run).finding("disc").path).branches.told(x)
+    marks = [(one.segmenter.probabilities(x) >= 0.5).flatten(1).any(dim=1) for one in whole.of_each.values()]
+    assert torch.equal(told.bool(), torch.stack(marks, dim=1))
 
 
 def test_a_findings_branches_are_those_of_all(run):

@@ -5,8 +5,9 @@ import torch
 from small import small_network
 
 from acdm.core.config import Config
-from acdm.maps.decomposer import Decomposer, mirrors
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.judge import Judge
+from acdm.maps.loading import mirrors
 from acdm.maps.segmenter import Segmenter
 from acdm.method.branches import Branches
 from acdm.method.compose import compose

@@ -10,7 +10,8 @@ from PIL import Image
 from small import small_network
 
 from acdm.errors import DataError
-from acdm.maps.decomposer import Decomposer, _survive_forks
+from acdm.maps.decomposer import Decomposer
+from acdm.maps.loading import _survive_forks
 from acdm.method.branches import Branches
 
 BYTES = np.random.default_rng(0).integers(0, 256, (20, 16), np.uint8)

@@ -6,7 +6,7 @@ from torch import nn
 
 from acdm.errors import CheckpointError
 from acdm.maps.features import Features
-from acdm.maps.segmenter import Segmenter, UNet, load_segmenter, of_finding, save_segmenter
+from acdm.maps.segmenter import Segmenter, UNet, joined, load_segmenter, of_finding, save_segmenter
 
 
 def some(channels=1, features=None):
@@ -51,6 +51,17 @@ def test_a_findings_segmenter_is_its_output_of_that_of_all():
     whole, x = Segmenter(network.eval(), None), torch.rand(2, 1, 32, 32)
     for k, drawn in enumerate(whole.probabilities(x).split(1, dim=1)):
         assert torch.equal(of_finding(whole, k).probabilities(x), drawn)
+
+
+def test_segmenters_of_the_same_layers_are_one_again_and_others_stay():
+    whole = Segmenter(UNet(1, findings=3).eval(), None)
+    each = [of_finding(whole, k) for k in range(3)]
+    x = torch.rand(2, 1, 32, 32) * 2 - 1
+    (one,) = joined(each)
+    assert torch.equal(one.probabilities(x), whole.probabilities(x))
+    other = Segmenter(UNet(1).eval(), None)
+    assert joined([*each[:2], other]) == [*each[:2], other]
+    assert joined([]) == []
 
 
 def test_of_other_features_it_is_refused(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from reliability.damaged_runs import COMMANDS, FILES, WAYS, damaged, make
 
-QUICK = [command for command in COMMANDS if command not in ("compare", "resume")]
+QUICK = [command for command in COMMANDS if command not in ("compare", "export", "resume")]
 
 
 @pytest.fixture(scope="module")

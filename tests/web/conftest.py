@@ -1,6 +1,7 @@
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def correcting(untrained, tmp_path):
         Image.fromarray(rng.integers(0, 256, (240, 160), np.uint8)).save(path)
         known.append((File(path=f"train/{name}.png", label=label, group=""), digest(read_image(path))))
     data = taught_on(("no", "<b>yes"), known)
-    beside = {"": Beside(corrections=Corrections(tmp_path / "masks", data))}
+    beside = {"": Beside(corrections=Corrections(tmp_path / "masks", Path("runs/boards"), data))}
     with served(LocalServer(untrained, "a run", beside=beside)) as page:
         yield page
 
@@ -70,7 +71,7 @@ def of_findings(untrained, tmp_path):
         for k, name in enumerate(("spur", "open"))
     }
     data = taught_on(("no spur", "spur"), [(File(path="train/no.png", label="spur", group=""), "")])
-    beside = {"spur": Beside(corrections=Corrections(tmp_path / "masks/spur", data))}
+    beside = {"spur": Beside(corrections=Corrections(tmp_path / "masks/spur", Path("kinds/findings/spur"), data))}
     with served(LocalServer(FindingsDecomposer(of_each), "kinds", beside=beside)) as page:
         yield page
 

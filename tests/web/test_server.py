@@ -305,7 +305,9 @@ def test_several_findings_come_each_and_all_in_colours(of_findings, tmp_path):
     assert {name: shown["images"] for name, shown in samples.items()} == {"spur": [], "open": []}
     page = ask(of_findings)[2].decode()
     assert "Which of 2 findings" in page
-    assert ask(of_findings, "POST", "/mask", image, Name="train/no.png", Finding="spur")[0] == 200
+    status, _, said = ask(of_findings, "POST", "/mask", image, Name="train/no.png", Finding="spur")
+    assert (status, "-o kinds/findings/spur --resume --masks" in said.decode()) == (200, True)
+    assert "-o kinds/findings/spur --resume --masks" in page
     assert (tmp_path / "masks/spur/train/no.png").is_file()
     assert ask(of_findings, "POST", "/mask", image, Name="train/no.png", Finding="../spur")[0] == 422
     assert ask(of_findings, "POST", "/mask", image, Name="train/no.png")[0] == 422

@@ -114,10 +114,10 @@ def _map(
     features: Path | None,
 ) -> None:
     """Map all images by one run."""
-    from acdm.maps.decomposer import load
     from acdm.maps.jobs.folders import map_folder
     from acdm.maps.jobs.shards import map_shards
     from acdm.maps.jobs.worklist import MapOptions
+    from acdm.maps.loading import load
     from acdm.web.images import write_index
 
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
@@ -202,8 +202,8 @@ def _segment(
     run: Path, images: Path, out: Path, options: "MapOptions", recipe: "Recipe", features: Path | None
 ) -> None:
     """Segment all images by one run."""
-    from acdm.maps.decomposer import load
     from acdm.maps.jobs.masks import mask_names, outlines_of, segment_folder
+    from acdm.maps.loading import load
     from acdm.web.images import write_index
 
     def work(files: "ImageFiles", progress: "Progress") -> "Iterator[ImageOutcome]":

@@ -95,8 +95,8 @@ def export(
         finding.
     """
     from acdm.core.run import Run
-    from acdm.maps.decomposer import load
     from acdm.maps.export import export as write
+    from acdm.maps.loading import load
 
     for name, one in Run.open(run).each(finding).items():
         path = write(load(one.path, features=features), out / name if out else one.path / "export", to)
@@ -156,8 +156,8 @@ def ui(
     import webbrowser
 
     from acdm.core.run import Run
-    from acdm.maps.decomposer import load
-    from acdm.maps.findings import decomposers_of, load_findings
+    from acdm.maps.findings import decomposers_of
+    from acdm.maps.loading import load, load_findings
     from acdm.web.corrections import Corrections
     from acdm.web.report import gallery_images
     from acdm.web.server import Beside, LocalServer, serve
@@ -170,7 +170,7 @@ def ui(
     beside = {
         name: Beside(
             gallery_images(one) if one.results.is_file() else [],
-            Corrections(masks / name, one.read_data()) if masks else None,
+            Corrections(masks / name, one.path, one.read_data()) if masks else None,
         )
         for name, one in of_each.items()
     }

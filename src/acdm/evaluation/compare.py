@@ -30,7 +30,7 @@ from acdm.evaluation.methods import (
     train_method,
 )
 from acdm.evaluation.truth import Truth
-from acdm.maps.decomposer import load
+from acdm.maps.loading import load
 from acdm.maps.pictures import compared
 
 FIGURES = tuple(name for name in MapFigures.model_fields if name not in ("auroc", "threshold", "rule", "ci"))

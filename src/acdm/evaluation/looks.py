@@ -87,7 +87,7 @@ def _look_at(
         **reconstructions(x, drawn, images),
         **branches(drawn.own, drawn.other),
         **classes(decomposer.judge, x, drawn),
-        "label": torch.tensor(decomposer.classify(x)),
+        "label": torch.tensor(decomposer.classify(x, drawn.maps.get(TAUGHT))),
         **unsure(drawn),
         **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
     }

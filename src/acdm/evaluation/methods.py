@@ -32,8 +32,9 @@ from acdm.evaluation.looks import look_at_all, own_size
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
 from acdm.maps.calibration import Calibration, calibrate, calibrate_like_residual, calibration_images, score, smoothed
-from acdm.maps.decomposer import Decomposer, load, mirrors
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
+from acdm.maps.loading import load, mirrors
 from acdm.maps.segmenter import mirrored
 from acdm.training.defaults import choose, settle
 from acdm.training.request import Request, is_finished

@@ -23,8 +23,9 @@ from acdm.evaluation.gallery import write_gallery
 from acdm.evaluation.looks import Columns, Seen, look_at_all
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth, trivial_scores
-from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.doubt import look_first
+from acdm.maps.loading import load
 from acdm.training.checkpoints import load_choice
 
 

@@ -3,38 +3,31 @@
 Axes: B images, N branches, C channels, H rows, W columns; pixels in [-1, 1].
 """
 
-import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from acdm.core.config import DEFAULT_MAP, GIVEN, MAPS, TAUGHT, Config, MapName, Reading
-from acdm.core.device import autocast, automatic_device, channels_last, flush_denormals
-from acdm.core.run import Run
-from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
+from acdm.core.config import DEFAULT_MAP, MAPS, TAUGHT, MapName, Reading
+from acdm.core.device import autocast, channels_last
 from acdm.data.images.arrays import Array
 from acdm.data.images.frame import Frame, squares
 from acdm.data.images.memory import AnyImage, from_memory
 from acdm.data.images.raw import EIGHT_BITS
 from acdm.data.images.read import AS_IS, Picture, read_picture
-from acdm.errors import CheckpointError, DataError, RunError
-from acdm.maps.backbone import Backbone, load_backbone
-from acdm.maps.calibration import Calibration, load_calibration
+from acdm.errors import DataError, RunError
+from acdm.maps.calibration import Calibration
 from acdm.maps.decomposition import NO_SEGMENTER, OF_BRANCHES, Decomposition
 from acdm.maps.evidence import evidence
-from acdm.maps.judge import Judge, load_judge
+from acdm.maps.judge import Judge
 from acdm.maps.kinds import MARKED
-from acdm.maps.segmenter import Segmenter, load_segmenter, mirrored
+from acdm.maps.segmenter import Segmenter, mirrored
 from acdm.method.branches import Branches
 from acdm.method.compose import distinction, sparsest
-from acdm.method.findings import FindingBranches, OneFinding
+from acdm.method.findings import OneFinding
 from acdm.method.inference import network_maps, of_all_views
-from acdm.method.players import branches_of
 
 TOGETHER = 16  # images whose maps are drawn at once, where maps alone are kept
 ASKED = 0.8  # AUROC on validation images, from which on a network is asked for the class of an image
@@ -167,13 +160,13 @@ class Decomposer:
             return Drawn(y, none, none, {TAUGHT: self.objects(x)})
         return self.drawn(x, y, *self.split(x, y, (y + 1) % len(self.classes)))
 
-    def drawn(self, x: Tensor, y: Tensor, own: Tensor, other: Tensor) -> Drawn:
-        """As `draw`, from branches that are known, as of `split`."""
+    def drawn(self, x: Tensor, y: Tensor, own: Tensor, other: Tensor, found: Tensor | None = None) -> Drawn:
+        """As `draw`, from branches that are known, as of `split`, and `object`, where it is known, as of `objects`."""
         maps = network_maps(x, y, own, other)
         residual = maps["residual"]
         maps["evidence"] = evidence(self.judge, x, residual) if self.judge else residual
         if self.segmenter:
-            maps[TAUGHT] = self.objects(x)
+            maps[TAUGHT] = self.objects(x) if found is None else found
         return Drawn(y, own, other, maps)
 
     def objects(self, x: Tensor) -> Tensor:
@@ -265,19 +258,23 @@ class Decomposer:
         if label is not None:
             self.index(label)
 
-    def classify(self, x: Tensor) -> list[int]:
+    def classify(self, x: Tensor, found: Tensor | None = None) -> list[int]:
         """The class of each image (B, C, S, S): what the check classifier says of it.
 
         Where that knows too little (`ASKED`), as of several findings that look alike, and the segmenter knows more,
         an image has the object if `object` marks a pixel of it.
+
+        Args:
+            x: the images.
+            found: their map `object`, as of `objects`, where it is known.
 
         Raises:
             DataError: when the run has no check classifier.
         """
         if self.judge is None:
             raise DataError("this run has no judge to tell classes apart; name the class with --label")
-        if self.segmenter and self.judge.auroc < ASKED <= self.segmenter.auroc:
-            return [int(marked) for marked in (self.objects(x) >= MARKED).flatten(1).any(dim=1)]
+        if asks_object(self.judge, self.segmenter):
+            return [int(there) for there in marked(self.objects(x) if found is None else found)[:, 0]]
         return [int(k) for k in self.judge.probabilities(x).argmax(dim=1)]
 
     def attribute(self, x: Tensor, target: int | Tensor) -> Tensor:
@@ -296,116 +293,11 @@ class Decomposer:
         return self.classes.index(label)
 
 
-def load(path: Path | str, alone: bool = False, features: Backbone | Path | str | None = None) -> Decomposer:
-    """Load a run's averaged networks, on a GPU where there is one, and its check classifier.
-
-    Args:
-        path: of the run folder.
-        alone: whether its segmenter works without the branches.
-        features: of a file, or its path, where the run's segmenter was taught on such (`train --features PATH`).
-
-    Raises:
-        RunError, CheckpointError: when the folder or its checkpoints are not what they should be.
-        ConfigError: when the file of the features is not one.
-    """
-    backbone = load_backbone(Path(features)) if isinstance(features, (str, Path)) else features
-    flush_denormals()
-    _survive_forks()
-    run, device = Run.open(Path(path)), automatic_device()
-    config, data = run.config(), run.read_data()
-    if data.findings:
-        run.finding(None)
-    checkpoint = _drawing(run.networks)
-    findings = run.networks.findings()
-    with torch.device("meta"):  # nothing is allocated before the checkpoint has shown that it has such weights
-        branches = branches_of(config, data.channels, len(data.classes), max(1, len(findings)))
-    load_module(branches, checkpoint.tensors, checkpoint.path)
-    branches.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    judge = load_judge(run.judge, branches.channels, len(data.classes), device, run.id) if run.judge.exists() else None
-    segmenter = _segmenter_of(run, branches.channels, device, backbone)
-    calibration = load_calibration(run)
-    view: Branches | OneFinding = branches
-    if isinstance(branches, FindingBranches):
-        told = _StatesTold(run.networks, findings, branches.channels, device)
-        view = OneFinding(branches, findings.index(data.positive), told)
-    decomposer = Decomposer(
-        branches=view,
-        judge=judge,
-        segmenter=segmenter,
-        classes=data.classes,
-        size=config.size,
-        mirrors=mirrors(config),
-        precision=config.precision,  # as in training, or boxes would differ from machine to machine
-        calibration=calibration,
-        reading=config.images,
-        side=data.side,
-        depths=data.depths,
-        origin=_origin(checkpoint.tensors, judge, segmenter, calibration),
-        findings=findings,
-    )
-    return decomposer.with_the_segmenter_alone() if alone else decomposer
+def asks_object(judge: Judge | None, segmenter: Segmenter | None) -> bool:
+    """Whether `object` tells the class of an image: the check classifier knows too little, and the segmenter more."""
+    return judge is not None and segmenter is not None and judge.auroc < ASKED <= segmenter.auroc
 
 
-class _StatesTold:
-    """Tell the states of all findings in images, by the check classifiers of a run; (B, C, S, S) -> (B, K)."""
-
-    def __init__(self, run: Run, findings: Sequence[str], channels: int, device: str) -> None:
-        self.judges = [load_judge(run.finding(name).judge, channels, 2, device, run.id) for name in findings]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return torch.stack([judge.probabilities(x).argmax(dim=1) for judge in self.judges], dim=1)
-
-
-def _segmenter_of(run: Run, channels: int, device: str, backbone: Backbone | None) -> Segmenter | None:
-    if not run.segmenter.is_file():
-        return None
-    segmenter = load_segmenter(run.segmenter, channels, device, run.id, backbone)
-    if segmenter is None:
-        remedy = "give --features PATH" if run.config().features == GIVEN else "pip install 'acdm[features]'"
-        warnings.warn(
-            f"{run.path}: has a segmenter, whose features are not here: the map 'object' is left out, and evidence"
-            f" stands for it; {remedy}",
-            stacklevel=3,
-        )
-    return segmenter
-
-
-@cache
-def _survive_forks() -> None:
-    """Let processes that fork from this one compute with one thread: they have none of the others."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
-
-
-def _origin(
-    own: dict[str, Tensor],
-    judge: Judge | None,
-    segmenter: Segmenter | None,
-    calibration: Mapping[MapName, Calibration],
-) -> str:
-    others = {name: part.network for name, part in (("judge", judge), ("segmenter", segmenter)) if part}
-    asked = {
-        f"{name}.{key}": value.cpu() for name, network in others.items() for key, value in network.state_dict().items()
-    }
-    return checksum({**own, **asked}, {name: vars(known) for name, known in calibration.items()})
-
-
-def _drawing(run: Run) -> Checkpoint:
-    """The averaged networks that draw the maps, by their own names: the chosen ones, or the newest."""
-    complaints: tuple[str, ...] = ()
-    if run.chosen.is_file():
-        try:
-            return Checkpoint(run.chosen, *read_tensors(run.chosen, "chosen", run.id))
-        except CheckpointError as error:
-            complaints = (str(error),)
-    checkpoint = newest_checkpoint(run.checkpoints, run.id)
-    for complaint in (*complaints, *checkpoint.complaints):
-        warnings.warn(f"passed over: {complaint}", stacklevel=3)
-    return Checkpoint(checkpoint.path, checkpoint.below(AVERAGE), checkpoint.about)
-
-
-def mirrors(config: Config) -> tuple[tuple[int, ...], ...]:
-    """The image itself, and one mirror image where training makes such; three bring no more than one."""
-    flips = ((-1, config.augment.flip_horizontal), (-2, config.augment.flip_vertical))
-    first = next((axis for axis, on in flips if on), None)
-    return ((),) if first is None or not config.ablation.mirror else ((), (first,))
+def marked(found: Tensor) -> Tensor:
+    """Whether a pixel of probabilities (B, K, S, S) is marked: (B, K)."""
+    return (found >= MARKED).flatten(2).any(dim=2)

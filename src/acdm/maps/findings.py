@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -10,16 +11,15 @@ from torch import Tensor
 
 from acdm.core.config import MapName
 from acdm.core.device import autocast
-from acdm.core.run import Run
 from acdm.data.findings import require_finding
 from acdm.data.images.frame import squares
 from acdm.data.images.memory import AnyImage
 from acdm.data.images.read import Picture
-from acdm.maps.backbone import Backbone
-from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.pictures import in_colours
 from acdm.maps.segmentation import segment
+from acdm.maps.segmenter import Segmenter, joined, mirrored
 from acdm.method.findings import OneFinding
 
 
@@ -58,6 +58,20 @@ class FindingsDecomposer:
 
     of_each: Mapping[str, Decomposer]
 
+    @cached_property
+    def _segmenters(self) -> list[Segmenter]:
+        """What draws `object` of all findings; empty where one has none."""
+        each = [one.segmenter for one in self.of_each.values()]
+        return joined([segmenter for segmenter in each if segmenter]) if all(each) else []
+
+    def _objects(self, x: Tensor) -> list[Tensor | None]:
+        """The map `object` of each finding, (B, 1, S, S) of images (B, C, S, S); None where each draws its own."""
+        if not self._segmenters:
+            return [None] * len(self.of_each)
+        mirrors = next(iter(self.of_each.values())).mirrors
+        found = torch.cat([mirrored(segmenter, x, mirrors) for segmenter in self._segmenters], dim=1)
+        return list(found.split(1, dim=1))
+
     @torch.no_grad()
     def maps(
         self, x: Tensor, states: Tensor, after_each: Callable[[], None] = lambda: None
@@ -75,10 +89,11 @@ class FindingsDecomposer:
         parts: dict[str, list[Mapping[MapName, Tensor]]] = {name: [] for name in self.of_each}
         count = next(iter(self.of_each.values())).at_once(x)
         for images, present in zip(x.split(count), states.split(count), strict=True):
-            for (name, one), y, both in zip(
-                self.of_each.items(), present.T, self._branches(images, present), strict=True
-            ):
-                parts[name].append(one.drawn(images, y, *one.of_views(y, *both)).maps)
+            of_all = zip(
+                self.of_each.items(), present.T, self._branches(images, present), self._objects(images), strict=True
+            )
+            for (name, one), y, both, found in of_all:
+                parts[name].append(one.drawn(images, y, *one.of_views(y, *both), found).maps)
             for _ in images:
                 after_each()
         return {
@@ -111,14 +126,17 @@ class FindingsDecomposer:
         first = next(iter(self.of_each.values()))
         picture = first.pictured(image)
         x = squares([picture.pixels], first.size)
+        objects = self._objects(x)
         if present is None:
-            states = torch.tensor([[one.classify(x)[0] for one in self.of_each.values()]])
+            told = [one.classify(x, found)[0] for one, found in zip(self.of_each.values(), objects, strict=True)]
+            states = torch.tensor([told])
         else:
             states = torch.tensor([[int(name in present) for name in self.of_each]])
         with torch.no_grad():
+            of_all = zip(self.of_each.items(), states.T, self._branches(x, states), objects, strict=True)
             labels = {
-                name: one.decomposition(picture, x[0], one.drawn(x, y, *one.of_views(y, *both)), 0)
-                for (name, one), y, both in zip(self.of_each.items(), states.T, self._branches(x, states), strict=True)
+                name: one.decomposition(picture, x[0], one.drawn(x, y, *one.of_views(y, *both), found), 0)
+                for (name, one), y, both, found in of_all
             }
         return FindingsDecomposition(labels)
 
@@ -126,8 +144,3 @@ class FindingsDecomposer:
 def decomposers_of(decomposer: Decomposer | FindingsDecomposer) -> Mapping[str, Decomposer]:
     """Find what decomposes images for each finding; by "" with two classes."""
     return decomposer.of_each if isinstance(decomposer, FindingsDecomposer) else {"": decomposer}
-
-
-def load_findings(run: Run, features: Backbone | Path | str | None = None) -> FindingsDecomposer:
-    """Load every finding of a run; raises as `acdm.maps.decomposer.load`."""
-    return FindingsDecomposer({name: load(run.finding(name).path, features=features) for name in run.findings()})

@@ -123,6 +123,23 @@ def of_finding(segmenter: Segmenter, k: int) -> Segmenter:
     return replace(segmenter, network=network)
 
 
+def joined(segmenters: Sequence[Segmenter]) -> list[Segmenter]:
+    """As few segmenters as draw the same outputs in the same order: one, where they differ in the last layer alone.
+
+    So it is with those of several findings (`of_finding`), until one of them is taught on its own.  What the one knows
+    of its quality is nothing.
+    """
+    networks = [segmenter.network for segmenter in segmenters]
+    bodies = [{k: v for k, v in n.state_dict().items() if not k.startswith("head.")} for n in networks]
+    alike = all(torch.equal(value, one[name]) for one in bodies[1:] for name, value in bodies[0].items())
+    if len(segmenters) < 2 or not alike:
+        return list(segmenters)
+    network, heads = deepcopy(networks[0]), [n.head.state_dict() for n in networks]
+    network.head = nn.Conv2d(WIDTHS[0], BLOCK**2 * len(heads), 3, padding=1, device=networks[0].head.weight.device)
+    network.head.load_state_dict({name: torch.cat([head[name] for head in heads]) for name in heads[0]})
+    return [Segmenter(network.eval(), segmenters[0].features)]
+
+
 def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:
     """Mean probability (B, K, S, S) over images (B, C, S, S) and their mirror images; `mirrors` are axes of each."""
     drawn = []

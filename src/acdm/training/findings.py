@@ -22,8 +22,9 @@ from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, save_calibration
 from acdm.maps.decomposer import TOGETHER
-from acdm.maps.findings import FindingsDecomposer, load_findings
+from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import save_judge, train_judges
+from acdm.maps.loading import load_findings
 from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, LABELLING, SEGMENTER
 from acdm.training.request import has_networks, is_finished

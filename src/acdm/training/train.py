@@ -26,9 +26,9 @@ from acdm.data.shortcuts import WARN
 from acdm.errors import CheckpointError, ConfigError, DataError, DivergedError, InterruptedTrainingError, RunError
 from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
-from acdm.maps.decomposer import load
 from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
+from acdm.maps.loading import load
 from acdm.maps.segmenter import save_segmenter
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle

@@ -20,11 +20,18 @@ class Corrections:
 
     Attributes:
         folder: made with the first mask.
-        known: what the run was trained on; no other name becomes a path.
+        run: whose segmenter they teach.
+        known: what that run was trained on; no other name becomes a path.
     """
 
     folder: Path
+    run: Path
     known: DataRecord
+
+    @property
+    def lesson(self) -> str:
+        """The command that lets the masks teach, but for the data."""
+        return f"acdm train … -o {quote(str(self.run))} --resume --masks {quote(str(self.folder))}"
 
     def name_of(self, pixels: Array) -> str:
         """The training image that has these pixels (C, H, W), relative to the data folder; "" where none has.
@@ -55,4 +62,4 @@ class Corrections:
             raise DataError(f"{name}: lies outside the data folder, so that its mask has no place; save it by hand")
         path = self.folder / place.with_name(f"{stem(place)}.png")
         write_bytes(path, png((mask.mean(axis=0) > 0).astype(np.uint8) * 255))
-        return f"saved to {path}; acdm train … --resume --masks {quote(str(self.folder))} lets it teach"
+        return f"saved to {path}; {self.lesson} lets it teach"

@@ -190,7 +190,7 @@ class LocalServer(ThreadingHTTPServer):
             classes=self._any.classes,
             colours=colours_of(tuple(self.of_each)),
             most=MAX_BYTES,
-            masks={finding: str(kept.folder) for finding, kept in corrections.items() if kept},
+            masks={finding: kept for finding, kept in corrections.items() if kept},
         )
         return page.encode()
 

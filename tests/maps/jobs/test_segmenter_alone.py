@@ -12,9 +12,9 @@ import acdm
 from acdm.cli.app import main
 from acdm.core.config import Reading
 from acdm.errors import RunError
-from acdm.maps.decomposer import load
 from acdm.maps.jobs.folders import map_folder
 from acdm.maps.jobs.worklist import MapOptions, find_images
+from acdm.maps.loading import load
 
 
 @pytest.fixture

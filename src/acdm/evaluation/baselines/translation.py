@@ -19,7 +19,7 @@ from acdm.core.config import Config, Network
 from acdm.core.device import autocast, automatic_device, channels_last
 from acdm.data.batches import Batches
 from acdm.evaluation.baselines.interface import Fitted, Images
-from acdm.maps.decomposer import mirrors
+from acdm.maps.loading import mirrors
 from acdm.method import losses
 from acdm.method.branches import Branches
 from acdm.method.compose import compose

@@ -15,13 +15,14 @@ from acdm.core.extras import extra
 from acdm.core.memory import keep_memory
 from acdm.core.progress import QUIET
 from acdm.errors import AcdmError
-from acdm.maps.decomposer import Decomposer, load
+from acdm.maps.decomposer import Decomposer
 from acdm.maps.jobs.folders import mapping_job, mapping_request
 from acdm.maps.jobs.shards import Plan, Shard, write_shard
 from acdm.maps.jobs.worklist import ImageFiles, ImageOutcome, MapOptions, Worklist, alone_in, attempt
+from acdm.maps.loading import load
 
 How = tuple[bool, Path | None]
-"""How a worker loads the run: `alone` and `features` of `acdm.maps.decomposer.load`."""
+"""How a worker loads the run: `alone` and `features` of `acdm.maps.loading.load`."""
 
 PART = 16  # images that a worker is given at once
 
@@ -45,7 +46,7 @@ def map_on_dask(
         options: as for `map_folder`.
         workers: processes on this machine, where no scheduler is named.
         scheduler: address of a running one.
-        alone, features: as for `acdm.maps.decomposer.load`.
+        alone, features: as for `acdm.maps.loading.load`.
 
     Raises:
         DataError: as `map_folder`, and when the scale extra is missing.
