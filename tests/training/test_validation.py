@@ -1,4 +1,10 @@
-from acdm.training.validation import PATIENCE, Choice, Health, Look
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from acdm.training.validation import PATIENCE, Choice, Health, Look, look
 
 
 def signs_of(discriminator=0.7, steps=3 * PATIENCE):
@@ -21,6 +27,24 @@ def test_a_silent_branch_1_is_told_once_after_its_slow_start():
     told = {step: health.look(step, seen(share=5e-5)) for step in range(250, 2000, 250)}
     ((step, (sign,)),) = [(step, signs) for step, signs in told.items() if signs]
     assert (step, "branch 1 is silent: it holds under 0.01%" in sign) == (PATIENCE + 250, True)
+
+
+def test_what_branch_1_holds_under_both_classes_alike_is_no_speech():
+    """As maps are drawn: of 5 and 3 under the two classes, 3 is the other branch's."""
+
+    def players(own, other):
+        def branches(x, y, other_y):
+            return tuple(
+                torch.tensor([first, 4.0]).view(1, 2, 1, 1, 1).expand(len(x), 2, 1, 8, 8) for first in (own, other)
+            )
+
+        some = nn.Linear(1, 1)
+        some.branches = 2
+        return SimpleNamespace(branches=some, averaged=lambda states, k: branches, classes=2)
+
+    x, y = torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1])
+    assert look(players(3.0, 3.0), x, y, "fp32")[0].share == 0
+    assert look(players(5.0, 3.0), x, y, "fp32")[0].share == pytest.approx(4 / (4 + 49))
 
 
 def test_a_discriminator_that_has_won_is_told():

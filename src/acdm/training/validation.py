@@ -22,7 +22,7 @@ from torch import Tensor
 
 from acdm.core.device import autocast, channels_last
 from acdm.data.images.statistics import psnr
-from acdm.method.compose import compose
+from acdm.method.compose import compose, sparsest
 from acdm.method.players import Players
 
 SILENT = 1e-4  # share of the energy; trainings that end well hold a hundred times as much
@@ -74,7 +74,8 @@ def look(
         images, labels = x[at], y[at].to(device)
         branches = players.averaged(None if states is None else states[at].to(device), k)
         with autocast(device, precision):
-            psi, psi_st = branches(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
+            both = branches(channels_last(images.to(device)), labels, (labels + 1) % players.classes)
+        psi, psi_st = sparsest(*both)  # as maps are drawn
         reconstructions.append(compose(psi).cpu())
         counterfactuals.append(compose(psi_st).cpu())
         energy += psi[labels == 1].square().sum(dim=(0, 2, 3, 4)).cpu()
