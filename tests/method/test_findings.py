@@ -3,13 +3,12 @@
 import pytest
 import torch
 from small import small_config
-from torch.nn.functional import softplus
 
 from acdm.data.batches import FindingBatches
 from acdm.method.compose import compose, distinction
 from acdm.method.findings import FindingBranches, OneFinding
 from acdm.method.players import assemble
-from acdm.method.step import Batch, Draw, find_gradients, losses_of_any
+from acdm.method.step import Batch, Draw, find_gradients
 from acdm.training.loop import train_steps
 
 CPU = torch.device("cpu")
@@ -97,26 +96,13 @@ def players_and_images():
 
 
 def test_the_discriminator_judges_the_finding_that_is_toggled():
-    """Of its 2K + 2 logits those of the others get no gradient, nor, as no image is without a finding, the last two."""
+    """Of its 2K logits those of the others get no gradient."""
     config, players, batch = players_and_images()
     lesson, _ = batch.split(0)
     alpha = torch.rand(players.branches.branches - 1)
     find_gradients(players, Draw(batch, lesson, torch.zeros(4, dtype=torch.bool), alpha, False), config)
     moved = players.discriminator.head.weight.grad.abs().sum(dim=(1, 2, 3)) > 0
-    assert moved.tolist() == [False, False, True, True, False, False, False, False]
-
-
-def test_who_loses_its_only_finding_is_paired_with_those_without_any():
-    """Worked by hand: the second image loses its only finding, the first gets its first; the others keep some."""
-    states = torch.tensor([[0, 0], [1, 0], [1, 1], [0, 1]])
-    batch = Batch(torch.zeros(4, 1, 1, 1), states[:, 0], 1 - states[:, 0], states, torch.zeros(4, dtype=torch.long))
-    genuine, generated = torch.zeros(2, 4, 6)
-    genuine[:, 4], genuine[:, 5] = torch.tensor([3.0, 9, 9, 9]), torch.tensor([9.0, 1, 2, 4])  # without any, with some
-    generated[:, 4], generated[:, 5] = torch.tensor([9.0, 1, 9, 9]), torch.tensor([0.5, 9, 9, 9])
-    margins = torch.tensor([3.0 - 1, 1 - 0.5, 2 - 0.5, 4 - 0.5])
-    of_discriminator, of_generators = losses_of_any(genuine, generated, batch)
-    assert of_discriminator.item() == pytest.approx(softplus(-margins).mean().item())
-    assert of_generators.item() == pytest.approx(softplus(margins).mean().item())
+    assert moved.tolist() == [False, False, True, True, False, False]
 
 
 def test_parts_of_a_batch_keep_their_states():

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import GIVEN, Config
+from acdm.core.config import GIVEN, Config, MapName
 from acdm.core.device import automatic_device, flush_denormals
 from acdm.core.run import Run
 from acdm.core.tensors import AVERAGE, Checkpoint, checksum, load_module, newest_checkpoint, read_tensors
@@ -95,7 +95,7 @@ def _read(run: Run, features: Backbone | Path | str | None) -> _Networks:
 
 
 def _decomposer(networks: _Networks, name: str) -> Decomposer:
-    """What decomposes images for one finding, or in two classes."""
+    """Make what decomposes images for one finding, or in two classes."""
     run, config, branches = networks.runs[name], networks.config, networks.branches
     judge, segmenter = networks.judges[name], networks.segmenters[name]
     data, calibration, findings = run.read_data(), load_calibration(run), tuple(networks.runs)
@@ -154,7 +154,7 @@ def _origin(
     own: dict[str, Tensor],
     judge: Judge | None,
     segmenter: Segmenter | None,
-    calibration: Mapping[str, Calibration],
+    calibration: Mapping[MapName, Calibration],
 ) -> str:
     others = {name: part.network for name, part in (("judge", judge), ("segmenter", segmenter)) if part}
     asked = {

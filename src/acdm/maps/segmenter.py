@@ -124,10 +124,10 @@ def of_finding(segmenter: Segmenter, k: int) -> Segmenter:
 
 
 def joined(segmenters: Sequence[Segmenter]) -> list[Segmenter]:
-    """As few segmenters as draw the same outputs in the same order: one, where they differ in the last layer alone.
+    """Make one segmenter of those that differ in their last layer alone, with the outputs of all, in their order.
 
-    So it is with those of several findings (`of_finding`), until one of them is taught on its own.  What the one knows
-    of its quality is nothing.
+    So it is with those of several findings (`of_finding`), until one of them is taught on its own: then they stay as
+    they are.  The one that is made knows nothing of its quality.
     """
     networks = [segmenter.network for segmenter in segmenters]
     bodies = [{k: v for k, v in n.state_dict().items() if not k.startswith("head.")} for n in networks]

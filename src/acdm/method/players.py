@@ -62,8 +62,7 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         branches = branches_of(config, channels, classes, findings)
-        judged = classes if findings == 1 else 2 * (findings + 1)  # two states each, and of "any finding"
-        discriminator = Discriminator(config.network, channels, judged, config.size)
+        discriminator = Discriminator(config.network, channels, classes * findings, config.size)
     branches = branches.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     discriminator = discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     o = config.optimiser

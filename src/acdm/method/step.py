@@ -35,9 +35,6 @@ class Batch:
         other: (B,), for each a class unlike its own.
         states: (B, K), 1 where a finding is present, else 0; None where there are two classes.
         k: (B,), which finding `y` and `other` are states of; None where there are two classes.
-
-    The discriminator of several findings has a logit for absent and present of each, and two more: for images without
-    any finding and with some.
     """
 
     x: Tensor
@@ -219,9 +216,6 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
         logits_by_class(generated, compared.generated_class),
         config.judged,
     )
-    if batch.states is not None:
-        of_any, adversarial_of_any = losses_of_any(genuine, generated[: len(batch.y)], batch)
-        loss, adversarial = loss + of_any, adversarial + adversarial_of_any
     of_each = weights.adv * gradient_scale(loss, adversarial, generated)
     of_each[: len(batch.y)] *= torch.where(batch.y == 0, weights.invention, 1.0)
     scale.copy_(of_each[:, None, None, None])
@@ -271,36 +265,7 @@ def _lesson_loss(logits: Tensor, lesson: Batch) -> dict[str, Tensor]:
         return {}
     own, other = logits_by_class(logits, lesson.y), logits_by_class(logits, lesson.other)
     mismatch = losses.l_paired(own, other)
-    if lesson.states is not None:
-        some = lesson.states.any(dim=1).long()
-        mismatch = mismatch + _other_findings_loss(logits, lesson) + F.cross_entropy(logits[:, -2:], some)
-    return {"mismatch": mismatch}
-
-
-def losses_of_any(genuine: Tensor, generated: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What both players pay for whether images have any finding; what hardly tells one kind of flaws from another one
-    tells images without flaws from images with some.
-
-    A counterfactual that loses an image's only finding, or gives an image its first, is paired with each genuine image
-    that has none, or some.
-
-    Args:
-        genuine, generated: logits (B, 2K + 2) of reconstructions and of counterfactuals, in the batch's order.
-        batch: with states.
-
-    Returns:
-        What the discriminator pays and what the generators pay, as of `losses.l_paired`.
-    """
-    assert batch.states is not None
-    assert batch.k is not None
-    before = batch.states.any(dim=1)
-    after = batch.states.scatter(1, batch.k[:, None], batch.other[:, None]).any(dim=1)
-    better, worse = (
-        logits[:, -2:].gather(1, some[:, None].long()) for logits, some in ((genuine, before), (generated, after))
-    )
-    pairs = (before != after) & (before[:, None] == after)  # (B genuine, B generated)
-    margin, count = better - worse.T, pairs.sum().clamp(min=1)
-    return (F.softplus(-margin) * pairs).sum() / count, (F.softplus(margin) * pairs).sum() / count
+    return {"mismatch": mismatch if lesson.states is None else mismatch + _other_findings_loss(logits, lesson)}
 
 
 def _other_findings_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -308,12 +273,12 @@ def _other_findings_loss(logits: Tensor, batch: Batch) -> Tensor:
     images, and a counterfactual has to keep them; without it a branch also takes away what looks alike.
 
     Args:
-        logits: (B, 2K + 2).
+        logits: (B, 2K), absent and present of each finding.
         batch: with states.
     """
     assert batch.states is not None
     assert batch.k is not None
-    of_each = logits[:, :-2].unflatten(1, (-1, 2))  # (B, K, 2)
+    of_each = logits.unflatten(1, (-1, 2))  # (B, K, 2)
     others = torch.arange(of_each.shape[1], device=batch.k.device) != batch.k[:, None]
     return F.cross_entropy(of_each[others], batch.states[others])
 
@@ -374,10 +339,7 @@ class ScaleGradient(torch.autograd.Function):
 
 
 def gradient_scale(discriminator_loss: Tensor, adversarial: Tensor, logits: Tensor) -> Tensor:
-    """Per-image factor that turns the discriminator's gradient into the adversarial term's: logits (B, K) to (B,).
-
-    Where two of an image's logits are judged, of a finding and of any, it is that of both together.
-    """
+    """Per-image factor that turns the discriminator's gradient into the adversarial term's: logits (B, K) to (B,)."""
     of_discriminator, of_adversarial = (
         torch.autograd.grad(loss, logits, retain_graph=True)[0].sum(dim=1) for loss in (discriminator_loss, adversarial)
     )
