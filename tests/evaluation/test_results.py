@@ -130,7 +130,7 @@ class Forgetful:
     def index(self, label):
         return int(label == "with")
 
-    def classify(self, x):
+    def classify(self, x, found):
         return [0] * len(x)
 
     def draw(self, x, y):
