@@ -107,22 +107,20 @@ def train_judges(
 ) -> list[Judge]:
     """Fit one network to several findings, and return a check classifier of each: its layers, and two logits of it.
 
-    Every image teaches every finding; of each, images with it weigh as much as images without.  Whether an image has
-    any finding is taught, too: what the findings have in common is easier to learn.
+    Every image teaches every finding; of each, images with it weigh as much as images without.
 
     Args:
         train, validation: images (n, C, S, S) and states (n, K), 1 where a finding is present, else 0.
         augment, seed, steps, until, device, after_each: as of `train_judge`.
     """
     images, states = train
-    taught = torch.cat([states, states.any(dim=1, keepdim=True).to(states.dtype)], dim=1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _fresh(images, 2 * taught.shape[1], device)
+        network = _fresh(images, 2 * states.shape[1], device)
         batches = FindingBatches(resident(images, device), states, BATCH, augment, seed + 1)
 
         def loss(logits: Tensor, indices: Tensor, _: Tensor) -> Tensor:
-            return balanced_cross_entropy(logits.unflatten(1, (-1, 2)), taught[indices.cpu()].to(logits.device))
+            return balanced_cross_entropy(logits.unflatten(1, (-1, 2)), states[indices.cpu()].to(logits.device))
 
         def reached() -> tuple[float, float]:
             found = _of_findings(_logits(network, validation[0]), validation[1])
@@ -235,8 +233,8 @@ def _reached(network: ResNet, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 def _of_findings(logits: Tensor, states: Tensor) -> list[tuple[float, float]]:
-    """AUROC and loss of each finding, by logits (n, 2K + 2) of images in states (n, K)."""
-    of_each = zip(logits[:, :-2].unflatten(1, (-1, 2)).unbind(dim=1), states.T, strict=True)
+    """AUROC and loss of each finding, by logits (n, 2K) of images in states (n, K)."""
+    of_each = zip(logits.unflatten(1, (-1, 2)).unbind(dim=1), states.T, strict=True)
     return [(_auroc(own, y), float(F.cross_entropy(own, y))) for own, y in of_each]
 
 
