@@ -59,8 +59,10 @@ def test_segmenters_of_the_same_layers_are_one_again_and_others_stay():
     x = torch.rand(2, 1, 32, 32) * 2 - 1
     (one,) = joined(each)
     assert torch.equal(one.probabilities(x), whole.probabilities(x))
-    other = Segmenter(UNet(1).eval(), None)
-    assert joined([*each[:2], other]) == [*each[:2], other]
+    for network in (UNet(1), UNet(1, (16, 24, 40, 112))):  # of other weights; on features
+        other = Segmenter(network.eval(), None)
+        assert joined([*each[:2], other]) == [*each[:2], other]
+        assert joined([other, *each[:2]]) == [other, *each[:2]]
     assert joined([]) == []
 
 

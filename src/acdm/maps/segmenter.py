@@ -131,7 +131,10 @@ def joined(segmenters: Sequence[Segmenter]) -> list[Segmenter]:
     """
     networks = [segmenter.network for segmenter in segmenters]
     bodies = [{k: v for k, v in n.state_dict().items() if not k.startswith("head.")} for n in networks]
-    alike = all(torch.equal(value, one[name]) for one in bodies[1:] for name, value in bodies[0].items())
+    alike = all(
+        one.keys() == bodies[0].keys() and all(torch.equal(value, one[name]) for name, value in bodies[0].items())
+        for one in bodies[1:]
+    )
     if len(segmenters) < 2 or not alike:
         return list(segmenters)
     network, heads = deepcopy(networks[0]), [n.head.state_dict() for n in networks]
