@@ -132,6 +132,7 @@ def test_states_of_others_are_told_by_who_knows_them(run, three, monkeypatch):
     more."""
     x = torch.from_numpy(np.stack([np.array(Image.open(three / f"test/images/{n:05d}.png")) for n in range(6)]))
     x = x[:, None].float() / 127.5 - 1
+    monkeypatch.setattr("acdm.maps.loading.asks_object", lambda judge, segmenter: False)
     told = load(Run(run).finding("disc").path).branches.told(x)
     whole = acdm.load(run)
     assert told.T.tolist() == [one.judge.probabilities(x).argmax(dim=1).tolist() for one in whole.of_each.values()]
