@@ -6,7 +6,7 @@ images of the other class hold nothing of it.
 Axes: B images, C channels, S rows and columns of the network's square; pixels in [-1, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -116,11 +116,9 @@ class Segmenter:
 
 def of_finding(segmenter: Segmenter, k: int) -> Segmenter:
     """Keep all layers, and of the outputs that of one finding."""
-    network, whole = deepcopy(segmenter.network), segmenter.network.head
-    network.head = nn.Conv2d(whole.in_channels, BLOCK**2, 3, padding=1, device=whole.weight.device)
     own = slice(BLOCK**2 * k, BLOCK**2 * (k + 1))
-    network.head.load_state_dict({name: value[own] for name, value in whole.state_dict().items()})
-    return replace(segmenter, network=network)
+    head = {name: value[own] for name, value in segmenter.network.head.state_dict().items()}
+    return replace(segmenter, network=_with_head(segmenter.network, head))
 
 
 def joined(segmenters: Sequence[Segmenter]) -> list[Segmenter]:
@@ -137,10 +135,17 @@ def joined(segmenters: Sequence[Segmenter]) -> list[Segmenter]:
     )
     if len(segmenters) < 2 or not alike:
         return list(segmenters)
-    network, heads = deepcopy(networks[0]), [n.head.state_dict() for n in networks]
-    network.head = nn.Conv2d(WIDTHS[0], BLOCK**2 * len(heads), 3, padding=1, device=networks[0].head.weight.device)
-    network.head.load_state_dict({name: torch.cat([head[name] for head in heads]) for name in heads[0]})
-    return [Segmenter(network.eval(), segmenters[0].features)]
+    heads = [n.head.state_dict() for n in networks]
+    head = {name: torch.cat([own[name] for own in heads]) for name in heads[0]}
+    return [Segmenter(_with_head(networks[0], head), segmenters[0].features)]
+
+
+def _with_head(network: UNet, head: Mapping[str, Tensor]) -> UNet:
+    """Copy a network, with these weights in place of its last layer's."""
+    copy = deepcopy(network)
+    copy.head = nn.Conv2d(WIDTHS[0], len(head["bias"]), 3, padding=1, device=head["bias"].device)
+    copy.head.load_state_dict(head)
+    return copy
 
 
 def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:
