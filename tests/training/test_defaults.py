@@ -58,6 +58,19 @@ def test_the_size_follows_from_images_minutes_and_speed(monkeypatch, images, opt
     assert words in outlook.sentence()
 
 
+def test_the_first_steps_at_256_px_are_at_half_the_size_for_at_most_half_of_the_minutes(monkeypatch, images):
+    """Of 10 minutes .88 are planned, 528 s: half of them hold 528 steps of .5 s; 250 s leave 278 of 1 s."""
+    monkeypatch.setattr(
+        defaults, "seconds_a_step", lambda config, channels, findings, halved=False: 0.5 if halved else 1.0
+    )
+    options = {"precision": "fp32", "device": "cpu", "size": 256, "minutes": 10, "segmenter": False}
+    _, outlook = defaults.choose(images, None, options)
+    assert (outlook.config.half_size_steps, outlook.steps) == (500, 778)
+    assert outlook.minutes == pytest.approx(528 / 60, abs=0.1)
+    _, shorter = defaults.choose(images, None, {**options, "minutes": 4})
+    assert shorter.config.half_size_steps == 211
+
+
 @pytest.mark.parametrize(
     ("channels", "told", "flips", "light"),
     [

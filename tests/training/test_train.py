@@ -14,11 +14,11 @@ from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.sets.synthetic import write_synthetic
-from acdm.errors import DivergedError
+from acdm.errors import ConfigError, DivergedError, InterruptedTrainingError
 from acdm.method import losses
-from acdm.training import session, validation
+from acdm.training import loop, session, validation
 from acdm.training import train as fitting
-from acdm.training.request import Request
+from acdm.training.request import Request, prepare
 from acdm.training.train import train as train_run
 
 OPTIONS = {
@@ -187,3 +187,50 @@ def test_a_training_by_the_clock_plans_anew_when_it_turns_out_slower(trained, mo
     assert planned[1:] == [pytest.approx(0.97 * 21 / 0.2, abs=2)]
     assert int(checkpoints(run / "checkpoints")[-1].stem.split("-")[1]) == pytest.approx(planned[-1], abs=2)
     assert Run.open(run).config().steps == planned[-1]
+
+
+def test_a_training_cut_off_at_half_the_size_ends_as_one_that_was_not(toy, tmp_path, monkeypatch):
+    """Of eight steps the first four see 8 px; with three done a signal comes."""
+    monkeypatch.setattr(fitting, "_finish", lambda session, given: None)
+    sides, step = [], loop.step
+
+    def watched(players, batch, *rest):
+        sides.append(batch.x.shape[-1])
+        return step(players, batch, *rest)
+
+    monkeypatch.setattr(loop, "step", watched)
+    options, said = {**OPTIONS, "half_size_steps": 4}, []
+
+    def request(name, resume=False):
+        return Request(folders=[toy], out=tmp_path / name, preset="tiny", options=options, resume=resume)
+
+    train_run(request("whole"), Heard(said))
+    assert sides[-8:] == 4 * [8] + 4 * [16]  # after those that were timed
+    assert "step 4: images are of full size, 16 px, from here on" in said
+
+    observe = session.Session.observe
+
+    def stopped(self, record, steps):
+        observe(self, record, steps)
+        if record.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session.Session, "observe", stopped)
+        with pytest.raises(InterruptedTrainingError, match="after step 3"):
+            train_run(request("cut"))
+    train_run(request("cut", resume=True))
+    assert sides[-5:] == [8] + 4 * [16]
+    one, two = (
+        read_tensors(tmp_path / name / "checkpoints" / "step-8.safetensors", "training")[0] for name in ("whole", "cut")
+    )
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+
+def test_at_most_half_of_the_steps_see_half_the_size(toy, tmp_path):
+    options = {**OPTIONS, "half_size_steps": 500}
+    for steps, expected in ((8, 4), (7, 3), (2000, 500)):
+        asked = Request(folders=[toy], out=tmp_path / "run", preset="tiny", options={**options, "steps": steps})
+        assert prepare(asked).config.half_size_steps == expected
+    with pytest.raises(ConfigError, match="give --half-size-steps 0"):
+        prepare(replace(asked, options={**options, "network": {**LEAST_NETWORK, "stem": 1}}))

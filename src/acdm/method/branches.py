@@ -49,6 +49,12 @@ class Branches(nn.Module):
         psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
 
+    def halve(self, on: bool) -> None:
+        """See and draw images of half the size from now on, or of full size again (`acdm.method.pixels`)."""
+        if on != self.encoder.stem.halved:
+            self.multiple = self.multiple // 2 if on else self.multiple * 2
+        self.encoder.stem.halved = self.decoder.head.halved = on
+
     def require_fitting(self, x: Tensor) -> None:
         """Raise ValueError when channels or size of images (B, C, H, W) do not fit."""
         _, c, h, w = x.shape

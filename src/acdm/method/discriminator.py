@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from acdm.core.config import Network
 from acdm.method.blocks import initialise
+from acdm.method.pixels import FromPixels
 
 
 class _Block(nn.Module):
@@ -38,15 +39,14 @@ class Discriminator(nn.Module):
         super().__init__()
         halvings = (size // network.stem).bit_length() - 3
         widths = [min(network.discriminator_width * 2**i, network.discriminator_max_width) for i in range(halvings + 1)]
-        self.stem_factor = network.stem
-        self.stem = nn.Conv2d(channels * network.stem**2, widths[0], 3, padding=1)
+        self.stem = FromPixels(channels, widths[0], network.stem)
         self.blocks = nn.Sequential(*(_Block(a, b) for a, b in pairwise(widths)))
         self.collect = nn.Conv2d(widths[-1], widths[-1], 4)
         self.head = nn.Conv2d(widths[-1], classes, 1)
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K) logits
-        h = self.blocks(self.stem(F.pixel_unshuffle(x, self.stem_factor)))
+        h = self.blocks(self.stem(x))
         h = self.collect(F.leaky_relu(h, 0.2))
         logits: Tensor = self.head(F.leaky_relu(h, 0.2)).mean((2, 3)).float()
         return logits

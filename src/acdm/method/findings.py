@@ -37,6 +37,11 @@ class FindingBranches(Branches):
         with torch.device("meta"):
             self._one = (Decoder(one, channels, skips=skips),)  # in a tuple: its weights are slices of the decoder's
 
+    def halve(self, on: bool) -> None:
+        """See and draw images of half the size from now on, or of full size again."""
+        super().halve(on)
+        self._one[0].head.halved = on
+
     def under(self, x: Tensor, states: Tensor, k: Tensor, other: Tensor | None) -> tuple[Tensor, Tensor]:
         """Decompose images, and once more with one finding of each in another state; only its branch is decoded twice.
 

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from acdm.core.config import Network
 from acdm.method.blocks import AdaIN, Down, Styled, conv
+from acdm.method.pixels import FromPixels, ToPixels
 
 
 class Encoder(nn.Module):
@@ -17,15 +18,14 @@ class Encoder(nn.Module):
     def __init__(self, network: Network, channels: int) -> None:
         super().__init__()
         n, widths, bottom = network.branches, network.widths, network.widths[-1]
-        self.stem_factor = network.stem
         self.recompute = network.recompute
-        self.stem = nn.Conv2d(channels * network.stem**2, n * widths[0], 3, padding=1)
+        self.stem = FromPixels(channels, n * widths[0], network.stem)
         self.downs = nn.ModuleList(Down(n, a, b) for a, b in pairwise(widths))
         self.bottleneck = nn.ModuleList(Down(n, bottom, bottom, pool=False) for _ in range(network.bottleneck))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Encode (B, C, H, W) into features from the finest to the coarsest, (B, N*w_l, H_l, W_l)."""
-        h = self.stem(F.pixel_unshuffle(x, self.stem_factor))
+        h = self.stem(x)
         features = [h]
         for down in self.downs:
             h = _run(down, h, recompute=self.recompute)
@@ -42,14 +42,13 @@ class Decoder(nn.Module):
         super().__init__()
         n, widths, style_dim = network.branches, network.widths, network.style_dim
         finer = list(reversed(widths[:-1]))
-        self.stem_factor = network.stem
         self.recompute = network.recompute
         self.bottleneck = nn.ModuleList(Styled(n, widths[-1], style_dim) for _ in range(network.bottleneck))
         self.narrow = nn.ModuleList(conv(n, b, a, kernel=1) for b, a in pairwise([widths[-1], *finer]))
         self.skips = nn.ModuleList(conv(n, w, w, kernel=1) if skips else _NoSkip() for w in finer)
         self.blocks = nn.ModuleList(Styled(n, w, style_dim) for w in finer)
         self.norm = AdaIN(n * widths[0], style_dim)
-        self.head = conv(n, widths[0], channels * network.stem**2)
+        self.head = ToPixels(n, widths[0], channels, network.stem)
 
     def forward(self, features: list[Tensor], s: Tensor) -> Tensor:
         """Decode features of B images under (K*B, style_dim) styles, class by class -> (K*B, N*C, H, W)."""
@@ -63,7 +62,8 @@ class Decoder(nn.Module):
             coarse = F.interpolate(narrow(h), scale_factor=2).unflatten(0, (copies, -1))
             h = (coarse + skip(feature)).flatten(0, 1)
             h = _run(block, h, s, recompute=self.recompute)
-        return F.pixel_shuffle(self.head(self.norm(h, s)), self.stem_factor)
+        out: Tensor = self.head(self.norm(h, s))
+        return out
 
 
 class _NoSkip(nn.Module):

@@ -36,6 +36,17 @@ class Players:
     classes: int
     findings: int = 1
 
+    @property
+    def halved(self) -> bool:
+        """Whether they see images of half the size."""
+        return self.branches.encoder.stem.halved
+
+    def halve(self, on: bool) -> None:
+        """See images of half the size from now on, or of full size again (`acdm.method.pixels`)."""
+        for network in (self.branches, cast(Branches, self.average.module)):
+            network.halve(on)
+        self.discriminator.stem.halved = on
+
     def seen(self, states: Tensor | None, k: int | Tensor | None) -> nn.Module:
         """The branches as two classes see them, or as finding k of images in these states (B, K) does."""
         if states is None or k is None:
@@ -63,6 +74,9 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device, 
         torch.manual_seed(config.seed)
         branches = branches_of(config, channels, classes, findings)
         discriminator = Discriminator(config.network, channels, classes * findings, config.size)
+    if config.half_size_steps:
+        for stem in (branches.encoder.stem, discriminator.stem):
+            stem.equalise()
     branches = branches.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     discriminator = discriminator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     o = config.optimiser

@@ -39,11 +39,13 @@ def resolve(config: Config) -> Config:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU here; use --device cpu")
     device = automatic_device() if config.device == "auto" else config.device
+    steps = config.steps or (None if config.minutes else DEFAULT_STEPS)
     frugal = device == "cpu" and config.size >= FRUGAL_SIZE  # a system short of memory kills before torch can notice
     return config.with_(
         device=device,
         precision=automatic_precision(device) if config.precision == "auto" else config.precision,
-        steps=config.steps or (None if config.minutes else DEFAULT_STEPS),
+        steps=steps,
+        half_size_steps=min(config.half_size_steps, steps // 2) if steps else config.half_size_steps,
         accumulate=config.accumulate or (_pairs(config.batch) if frugal else 1),
     )
 
@@ -75,6 +77,7 @@ class Outlook:
         config: everything decided.
         side: median longer side of the training images, in pixels.
         seconds: measured, a step.
+        half_seconds: the same, of a step at half the size.
         findings: K, each of which has a branch; 1 where there are classes.
         too_slow: a larger size that would have fitted the images, but not the minutes; 0 where there is none.
     """
@@ -82,18 +85,22 @@ class Outlook:
     config: Config
     side: int
     seconds: float
+    half_seconds: float = 0.0
     findings: int = 1
     too_slow: int = 0
 
     @property
     def steps(self) -> int:
         """How many steps the training will have, as far as one can say beforehand."""
-        return self.config.steps or max(1, steps_within(self.config.branch_minutes(self.findings) or 0, self.seconds))
+        minutes, halved = self.config.branch_minutes(self.findings) or 0, self.config.half_size_steps
+        return self.config.steps or halved + max(1, steps_within(minutes, self.seconds, halved * self.half_seconds))
 
     @property
     def minutes(self) -> float:
         """How long these steps take, and the segmenter after them."""
-        return self.steps * self.seconds / 60 / (1 - self.config.segmenter_share(self.findings))
+        halved = self.config.half_size_steps
+        seconds = halved * self.half_seconds + (self.steps - halved) * self.seconds
+        return seconds / 60 / (1 - self.config.segmenter_share(self.findings))
 
     def sentence(self) -> str:
         """Size, branches, device and time in a line."""
@@ -149,7 +156,13 @@ def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int =
     def at(size: int | None, name: str) -> Outlook:
         layers = [layer for known, layer in PRESETS.items() if known == name]
         config = resolve(Config.of(*layers, {"size": size}, options, reading))
-        return Outlook(config, side, seconds_a_step(config, channels, findings), findings)
+        seconds, half_seconds = seconds_a_step(config, channels, findings), 0.0
+        if config.half_size_steps:
+            half_seconds = seconds_a_step(config, channels, findings, halved=True)
+            if config.steps is None:
+                half_of_them = steps_within((config.branch_minutes(findings) or 0) / 2, half_seconds)
+                config = config.with_(half_size_steps=min(config.half_size_steps, half_of_them))
+        return Outlook(config, side, seconds, half_seconds, findings)
 
     if preset is not None or options.get("size"):
         return dataset, at(None, preset or preset_of(options["size"]))

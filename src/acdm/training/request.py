@@ -21,7 +21,9 @@ from acdm.maps.calibration import load_calibration
 from acdm.training.defaults import choose, resolve
 from acdm.training.launch import launched, require_named
 
-CHANGEABLE = {"steps", "minutes", "device", "precision", "accumulate", "segmenter", "features"}  # with --resume
+CHANGEABLE = {  # with --resume
+    "steps", "minutes", "half_size_steps", "device", "precision", "accumulate", "segmenter", "features"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

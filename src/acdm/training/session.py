@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from statistics import fmean, median
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from acdm.core.config import Config
 from acdm.core.files import drop_parts, write_bytes
@@ -109,6 +111,10 @@ class Session:
         if self.group.is_first:
             self.run.save_config(self.config)
 
+    def seen(self, x: Tensor) -> Tensor:
+        """Images (n, C, S, S) as the networks see them now: of half the size in the first steps, where asked for."""
+        return F.avg_pool2d(x, 2) if self.players.halved else x
+
     def restore(self) -> int:
         """Put the newest checkpoint that verifies into the players; returns the step it was saved after."""
         if not checkpoints(self.run.checkpoints):
@@ -185,8 +191,6 @@ class Session:
         self._records.clear()
         self.tensorboard.close()
         start = self.restore()
-        if self.graphs is not None:
-            self.graphs = replace(self.graphs, players=self.players)
         self.measured_from = start, time.perf_counter()
         return start
 
@@ -216,7 +220,7 @@ class Session:
         seen: dict[str, str] = {}
         if step % config.validate_every == 0 or step == steps:
             found, convinced = self._look()
-            self._psnr, self._convinced = found.psnr, convinced if self.judge else None
+            self._psnr, self._convinced = found.psnr, convinced or None
             signs += self.health.look(step, found)
             if config.ablation.choose and self.choice.offer(convinced, found.change, found.psnr):
                 save_chosen(self.run.chosen, self.players, step, self.choice, self.run.id)
@@ -248,13 +252,13 @@ class Session:
 
     def _look(self) -> tuple[Look, float]:
         """A look at validation images, and how surely the check classifier takes their counterfactuals for the other
-        class; 0 without one.
+        class; 0 without one, and of images of half the size, which it does not know.
         """
         if self.images.states is not None:
             return self._look_at_findings(), 0.0
         x, y = self.images.head(VALIDATION_IMAGES)
-        seen, counterfactuals = look(self.players, x, y, self.config.precision)
-        if self.judge is None:
+        seen, counterfactuals = look(self.players, self.seen(x), y, self.config.precision)
+        if self.judge is None or self.players.halved:
             return seen, 0.0
         told = self.judge.probabilities(counterfactuals.clamp(-1, 1))
         return seen, float(told[torch.arange(len(y)), (y + 1) % self.players.classes].mean())
@@ -271,7 +275,7 @@ class Session:
             chosen = first_of_each(images.validation[1], classes=2, each=VALIDATION_IMAGES // 4)
             x, y = (tensor[chosen] for tensor in images.validation)
             states = self.images.states[1][chosen]
-            looks.append(look(self.players, x, y, self.config.precision, states, k)[0])
+            looks.append(look(self.players, self.seen(x), y, self.config.precision, states, k)[0])
         psnr, variety, change = (fmean(getattr(seen, name) for seen in looks) for name in ("psnr", "variety", "change"))
         return Look(psnr, variety, change, median(seen.share for seen in looks))
 
@@ -287,6 +291,7 @@ class Session:
             return
         chosen = self.images.first(SHEET_IMAGES)
         x, y = (tensor[chosen].to(self.config.device) for tensor in self.images.validation)
+        x = self.seen(x)
         states = self.images.states
         branches = self.players.averaged(None if states is None else states[1][chosen].to(self.config.device), 0)
         with torch.no_grad():

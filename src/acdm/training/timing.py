@@ -16,11 +16,20 @@ UNTIMED_STEPS, TIMED_STEPS = 2, 6
 IMAGES = 8
 
 
-def seconds_a_step(config: Config, channels: int, findings: int = 1) -> float:
-    """Median of a few steps of fresh networks on noise; `findings` is K, 1 where there are classes."""
+def seconds_a_step(config: Config, channels: int, findings: int = 1, *, halved: bool = False) -> float:
+    """Median of a few steps of fresh networks on noise.
+
+    Args:
+        config: options.
+        channels: C, of the images.
+        findings: K, 1 where there are classes.
+        halved: with images of half the size.
+    """
     noise = torch.Generator().manual_seed(0)
-    x = torch.rand(IMAGES, channels, config.size, config.size, generator=noise) * 2 - 1
+    size = config.size // 2 if halved else config.size
+    x = torch.rand(IMAGES, channels, size, size, generator=noise) * 2 - 1
     players = assemble(config, channels, 2, torch.device(config.device), findings)
+    players.halve(halved)
     y = torch.arange(IMAGES) % 2
     batches = Batches(x, y, config.drawn, config.augment, config.seed)
     if findings > 1:

@@ -50,6 +50,7 @@ from acdm.training.segmenter import (
 )
 from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players, go_on
 from acdm.training.signals import Stop, listening
+from acdm.training.validation import Health
 
 WORTH_PLANNING = 0.05  # by how large a share another number of steps has to differ
 
@@ -93,7 +94,8 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
     dataset, config, path, findings = prepared.dataset, prepared.config, prepared.path, prepared.findings
     with joined(config.device) as group:
         fast = bool(group.broadcast(config.precision == "bf16"))  # each process has timed its own
-        config = config.with_(precision="bf16" if fast else "fp32")
+        halved = int(group.broadcast(config.half_size_steps))
+        config = config.with_(precision="bf16" if fast else "fp32", half_size_steps=halved)
         if findings and group.size > 1:
             raise ConfigError("--devices: several findings are trained by one process; leave it out")
         _require_equal_shares(config, group)
@@ -190,19 +192,15 @@ def _begin(session: Session) -> None:
 
 def _train(session: Session, start: int, files: list[str]) -> None:
     """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
-    config = session.config
-    x, y = session.images.train
-    batches = Batches(x, y, config.drawn, config.augment, config.seed)
-    if session.images.states is not None:
-        batches = FindingBatches(x, session.images.states[0], config.drawn, config.augment, config.seed)
-    elif can_be_recorded(config, session.group):
-        session.graphs = GraphedSteps(session.players, batches, config, session.tell)
     done = start
     session.progress.begin(STEPS)
     with listening() as stop, closing(session.tensorboard):
         while True:
             try:
-                if session.config.steps is None:
+                if done < session.config.half_size_steps:
+                    done = _at_half_size(session, done, stop)
+                batches = _batches(session)
+                if session.config.steps is None and not session.group.any(stop.signum is not None):
                     done = _measure_speed(session, batches, done, stop)
                 if not session.group.any(stop.signum is not None):
                     done = _to_the_end(session, batches, done, stop)
@@ -219,6 +217,31 @@ def _train(session: Session, start: int, files: list[str]) -> None:
         )
 
 
+def _batches(session: Session) -> Batches:
+    """What is drawn from training images as the networks see them now; on a GPU, steps are to be recorded anew."""
+    config, (x, y) = session.config, session.images.train
+    if session.images.states is not None:
+        return FindingBatches(session.seen(x), session.images.states[0], config.drawn, config.augment, config.seed)
+    batches = Batches(session.seen(x), y, config.drawn, config.augment, config.seed)
+    if can_be_recorded(config, session.group):
+        session.graphs = GraphedSteps(session.players, batches, config, session.tell)
+    return batches
+
+
+def _at_half_size(session: Session, start: int, stop: Stop) -> int:
+    """Train on images of half the size until it is time for full ones; returns the step it ended at."""
+    until, done, going = session.config.half_size_steps, start, True
+    session.players.halve(True)
+    batches = _batches(session)
+    while going:
+        done, going = _with_this_plan(session, batches, done, stop, until)
+    session.players.halve(False)
+    session.health = Health()  # images of full size are rebuilt otherwise
+    if done >= until:
+        session.tell(f"step {done}: images are of full size, {session.config.size} px, from here on")
+    return done
+
+
 def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -> int:
     """Under --minutes: do the first steps, and make their speed a step count that is stored with the run.
 
@@ -227,7 +250,7 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     In a new training these steps lie within the warm-up, where the learning rate does not depend on the count.
     """
     first, last = MEASURED_STEPS
-    horizon = max(10_000, 4 * session.config.optimiser.warmup)
+    horizon = _beyond_warmup(session)
     seconds, done = [], start
     for record in _steps(session, batches, horizon, start):
         done = record.step
@@ -246,6 +269,11 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     steps = int(session.group.broadcast(steps_for(minutes, spent, done, fmean(seconds))))
     _plan(session, done, steps, fmean(seconds), minutes)
     return done
+
+
+def _beyond_warmup(session: Session) -> int:
+    """A number of steps for a training whose own is not known yet: until it is, the learning rate does not fall."""
+    return max(10_000, 4 * session.config.optimiser.warmup, 4 * session.config.half_size_steps)
 
 
 def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
@@ -288,19 +316,25 @@ def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> i
     return done
 
 
-def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop) -> tuple[int, bool]:
-    """Train on; returns the step it ended at, and whether to go on with other weights of losses, or to another end."""
-    weights, steps, minutes, done = session.config.loss, session.config.steps, session.branch_minutes, start
-    assert steps is not None
+def _with_this_plan(
+    session: Session, batches: Batches, start: int, stop: Stop, until: int | None = None
+) -> tuple[int, bool]:
+    """Train on, to the end or `until` a step before it.
+
+    Returns:
+        The step it ended at, and whether to go on with other weights of losses, or to another end.
+    """
+    weights, minutes, done = session.config.loss, session.branch_minutes, start
+    steps = session.config.steps or _beyond_warmup(session)
     for record in _steps(session, batches, steps, start):
         done = record.step
         over = session.group.any(minutes is not None and time.perf_counter() - session.began > 60 * minutes)
-        session.observe(record, done if over else steps)
+        session.observe(record, done if over else session.config.steps)
         if stop.save:
             stop.save = False
             session.save(done)
             session.tell(f"saved after step {done}, as signal SIGUSR1 asked for")
-        if session.group.any(stop.signum is not None):
+        if session.group.any(stop.signum is not None) or (until is not None and done >= until):
             break
         if over:
             session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
