@@ -46,13 +46,13 @@ def images(tmp_path):
     ("options", "seconds", "size", "steps", "words"),
     [
         ({"steps": 50}, 0.3, 128, 50, "128 px (images are 128) · 2 branches · CPU, fp32 · 50 steps in less than a"),
-        ({"minutes": 30}, 0.3, 128, 4224, "4,224 steps in about 26 min"),
+        ({"minutes": 30}, 0.3, 128, 4223, "4,223 steps in about 26 min"),
         ({"minutes": 1}, 0.3, 64, 123, "64 px (images are 128; 1 minute would be too short for 128 px)"),
         ({"minutes": 1, "size": 128}, 0.3, 128, 123, "128 px (images are 128) · 2 branches"),
     ],
 )
 def test_the_size_follows_from_images_minutes_and_speed(monkeypatch, images, options, seconds, size, steps, words):
-    monkeypatch.setattr(defaults, "seconds_a_step", lambda config, channels, findings: seconds)
+    monkeypatch.setattr(defaults, "seconds_a_step", lambda config, channels, findings, halved=False: seconds)
     _, outlook = defaults.choose(images, None, {"precision": "fp32", "device": "cpu", **options})
     assert (outlook.config.size, outlook.steps) == (size, steps)
     assert words in outlook.sentence()

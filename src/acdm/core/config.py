@@ -278,7 +278,7 @@ class Config(Options):
         0,
         ge=0,
         description="First steps, done with images of half the size, which is faster and shows the networks what is"
-        " large first; at most half of all. Networks that see blocks of 2 or 4 pixels can do so.",
+        " large first; at most half of all, and none where --network.stem is 1.",
     )
     batch: int = Field(4, ge=2, le=1024, description="Images in a step. 8 is calmer and takes twice as long a step.")
     accumulate: int | None = Field(
@@ -351,6 +351,8 @@ class Config(Options):
         except ValidationError as error:
             raise ConfigError(sentence(error)) from None
         config._require_that_options_fit_together()
+        if config.network.stem == 1:  # where no pixels can be one
+            return config.model_copy(update={"half_size_steps": 0})
         return config
 
     def with_(self, **changes: Any) -> Self:
@@ -397,16 +399,12 @@ class Config(Options):
                 f"options: size must be at least {LEAST_SIDE * self.network.stem}, {LEAST_SIDE} times network.stem, got"
                 f" {self.size}"
             )
-        if self.half_size_steps and self.network.stem == 1:
-            raise ConfigError(
-                "options: half_size_steps needs a network.stem of 2 or 4, got 1; give --half-size-steps 0"
-            )
 
 
 LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
     "64": {"size": 64},
-    "128": {"size": 128, "network": LEAN},
+    "128": {"size": 128, "half_size_steps": 300, "network": LEAN},
     "256": {"size": 256, "half_size_steps": 500, "network": {**LEAN, "stem": 4}},
     # two of earlier versions, whose networks stay
     "tiny": {"size": 64},
