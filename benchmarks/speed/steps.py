@@ -57,7 +57,8 @@ class Training:
         alpha = torch.rand(players.branches.branches - 1).to(DEVICE)
         drawn = at(batches)
         if findings > 1:
-            drawn = replace(drawn, states=drawn.y[:, None].repeat(1, findings))
+            k = torch.arange(len(drawn.y), device=DEVICE) // 2 % findings  # pairs are of one finding
+            drawn = replace(drawn, states=drawn.y[:, None].repeat(1, findings), k=k)
         return cls(config, players, batches, *drawn.split(config.batch), alpha)
 
     def step(self, index: int) -> None:
