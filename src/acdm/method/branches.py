@@ -22,7 +22,7 @@ class Branches(nn.Module):
     def __init__(self, network: Network, channels: int, classes: int, *, skips: bool = True) -> None:
         super().__init__()
         self.channels = channels
-        self.multiple = network.multiple
+        self._multiple = network.multiple
         self.branches = network.branches
         self.mapping = Mapping(classes, network.style_dim, network.mapping_hidden)
         self.encoder = Encoder(network, channels)
@@ -49,10 +49,13 @@ class Branches(nn.Module):
         psi = self.decoder(self.encoder(x), s)  # (K*B, N*C, H, W)
         return psi.float().view(len(classes), b, self.branches, c, h, w).unbind(0)
 
+    @property
+    def multiple(self) -> int:
+        """What the sides of the images that it sees must be divisible by."""
+        return self._multiple // 2 if self.encoder.stem.halved else self._multiple
+
     def halve(self, on: bool) -> None:
         """See and draw images of half the size from now on, or of full size again (`acdm.method.pixels`)."""
-        if on != self.encoder.stem.halved:
-            self.multiple = self.multiple // 2 if on else self.multiple * 2
         self.encoder.stem.halved = self.decoder.head.halved = on
 
     def require_fitting(self, x: Tensor) -> None:

@@ -230,11 +230,9 @@ def _batches(session: Session) -> Batches:
 
 def _at_half_size(session: Session, start: int, stop: Stop) -> int:
     """Train on images of half the size until it is time for full ones; returns the step it ended at."""
-    until, done, going = session.config.half_size_steps, start, True
+    until = session.config.half_size_steps
     session.players.halve(True)
-    batches = _batches(session)
-    while going:
-        done, going = _with_this_plan(session, batches, done, stop, until)
+    done = _to_the_end(session, _batches(session), start, stop, until)
     session.players.halve(False)
     session.health = Health()  # images of full size are rebuilt otherwise
     if done >= until:
@@ -308,17 +306,17 @@ def _planned_anew(session: Session, done: int) -> bool:
     return True
 
 
-def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop) -> int:
-    """Train until the steps are done, the minutes are over or a signal comes; returns the step it ended at."""
+def _to_the_end(session: Session, batches: Batches, start: int, stop: Stop, until: int | None = None) -> int:
+    """Train until the steps are done, or those `until` a step before, the minutes are over or a signal comes; returns
+    the step it ended at.
+    """
     done, going = start, True
     while going:
-        done, going = _with_this_plan(session, batches, done, stop)
+        done, going = _with_this_plan(session, batches, done, stop, until)
     return done
 
 
-def _with_this_plan(
-    session: Session, batches: Batches, start: int, stop: Stop, until: int | None = None
-) -> tuple[int, bool]:
+def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop, until: int | None) -> tuple[int, bool]:
     """Train on, to the end or `until` a step before it.
 
     Returns:
