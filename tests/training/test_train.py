@@ -190,13 +190,14 @@ def test_a_training_by_the_clock_plans_anew_when_it_turns_out_slower(trained, mo
 
 
 def test_a_training_cut_off_at_half_the_size_ends_as_one_that_was_not(toy, tmp_path, monkeypatch):
-    """Of eight steps the first four see 8 px; with three done a signal comes."""
+    """Of eight steps the first four see 8 px, and need not be sparse; with three done a signal comes."""
     monkeypatch.setattr(fitting, "_finish", lambda session, given: None)
-    sides, step = [], loop.step
+    sides, sparsities, step = [], [], loop.step
 
-    def watched(players, batch, *rest):
+    def watched(players, batch, lesson, alpha, index, config, *rest):
         sides.append(batch.x.shape[-1])
-        return step(players, batch, *rest)
+        sparsities.append(config.loss.sparse)
+        return step(players, batch, lesson, alpha, index, config, *rest)
 
     monkeypatch.setattr(loop, "step", watched)
     options, said = {**OPTIONS, "half_size_steps": 4}, []
@@ -206,6 +207,7 @@ def test_a_training_cut_off_at_half_the_size_ends_as_one_that_was_not(toy, tmp_p
 
     train_run(request("whole"), Heard(said))
     assert sides[-8:] == 4 * [8] + 4 * [16]  # after those that were timed
+    assert sparsities[-8:] == 4 * [0] + 4 * [10]
     assert "step 4: images are of full size, 16 px, from here on" in said
 
     observe = session.Session.observe

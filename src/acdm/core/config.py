@@ -277,8 +277,8 @@ class Config(Options):
     half_size_steps: int = Field(
         0,
         ge=0,
-        description="First steps, done with images of half the size, which is faster and shows the networks what is"
-        " large first; at most half of all, and none where --network.stem is 1.",
+        description="First steps, done with images of half the size and a branch 1 that need not be sparse: what is"
+        " large is learned first; at most half of all steps, and none where --network.stem is 1.",
     )
     batch: int = Field(4, ge=2, le=1024, description="Images in a step. 8 is calmer and takes twice as long a step.")
     accumulate: int | None = Field(

@@ -111,6 +111,14 @@ class Session:
         if self.group.is_first:
             self.run.save_config(self.config)
 
+    @property
+    def in_force(self) -> Config:
+        """The options that steps are done by now: at half the size branch 1 need not be sparse.
+
+        There the discriminator can't tell the classes yet, and what is sparse falls silent (docs/results/choices.md).
+        """
+        return self.config.with_(loss={"sparse": 0}) if self.players.halved else self.config
+
     def seen(self, x: Tensor) -> Tensor:
         """Images (n, C, S, S) as the networks see them now: of half the size in the first steps, where asked for."""
         return F.avg_pool2d(x, 2) if self.players.halved else x

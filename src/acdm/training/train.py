@@ -276,7 +276,7 @@ def _beyond_warmup(session: Session) -> int:
 
 def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
     play = session.graphs.play if session.graphs is not None else None
-    return train_steps(session.players, batches, session.config, steps, start, session.group, play)
+    return train_steps(session.players, batches, session.in_force, steps, start, session.group, play)
 
 
 def _plan(session: Session, done: int, steps: int, seconds: float, minutes: float) -> None:
