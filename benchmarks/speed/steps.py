@@ -26,9 +26,10 @@ from acdm.core.memory import keep_memory
 from acdm.data.batches import Batches
 from acdm.maps.decomposer import Decomposer
 from acdm.method import losses
-from acdm.method.players import Players, assemble
+from acdm.method.players import Players
 from acdm.method.step import Batch, step
 from acdm.training.defaults import SIZES, resolve
+from acdm.training.fresh import fresh_players
 
 DEVICE = torch.device(automatic_device())
 
@@ -53,7 +54,7 @@ class Training:
         )
         images = torch.rand(64, 1, config.size, config.size) * 2 - 1
         batches = Batches(images, torch.arange(64) % 2, config.drawn, config.augment, seed=0)
-        players = assemble(config, 1, 2, DEVICE, findings)
+        players = fresh_players(config, 1, 2, findings)
         alpha = torch.rand(players.branches.branches - 1).to(DEVICE)
         drawn = at(batches)
         if findings > 1:
@@ -77,7 +78,9 @@ class Training:
         """Genuine, swapped and taught images there and back, down to the swapped pixels; without R1."""
         shown = torch.cat([self.images.x, self.images.x, self.lesson.x]).requires_grad_(True)
         with autocast(DEVICE, self.config.precision):
-            self.players.discriminator(channels_last(shown)).sum().backward()
+            shown = channels_last(shown)
+            seen = self.players.see(shown) if self.players.see else []
+            self.players.discriminator(shown, seen).sum().backward()
 
     def r1(self) -> None:
         real = self.images.x.clone().requires_grad_(True)

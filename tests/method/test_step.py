@@ -11,6 +11,7 @@ from acdm.data.batches import Batches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method import losses
 from acdm.method.compose import blend
+from acdm.method.discriminator import FromFeatures
 from acdm.method.players import assemble, moving_average
 from acdm.method.step import Batch, real_ones, step
 from acdm.training.loop import steps_for, train_steps
@@ -76,15 +77,33 @@ class Told(torch.nn.Module):
         super().__init__()
         self.logits, self.one = logits, torch.nn.Parameter(torch.ones(1))
 
-    def forward(self, x):
+    def forward(self, x, seen):
         return self.logits * self.one + 0 * x.mean()
 
 
+def frozen_features(x):
+    """Two levels of features that nothing learns: differences of neighbours, and means of 2 x 2 of their squares."""
+    steps = torch.cat([x.roll(1, 2) - x, x.roll(1, 3) - x], dim=1)
+    return [steps, F.avg_pool2d(steps.square(), 2)]
+
+
+def with_features(config, findings=1):
+    """Players whose discriminator sees features; one image does not hang on another."""
+    players = assemble(config, 1, 2, CPU, findings, frozen_features)
+    players.discriminator.by_features.norms = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
+    torch.nn.init.normal_(
+        players.discriminator.by_features.head.weight, std=0.01, generator=torch.Generator().manual_seed(2)
+    )
+    return players
+
+
 @pytest.mark.parametrize("judged", ["paired", "swapped", "both"])
-def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(judged):
+@pytest.mark.parametrize("sees_features", [False, True])
+def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(judged, sees_features):
     """Against two separate backward passes of the same losses; what enters class 1 weighs a quarter."""
     config = small_config({"judged": judged, "real": 0.5, "loss": {"mismatch": 0, "dis_rec": 0, "invention": 0.25}})
-    players = assemble(config, 1, 2, CPU)
+    players = with_features(config) if sees_features else assemble(config, 1, 2, CPU)
+    keep = 0 if sees_features else 0.5  # it goes through pixels alone
     few = torch.Generator().manual_seed(0)  # small weights, so that no gradient is clipped
     torch.nn.init.normal_(players.branches.decoder.head.weight, std=0.01, generator=few)
     parameters = [*players.branches.parameters(), *players.discriminator.parameters()]
@@ -95,7 +114,8 @@ def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(
     fake, fake_class = (x_st, other) if judged != "both" else (torch.cat([x_st, x_hat]), torch.cat([other, y]))
 
     def logits(images, classes):
-        return players.discriminator(images)[torch.arange(len(classes)), classes][classes.argsort(stable=True)]
+        seen = frozen_features(images) if sees_features else []
+        return players.discriminator(images, seen)[torch.arange(len(classes)), classes][classes.argsort(stable=True)]
 
     weight = torch.ones(len(fake))
     weight[: len(y)] = torch.where(y == 0, 0.25, 1)
@@ -105,7 +125,7 @@ def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(
         genuine, swapped = logits(shown.detach(), y), logits(fake.detach(), fake_class)
         discriminator_loss = losses.l_paired(genuine, swapped)
         keeping = losses.l_paired(logits(shown, y), swapped)
-        adversarial = (weight * F.softplus(genuine - logits(fake, fake_class))).mean() + 0.5 * keeping
+        adversarial = (weight * F.softplus(genuine - logits(fake, fake_class))).mean() + keep * keeping
     else:
         discriminator_loss = losses.l_discriminator(logits(x, y), logits(fake.detach(), fake_class))
         adversarial = (weight * F.softplus(-logits(fake, fake_class))).mean()
@@ -113,10 +133,41 @@ def test_scaling_the_discriminators_gradient_is_descending_the_adversarial_term(
     of_adversarial = torch.autograd.grad(adversarial, players.branches.parameters())
 
     silent = dict.fromkeys(("rec", "grad_rec", "sqc", "energy", "sparse", "share"), 0)
-    config = config.with_(loss={**silent, "adv": 1, "keep": 0.5})
+    config = config.with_(loss={**silent, "adv": 1, "keep": keep})
     step(players, Batch(x, y, other), Batch(x[:0], y[:0], y[:0]), alpha, 1, config)
     got = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     torch.testing.assert_close(got, [*of_adversarial, *of_discriminator], rtol=1e-3, atol=1e-6)
+
+
+def test_features_say_of_an_image_what_its_loudest_places_say():
+    """One level of one channel, and a finer one that says nothing: eight places of 2 make +2 for one class, -2 for the
+    other, wherever they are.
+    """
+    judge = FromFeatures([1, 1], 2)
+    judge.norms = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
+    judge.places = torch.nn.Identity()
+    for layer, weight in ((judge.levels[0], 0.0), (judge.levels[1], 1.0), (judge.head, 1 / judge.head.in_channels)):
+        torch.nn.init.constant_(layer.weight, weight)
+        torch.nn.init.zeros_(layer.bias)
+    coarse = torch.zeros(2, 1, 8, 8)
+    coarse[0, 0, 1, :] = 2
+    coarse[1, 0, 2:4, 2:6] = 2
+    logits = judge([torch.rand(2, 1, 16, 16), coarse])
+    torch.testing.assert_close(logits, torch.tensor([[-2.0, 2.0], [-2.0, 2.0]]))
+
+
+def test_a_counterfactual_keeps_its_other_findings_by_features_too():
+    """The gradient of what keeps them reaches the branches through features alone, where pixels say nothing."""
+    config = small_config({"loss": {"adv": 1, "rec": 0, "grad_rec": 0, "sqc": 0, "energy": 0, "sparse": 0, "share": 0}})
+    players = with_features(config, findings=2)
+    torch.nn.init.normal_(players.branches.decoder.head.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+    y, states = torch.tensor([0, 1, 0, 1]), torch.tensor([[0, 1], [1, 0], [1, 0], [0, 1]])
+    batch = Batch(x, y, 1 - y, states, torch.tensor([0, 0, 1, 1]))
+    torch.nn.init.zeros_(players.discriminator.head.weight)
+    terms = step(players, batch, Batch(x[:0], y[:0], y[:0], states[:0], y[:0]), torch.full((3,), 0.5), 1, config)
+    assert torch.isfinite(terms["total"])
+    assert sum(float(p.grad.abs().sum()) for p in players.branches.parameters() if p.grad is not None) > 0
 
 
 def test_both_gradients_are_taken_at_the_same_weights():

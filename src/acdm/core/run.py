@@ -3,6 +3,7 @@
 RUN/ config.yaml  data.json  env.json  metrics.csv  log.txt
      checkpoints/step-<n>.safetensors  chosen.safetensors  judge.safetensors  calibration.json  samples/step-<n>.png
      segmenter.safetensors  results.json  look-first.csv  gallery/<n>.png  report/index.html
+     beginning/  with several findings, the training that they begin with
      findings/<name>/  with several findings, a run folder of each, which has no checkpoints of its own
 """
 
@@ -28,7 +29,8 @@ from acdm.errors import RunError, RunLockedError, WriteError
 LOCK = ".lock"
 FINDINGS = "findings"
 BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
-FOLDERS = ("checkpoints", "samples", "gallery", "report", FINDINGS)
+BEGINNING = "beginning"
+FOLDERS = ("checkpoints", "samples", "gallery", "report", BEGINNING, FINDINGS)
 RESUME = "go on with 'acdm train … --resume'"
 EVALUATE = "first 'acdm evaluate RUN DATA'"
 RENAMED_COLUMNS = {"critic": "discriminator"}  # of metrics.csv, since earlier versions

@@ -80,6 +80,10 @@ class TrainingImages:
             shortcuts_to_findings=[],
         )
 
+    def of_any(self) -> "TrainingImages":
+        """Take the same images in two classes: without any finding, and with some."""
+        return replace(self, states=None, shortcuts_to_findings=[])
+
     @property
     def classes(self) -> int:
         """K, the number of classes."""

@@ -100,28 +100,31 @@ class Features(nn.Module):
         features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return features
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, side: int = SIDE, levels: int = len(TAPS)) -> list[Tensor]:
         """Features of images (B, C, H, W) in [-1, 1], (B, 16, 112, 112) to (B, 112, 14, 14).
 
-        Images of other than three channels enter as their mean, three times.
+        Args:
+            x: images; of other than three channels they enter as their mean, three times.
+            side: pixels that they are scaled to; a multiple of 16.
+            levels: how many of the finest are asked for.
         """
-        h = F.relu6(self.stem(F.pad(as_photographs(x), _same(3))), inplace=True)
+        h = F.relu6(self.stem(F.pad(as_photographs(x, side), _same(3))), inplace=True)
         seen = []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self.blocks[: TAPS[levels - 1] + 1]):
             h = block(h)
             if index in TAPS:
                 seen.append(h)
         return seen
 
 
-def as_photographs(x: Tensor) -> Tensor:
-    """Images (B, C, H, W) in [-1, 1] as (B, 3, SIDE, SIDE), scaled as ImageNet's.
+def as_photographs(x: Tensor, side: int = SIDE) -> Tensor:
+    """Images (B, C, H, W) in [-1, 1] as (B, 3, side, side), scaled as ImageNet's.
 
     Images of other than three channels enter as their mean, three times.
     """
     if x.shape[1] != len(MEAN):
         x = x.mean(dim=1, keepdim=True).expand(-1, len(MEAN), -1, -1)
-    x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+    x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
     channels = zip(((x + 1) / 2).unbind(dim=1), MEAN, DEVIATION, strict=True)
     return torch.stack([(channel - mean) / deviation for channel, mean, deviation in channels], dim=1)
 

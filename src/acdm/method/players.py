@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from acdm.core.config import Config
 from acdm.method.branches import Branches
-from acdm.method.discriminator import Discriminator
+from acdm.method.discriminator import Discriminator, See
 from acdm.method.findings import FindingBranches, OneFinding
 
 
@@ -26,6 +26,7 @@ class Players:
         generator_optimiser, discriminator_optimiser: Adam for each player.
         classes: those that a branch tells apart; 2 with findings, absent and present.
         findings: K, of which each has a branch; 1 where there are classes.
+        see: frozen features of what the discriminator sees; None where it sees pixels alone.
     """
 
     branches: Branches
@@ -35,6 +36,7 @@ class Players:
     discriminator_optimiser: Adam
     classes: int
     findings: int = 1
+    see: See | None = None
 
     @property
     def halved(self) -> bool:
@@ -60,7 +62,9 @@ class Players:
         return OneFinding(cast(FindingBranches, self.average.module), k, lambda x: states)
 
 
-def assemble(config: Config, channels: int, classes: int, device: torch.device, findings: int = 1) -> Players:
+def assemble(
+    config: Config, channels: int, classes: int, device: torch.device, findings: int = 1, see: See | None = None
+) -> Players:
     """Make fresh networks and optimisers; the weights depend on the seed alone.
 
     Args:
@@ -69,11 +73,14 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device, 
         classes: those that images are of; 2 where there are findings.
         device: where the networks are.
         findings: K, more than 1 where an image can have several.
+        see: frozen features for the discriminator, on that device.
     """
+    blank = torch.zeros(1, channels, config.size, config.size, device=device)
+    seen = [level.shape[1] for level in see(blank)] if see else []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         branches = branches_of(config, channels, classes, findings)
-        discriminator = Discriminator(config.network, channels, classes * findings, config.size)
+        discriminator = Discriminator(config.network, channels, classes * findings, config.size, seen)
     if config.half_size_steps:
         for stem in (branches.encoder.stem, discriminator.stem):
             stem.equalise()
@@ -90,6 +97,7 @@ def assemble(config: Config, channels: int, classes: int, device: torch.device, 
         ),
         classes=classes,
         findings=findings,
+        see=see,
     )
 
 

@@ -161,6 +161,28 @@ def step(
     return terms
 
 
+def teach_discriminator(players: Players, lesson: Batch, config: Config) -> float:
+    """Train the discriminator alone: real images, and the classes that it shall not take them for.
+
+    Returns:
+        What it paid for these images, as in a step's lesson.
+
+    Raises:
+        DivergedError: as `step`.
+    """
+    players.discriminator_optimiser.zero_grad(set_to_none=True)
+    shown, lesson = channels_last(lesson.x), lesson.as_judged()
+    with autocast(shown.device, config.precision):
+        with torch.no_grad():
+            seen = players.see(shown) if players.see else []
+        terms = _lesson_loss(players.discriminator(shown, seen), lesson)
+    terms["mismatch"].backward()
+    _require_finite(terms)
+    _clip([p for p in players.discriminator.parameters() if p.grad is not None], "discriminator")
+    players.discriminator_optimiser.step()
+    return terms["mismatch"].item()
+
+
 def regularises(index: int, config: Config) -> bool:
     """Whether the discriminator's gradient is penalised at a step: on every `r1_every`-th (lazily, StyleGAN 2)."""
     return index % config.optimiser.r1_every == 0
@@ -206,10 +228,12 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
         x_hat, x_st = blend(psi, psi_st, draw.alpha), blend(psi_st, psi, draw.alpha)
         compared = COMPARISONS[config.judged](judged, x_hat, x_st, draw.real)
         scale = torch.empty(len(compared.generated), 1, 1, 1, device=batch.x.device)  # known once the losses are
-        genuine, generated, taught = _logits(players.discriminator, compared, lesson, scale, weights.keep)
-        kept = (
-            _other_findings_loss(_logits_alone(players.discriminator, x_st), batch) if batch.states is not None else 0.0
-        )
+        seen = players.see(channels_last(compared.generated)) if players.see else []
+        genuine, generated, taught = _logits(players, compared, lesson, scale, seen, weights.keep)
+        kept = torch.zeros((), device=batch.x.device)
+        if batch.states is not None:
+            own = [level[: len(x_st)] for level in seen]
+            kept = _other_findings_loss(_logits_alone(players.discriminator, x_st, own), batch)
 
     loss, adversarial = adversarial_losses(
         logits_by_class(genuine, compared.genuine_class),
@@ -235,20 +259,29 @@ def _add_gradients(players: Players, draw: Draw, config: Config, parts: int) -> 
 
 
 def _logits(
-    discriminator: Discriminator, compared: Compared, lesson: Batch, scale: Tensor, keep: float
+    players: Players, compared: Compared, lesson: Batch, scale: Tensor, seen: list[Tensor], keep: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (B, K) of genuine, generated and lesson images, all shown at once.
 
-    Generated images get the gradient of the adversarial term by `scale`.  Genuine ones get none, or, where they are
-    reconstructions that shall stay genuine, the discriminator's own times `keep`.
+    Generated images, and `seen`, which are their frozen features, get the gradient of the adversarial term by `scale`.
+    Genuine ones get none, or, where they are reconstructions that shall stay genuine, the discriminator's own times
+    `keep`, through pixels.
     """
     genuine = compared.genuine.detach()
     if keep:
         same = torch.full((len(genuine), 1, 1, 1), keep, device=genuine.device)
         genuine = ScaleGradient.apply(compared.genuine, same)
     generated = ScaleGradient.apply(compared.generated, scale)
+    counts = [len(genuine), len(generated), len(lesson.x)]
+    features: list[Tensor] = []
+    if players.see:
+        with torch.no_grad():
+            still = players.see(channels_last(torch.cat([genuine, lesson.x])))
+        for level, moved in zip(still, seen, strict=True):
+            of_genuine, of_lesson = level.split([counts[0], counts[2]])
+            features.append(torch.cat([of_genuine, ScaleGradient.apply(moved, scale), of_lesson]))
     shown = channels_last(torch.cat([genuine, generated, lesson.x]))
-    of_genuine, of_generated, of_lesson = discriminator(shown).split([len(genuine), len(generated), len(lesson.x)])
+    of_genuine, of_generated, of_lesson = players.discriminator(shown, features).split(counts)
     return of_genuine, of_generated, of_lesson
 
 
@@ -283,15 +316,15 @@ def _other_findings_loss(logits: Tensor, batch: Batch) -> Tensor:
     return F.cross_entropy(of_each[others], batch.states[others])
 
 
-def _logits_alone(discriminator: Discriminator, x: Tensor) -> Tensor:
-    """Logits (B, K) of images, whose gradient reaches the images and no weight of the discriminator."""
+def _logits_alone(discriminator: Discriminator, x: Tensor, seen: list[Tensor]) -> Tensor:
+    """Logits (B, K) of images and their features, whose gradient reaches these and no weight of the discriminator."""
     weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
-    logits: Tensor = functional_call(discriminator, weights, (channels_last(x),))
+    logits: Tensor = functional_call(discriminator, weights, (channels_last(x), seen))
     return logits
 
 
 def _r1_loss(discriminator: Discriminator, compared: Compared, config: Config) -> dict[str, Tensor]:
-    """R1, as many times as strong as the steps are without it."""
+    """R1 of what pixels say, as many times as strong as the steps are without it."""
     genuine = channels_last(compared.genuine.detach()).requires_grad_(True)
     with autocast(genuine.device, config.precision):
         logits = logits_by_class(discriminator(genuine), compared.genuine_class)

@@ -7,7 +7,7 @@ from math import log2
 import numpy as np
 import torch
 
-from acdm.core.config import PRESETS, Config, Preset
+from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, PRESETS, Config, Preset
 from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
 from acdm.core.words import counted
@@ -16,6 +16,7 @@ from acdm.data.images.read import decode
 from acdm.data.loading import TrainingImages, settle_reading
 from acdm.data.orientation import FLIP_BELOW
 from acdm.errors import ConfigError
+from acdm.maps.features import Features
 from acdm.training.launch import launched
 from acdm.training.loop import steps_within
 from acdm.training.timing import seconds_a_step
@@ -30,8 +31,8 @@ LIGHT = {"intensity": 0.2, "cast": 0.1}  # for colour pictures, whose light is n
 FRUGAL_SIZE = 256  # px; from here on a CPU computes two images at a time, which takes a quarter of the memory
 
 
-def resolve(config: Config) -> Config:
-    """Decide what "auto" means on this machine.
+def resolve(config: Config, findings: int = 1) -> Config:
+    """Decide what "auto" means on this machine, for K findings; 1 where there are classes.
 
     Raises:
         ConfigError: when a GPU is asked for and there is none.
@@ -44,10 +45,17 @@ def resolve(config: Config) -> Config:
     return config.with_(
         device=device,
         precision=automatic_precision(device) if config.precision == "auto" else config.precision,
+        discriminator_features=_sees_features(config, findings),
         steps=steps,
         half_size_steps=min(config.half_size_steps, steps // 2) if steps else config.half_size_steps,
         accumulate=config.accumulate or (_pairs(config.batch) if frugal else 1),
     )
+
+
+def _sees_features(config: Config, findings: int) -> bool:
+    if config.discriminator_features is None:
+        return findings > 1 and config.features == "auto" and Features.installed() is not None
+    return config.discriminator_features
 
 
 def _pairs(batch: int) -> int:
@@ -92,15 +100,27 @@ class Outlook:
     @property
     def steps(self) -> int:
         """How many steps the training will have, as far as one can say beforehand."""
-        minutes, halved = self.config.branch_minutes(self.findings) or 0, self.config.half_size_steps
+        minutes, halved = self.config.branch_minutes(self.findings) or 0, self._halved
+        if self._begins:
+            minutes *= 1 - BEGINNING_SHARE - LESSONS_SHARE
         return self.config.steps or halved + max(1, steps_within(minutes, self.seconds, halved * self.half_seconds))
 
     @property
     def minutes(self) -> float:
         """How long these steps take, and the segmenter after them."""
-        halved = self.config.half_size_steps
-        seconds = halved * self.half_seconds + (self.steps - halved) * self.seconds
+        seconds = self._halved * self.half_seconds + (self.steps - self._halved) * self.seconds
+        if self._begins:
+            seconds /= 1 - BEGINNING_SHARE - LESSONS_SHARE
         return seconds / 60 / (1 - self.config.segmenter_share(self.findings))
+
+    @property
+    def _begins(self) -> bool:
+        return self.config.begins_as_one(self.findings)
+
+    @property
+    def _halved(self) -> int:
+        """Steps of half the size, but for those of a beginning."""
+        return 0 if self._begins else self.config.half_size_steps
 
     def sentence(self) -> str:
         """Size, branches, device and time in a line."""
@@ -155,7 +175,7 @@ def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int =
 
     def at(size: int | None, name: str) -> Outlook:
         layers = [layer for known, layer in PRESETS.items() if known == name]
-        config = resolve(Config.of(*layers, {"size": size}, options, reading))
+        config = resolve(Config.of(*layers, {"size": size}, options, reading), findings)
         seconds, half_seconds = seconds_a_step(config, channels, findings), 0.0
         if config.half_size_steps:
             half_seconds = seconds_a_step(config, channels, findings, halved=True)

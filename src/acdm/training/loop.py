@@ -13,12 +13,13 @@ from acdm.core.processes import ALONE, ProcessGroup
 from acdm.data.batches import Batches, FindingBatches
 from acdm.errors import DivergedError, OutOfMemoryError
 from acdm.method.players import Players
-from acdm.method.step import Batch, step
+from acdm.method.step import Batch, step, teach_discriminator
 from acdm.training.schedule import blending, others, set_rate
 
 MEASURED_STEPS = (10, 30)  # first and last of the steps whose speed becomes a step count under --minutes
 PLANNED_SHARE = 0.88  # of --minutes; the rest is for pictures, checkpoints and slow-downs
 MEASURED_SHARE = 0.97  # of --minutes, where the speed was measured with all of these
+LESSONS_FROM = 2**30  # the first of the steps whose images teach the discriminator alone
 MEASURED_AGAIN = (0.1, 0.2, 0.4)  # shares of the planned steps, before the learning rate falls
 
 
@@ -87,6 +88,18 @@ def train_steps(
             raise DivergedError(f"{error} at step {index + 1}", indices.tolist()) from None
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
         yield StepRecord(index + 1, time.perf_counter() - began, values, config.parts)
+
+
+def lessons(players: Players, batches: Batches, config: Config, steps: int) -> Iterator[float]:
+    """Teach the discriminator alone, by all of the images of steps that a training never gets to; tell what it pays.
+
+    Raises:
+        DivergedError: when that is not finite.
+    """
+    device = next(players.discriminator.parameters()).device
+    for index in range(LESSONS_FROM, LESSONS_FROM + steps):
+        _, images = _images(batches, index, device)
+        yield teach_discriminator(players, images, config)
 
 
 def _images(batches: Batches, index: int, device: torch.device) -> tuple[Tensor, Batch]:

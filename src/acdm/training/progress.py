@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 READING, CHECK, STEPS = "reading images", "check classifier", "step"  # names of phases, in their order
+LESSONS = "the discriminator's lessons"  # with several findings
 CALIBRATION, LABELLING, DRAWING, SEGMENTER = "calibration", "segmenter, by labels", "maps to teach by", "segmenter"
 
 

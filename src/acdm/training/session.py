@@ -23,8 +23,9 @@ from acdm.data.loading import TrainingImages
 from acdm.errors import CheckpointError, DivergedError, InterruptedTrainingError
 from acdm.maps.judge import Judge
 from acdm.maps.pictures import sheet
-from acdm.method.players import Players, assemble
+from acdm.method.players import Players
 from acdm.training.checkpoints import load_choice, load_players, require_finite, save_chosen, save_players
+from acdm.training.fresh import fresh_players
 from acdm.training.graphs import GraphedSteps
 from acdm.training.loop import StepRecord
 from acdm.training.progress import TrainingStatus
@@ -60,6 +61,7 @@ class Session:
         measured_at: steps after which their number is planned anew, under --minutes.
         measured_from: the step from which the speed is measured, and when that was.
         graphs: plays steps on a GPU; None where they are done call by call.
+        whole: the run that this training is a part of; None where it is one of its own.
     """
 
     run: Run
@@ -75,6 +77,7 @@ class Session:
     measured_at: set[int] = field(default_factory=set)
     measured_from: tuple[int, float] = (0, 0.0)
     graphs: GraphedSteps | None = None
+    whole: Run | None = None
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
     _psnr: float | None = None
@@ -195,7 +198,7 @@ class Session:
         rates = {"lr": ROLLBACK_LR_FACTOR * o.lr, "discriminator_lr": ROLLBACK_LR_FACTOR * o.discriminator_lr}
         self.config = self.config.with_(optimiser=rates)
         self.tell(f"⚠ {error}{seen}: back to the last checkpoint, with learning rate {rates['lr']:g}")
-        self.players = fresh_players(self.config, self.images)
+        self.players = fresh_players(self.config, self.images.channels, self.images.classes, self.images.findings)
         self._records.clear()
         self.tensorboard.close()
         start = self.restore()
@@ -310,8 +313,3 @@ class Session:
 def go_on(run: Run) -> str:
     """Words for how to resume a run."""
     return f"go on with 'acdm train … -o {run.path} --resume'"
-
-
-def fresh_players(config: Config, images: TrainingImages) -> Players:
-    """Make networks and optimisers that have seen nothing; the weights depend on the seed alone."""
-    return assemble(config, images.channels, images.classes, torch.device(config.device), images.findings)

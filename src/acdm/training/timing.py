@@ -9,7 +9,7 @@ import torch
 from acdm.core.config import Config
 from acdm.data.batches import Batches, FindingBatches
 from acdm.errors import DivergedError
-from acdm.method.players import assemble
+from acdm.training.fresh import fresh_players
 from acdm.training.loop import train_steps
 
 UNTIMED_STEPS, TIMED_STEPS = 2, 6
@@ -28,7 +28,7 @@ def seconds_a_step(config: Config, channels: int, findings: int = 1, *, halved: 
     noise = torch.Generator().manual_seed(0)
     size = config.size // 2 if halved else config.size
     x = torch.rand(IMAGES, channels, size, size, generator=noise) * 2 - 1
-    players = assemble(config, channels, 2, torch.device(config.device), findings)
+    players = fresh_players(config, channels, 2, findings)
     players.halve(halved)
     y = torch.arange(IMAGES) % 2
     batches = Batches(x, y, config.drawn, config.augment, config.seed)

@@ -18,6 +18,7 @@ from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
 from acdm.core.run import Run, lock, require_free
+from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches, FindingBatches
 from acdm.data.corrections import read_corrections
 from acdm.data.dataset import Dataset
@@ -30,9 +31,11 @@ from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.loading import load
 from acdm.maps.segmenter import save_segmenter
+from acdm.training.beginning import begins_as_one, copy_and_teach, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
 from acdm.training.findings import finish_findings
+from acdm.training.fresh import fresh_players
 from acdm.training.graphs import GraphedSteps, can_be_recorded
 from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
@@ -48,7 +51,7 @@ from acdm.training.segmenter import (
     steps_within_reach,
     teach,
 )
-from acdm.training.session import VALIDATION_IMAGES, Session, fresh_players, go_on
+from acdm.training.session import VALIDATION_IMAGES, Session, go_on
 from acdm.training.signals import Stop, listening
 from acdm.training.validation import Health
 
@@ -118,7 +121,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
-            players = fresh_players(config, images)
+            players = fresh_players(config, images.channels, images.classes, images.findings)
             session = Session(
                 run=Run.open(path), config=config, players=players, images=images, progress=progress, group=group
             )
@@ -129,6 +132,8 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
+                if begins_as_one(config, images) and not checkpoints(session.run.checkpoints):
+                    _begin_as_one(session, dataset)
                 _train(session, start, [item.path.name for item in dataset.train])
             if group.is_first and findings:
                 finish_findings(session, findings, given.backbone)
@@ -190,6 +195,15 @@ def _begin(session: Session) -> None:
         _fit_judge(session)
 
 
+def _begin_as_one(session: Session, dataset: Dataset) -> None:
+    """Train a branch on any finding against none, and let every finding begin as a copy of it."""
+    of_any, start = session_of_any(session, dataset)
+    session.change(half_size_steps=0)  # these are part of the beginning
+    session.tell("the findings begin as one: any of them against none")
+    _train(of_any, start, [item.path.name for item in dataset.train])
+    copy_and_teach(session, of_any, _batches(session))
+
+
 def _train(session: Session, start: int, files: list[str]) -> None:
     """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
     done = start
@@ -213,7 +227,7 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     if session.group.any(stop.signum is not None):
         signum = int(session.group.broadcast(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {signum}; saved after step {done}, {go_on(session.run)}", signum
+            f"stopped by signal {signum}; saved after step {done}, {go_on(session.whole or session.run)}", signum
         )
 
 
