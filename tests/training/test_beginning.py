@@ -22,6 +22,7 @@ OPTIONS = {
     "save_every": 1,
     "precision": "fp32",
     "features": "off",
+    "begin_as_one": True,
     "network": LEAST_NETWORK,
 }
 
@@ -82,7 +83,7 @@ def test_any_finding_is_trained_first_then_the_discriminator_alone_then_each(beg
 
 
 def test_without_it_each_finding_begins_alone(begin):
-    run = begin("run", ablation={"common_beginning": False})
+    run = begin("run", begin_as_one=False)
     assert not (run / "beginning").exists()
 
 

@@ -231,9 +231,6 @@ class Ablation(Options):
     mirror: bool = Field(
         True, description="Decompose an image together with its mirror image, where training makes mirror images."
     )
-    common_beginning: bool = Field(
-        True, description="With several findings: begin with one branch for any of them, and copy it for each."
-    )
 
 
 def _section(name: str, order: int) -> Parameter:
@@ -325,11 +322,15 @@ class Config(Options):
         description="What the segmenter sees beside pixels: auto takes EfficientNet-Lite0, trained on ImageNet, where"
         " its package is installed; off takes pixels alone; a path takes a TorchScript or ONNX file of your own.",
     )
-    discriminator_features: bool | None = Field(
-        None,
+    discriminator_features: bool = Field(
+        False,
         description="Let the discriminator see the features of auto beside pixels: small things are found much sooner,"
-        " and a step takes 1.4 times as long. By default with several findings alone, where --features is auto and its"
-        " package is installed.",
+        " maps of large ones are worse, and a step takes 1.4 times as long.",
+    )
+    begin_as_one: bool = Field(
+        False,
+        description="With several findings: train one branch for any of them first, and copy it for each. Try it,"
+        " with --discriminator-features, where findings are small.",
     )
     save_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(500, ge=1, description="Steps between two sheets of sample pictures.")
@@ -388,7 +389,7 @@ class Config(Options):
 
     def begins_as_one(self, findings: int) -> bool:
         """Whether several findings begin with one branch for any of them, where some images have none."""
-        return findings > 1 and self.ablation.common_beginning
+        return findings > 1 and self.begin_as_one
 
     def segmenter_share(self, findings: int = 1) -> float:
         """Share of the time that the segmenters get."""
@@ -418,7 +419,7 @@ class Config(Options):
 LEAN = {"width": 16, "downs": 3, "max_width": 64, "discriminator_width": 16}  # half the width for twice the side
 PRESETS: dict[Preset, Layer] = {
     "64": {"size": 64},
-    "128": {"size": 128, "half_size_steps": 300, "network": LEAN},
+    "128": {"size": 128, "network": LEAN},
     "256": {"size": 256, "half_size_steps": 500, "network": {**LEAN, "stem": 4}},
     # two of earlier versions, whose networks stay
     "tiny": {"size": 64},

@@ -5,7 +5,6 @@ finds each of them at once (ours; docs/results/choices.md, "Several findings tha
 """
 
 from collections.abc import Iterator
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ def copy_to_each(one: Players, several: Players) -> None:
     for begun, fresh in (
         (one.branches, several.branches),
         (one.discriminator, several.discriminator),
-        (cast(nn.Module, one.average.module), cast(nn.Module, several.average.module)),
+        (one.average.module, several.average.module),
     ):
         for name, weight, own in _pairs(begun, fresh):
             own.copy_(_of_each(name, weight, own.shape, k, n))

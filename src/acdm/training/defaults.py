@@ -16,7 +16,6 @@ from acdm.data.images.read import decode
 from acdm.data.loading import TrainingImages, settle_reading
 from acdm.data.orientation import FLIP_BELOW
 from acdm.errors import ConfigError
-from acdm.maps.features import Features
 from acdm.training.launch import launched
 from acdm.training.loop import steps_within
 from acdm.training.timing import seconds_a_step
@@ -31,8 +30,8 @@ LIGHT = {"intensity": 0.2, "cast": 0.1}  # for colour pictures, whose light is n
 FRUGAL_SIZE = 256  # px; from here on a CPU computes two images at a time, which takes a quarter of the memory
 
 
-def resolve(config: Config, findings: int = 1) -> Config:
-    """Decide what "auto" means on this machine, for K findings; 1 where there are classes.
+def resolve(config: Config) -> Config:
+    """Decide what "auto" means on this machine.
 
     Raises:
         ConfigError: when a GPU is asked for and there is none.
@@ -45,17 +44,10 @@ def resolve(config: Config, findings: int = 1) -> Config:
     return config.with_(
         device=device,
         precision=automatic_precision(device) if config.precision == "auto" else config.precision,
-        discriminator_features=_sees_features(config, findings),
         steps=steps,
         half_size_steps=min(config.half_size_steps, steps // 2) if steps else config.half_size_steps,
         accumulate=config.accumulate or (_pairs(config.batch) if frugal else 1),
     )
-
-
-def _sees_features(config: Config, findings: int) -> bool:
-    if config.discriminator_features is None:
-        return findings > 1 and config.features == "auto" and Features.installed() is not None
-    return config.discriminator_features
 
 
 def _pairs(batch: int) -> int:
@@ -175,7 +167,7 @@ def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int =
 
     def at(size: int | None, name: str) -> Outlook:
         layers = [layer for known, layer in PRESETS.items() if known == name]
-        config = resolve(Config.of(*layers, {"size": size}, options, reading), findings)
+        config = resolve(Config.of(*layers, {"size": size}, options, reading))
         seconds, half_seconds = seconds_a_step(config, channels, findings), 0.0
         if config.half_size_steps:
             half_seconds = seconds_a_step(config, channels, findings, halved=True)

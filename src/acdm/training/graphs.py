@@ -39,8 +39,12 @@ class GraphError(RuntimeError):
 
 
 def can_be_recorded(config: Config, group: ProcessGroup) -> bool:
-    """Whether steps are worth recording: on one GPU, where features are kept for the backward pass."""
-    return config.device == "cuda" and group.size == 1 and not config.network.recompute
+    """Whether steps are worth recording: on one GPU, where features are kept for the backward pass.
+
+    With frozen features in the discriminator it was not tried.
+    """
+    alone = config.device == "cuda" and group.size == 1
+    return alone and not config.network.recompute and not config.discriminator_features
 
 
 def record(step: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:

@@ -180,7 +180,6 @@ def _continued(begun: Config, request: Request, path: Path) -> Config:
     """The configuration a run began with, under the options given now; what its weights hang on must stay."""
     preset = next((layer for name, layer in PRESETS.items() if name == request.preset), {})
     given, kept = with_new_names(overlay(preset, request.options)), begun.model_dump()
-    kept["discriminator_features"] = bool(begun.discriminator_features)  # runs of before have none
     if "minutes" in given and "steps" not in given and is_finished(Run(path)):
         kept["steps"] = None  # as many more as fit into the minutes
     config = Config.of(kept, given)
