@@ -46,7 +46,7 @@ def images(tmp_path):
     ("options", "seconds", "size", "steps", "words"),
     [
         ({"steps": 50}, 0.3, 128, 50, "128 px (images are 128) · 2 branches · CPU, fp32 · 50 steps in less than a"),
-        ({"minutes": 30}, 0.3, 128, 4223, "4,223 steps in about 26 min"),
+        ({"minutes": 30}, 0.3, 128, 4224, "4,224 steps in about 26 min"),
         ({"minutes": 1}, 0.3, 64, 123, "64 px (images are 128; 1 minute would be too short for 128 px)"),
         ({"minutes": 1, "size": 128}, 0.3, 128, 123, "128 px (images are 128) · 2 branches"),
     ],
