@@ -10,7 +10,6 @@ import time
 from statistics import fmean
 
 from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, Config
-from acdm.core.progress import Progress
 from acdm.core.run import BEGINNING, Run
 from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches
@@ -24,25 +23,6 @@ from acdm.training.session import Session
 
 MOST_LESSONS = 1500  # steps: docs/results/choices.md
 TOLD_EVERY = 250  # lessons
-
-
-class _Within(Progress):
-    """Passes on what a training within a training tells, but for its folder: the page is that of the whole."""
-
-    def __init__(self, heard: Progress) -> None:
-        self._heard = heard
-
-    def begin(self, phase: str, total: int | None = None) -> None:
-        self._heard.begin(phase, total)
-
-    def advance(self, facts: str = "", *, done: int | None = None, total: int | None = None) -> None:
-        self._heard.advance(facts, done=done, total=total)
-
-    def note(self, facts: str) -> None:
-        self._heard.note(facts)
-
-    def say(self, line: str) -> None:
-        self._heard.say(line)
 
 
 def begins_as_one(config: Config, images: TrainingImages) -> bool:
@@ -72,7 +52,7 @@ def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
         config=config,
         players=fresh_players(config, images.channels, images.classes, images.findings),
         images=images,
-        progress=_Within(whole.progress),
+        progress=whole.progress,
         group=whole.group,
         whole=whole.run,
     )

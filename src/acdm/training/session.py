@@ -258,7 +258,7 @@ class Session:
         status = TrainingStatus(1 / seconds, self._psnr, self._convinced)
         self.progress.advance(status.facts, done=step, total=steps)
         if seen:
-            self.progress.changed(self.run.path)
+            self.progress.changed((self.whole or self.run).path)
         self._records.clear()
 
     def _look(self) -> tuple[Look, float]:
