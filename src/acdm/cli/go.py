@@ -22,7 +22,7 @@ def go(
     """Check, train, evaluate, report and open it: one command from a data folder, or two, to what separates them.
 
     The options are those of train; --minutes is 30 where neither it nor --steps is given.  Cut off, it goes on with
-    acdm train ... --resume.
+    acdm train DATA -o RUN --resume.
 
     Parameters
     ----------

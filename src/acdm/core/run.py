@@ -31,7 +31,7 @@ FINDINGS = "findings"
 BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
 BEGINNING = "beginning"
 FOLDERS = ("checkpoints", "samples", "gallery", "report", BEGINNING, FINDINGS)
-RESUME = "go on with 'acdm train … --resume'"
+RESUME = "go on with 'acdm train DATA -o RUN --resume'"
 EVALUATE = "first 'acdm evaluate RUN DATA'"
 RENAMED_COLUMNS = {"critic": "discriminator"}  # of metrics.csv, since earlier versions
 

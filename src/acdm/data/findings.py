@@ -26,7 +26,7 @@ FILE, SPLIT, GROUP = "file", "split", "group"  # its columns that are no labels
 PARTS = {"train": "train", "test": "test", **dict.fromkeys(("val", "valid", "validation"), "validation")}
 NONE, ANY = "none", "any"  # what an image without and with findings is called, where one name stands for all
 FEWEST = 4  # images and groups of a label, from which on a split gives each part its share of it
-TOGETHER = 0.98  # share of one finding's images that have another one, from which on the two can't be told apart
+INSEPARABLE = 0.98  # share of one finding's images that have another one, from which on the two can't be told apart
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Findings:
         counts = Counter(name for names in seen for name in names)
         both = {pair: sum(set(pair) <= names for names in seen) for pair in permutations(self.names, 2)}
         shares = {(a, b): both[a, b] / counts[a] for a, b in both if counts[a]}
-        return [(a, b, share) for (a, b), share in shares.items() if share >= TOGETHER]
+        return [(a, b, share) for (a, b), share in shares.items() if share >= INSEPARABLE]
 
     def _masks_of(self, name: str) -> dict[Path, Path]:
         """A finding's masks by their test images; those of an image's only finding may lie in masks/ itself.

@@ -254,7 +254,7 @@ class Decomposer:
         """Raise RunError when the run is unfinished or an earlier version's, DataError when there is no such class."""
         if not set(self.names) <= set(self.calibration) or self.judge is None:
             missing = "judge" if self.judge is None else "calibration of this version's maps"
-            raise RunError(f"this run has no {missing} yet; finish it with 'acdm train … --resume'")
+            raise RunError(f"this run has no {missing} yet; finish it with 'acdm train DATA -o RUN --resume'")
         if label is not None:
             self.index(label)
 

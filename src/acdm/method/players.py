@@ -51,15 +51,17 @@ class Players:
 
     def seen(self, states: Tensor | None, k: int | Tensor | None) -> nn.Module:
         """The branches as two classes see them, or as finding k of images in these states (B, K) does."""
-        if states is None or k is None:
-            return self.branches
-        return OneFinding(cast(FindingBranches, self.branches), k, lambda x: states)
+        return _as_seen(self.branches, states, k)
 
     def averaged(self, states: Tensor | None, k: int) -> nn.Module:
         """The averaged branches, as `seen` has those that are trained."""
-        if states is None:
-            return self.average
-        return OneFinding(cast(FindingBranches, self.average.module), k, lambda x: states)
+        return _as_seen(cast(Branches, self.average.module), states, k)
+
+
+def _as_seen(branches: Branches, states: Tensor | None, k: int | Tensor | None) -> nn.Module:
+    if states is None or k is None:
+        return branches
+    return OneFinding(cast(FindingBranches, branches), k, lambda x: states)
 
 
 def assemble(
@@ -75,8 +77,9 @@ def assemble(
         findings: K, more than 1 where an image can have several.
         see: frozen features for the discriminator, on that device.
     """
-    blank = torch.zeros(1, channels, config.size, config.size, device=device)
-    seen = [level.shape[1] for level in see(blank)] if see else []
+    seen = []
+    if see:
+        seen = [level.shape[1] for level in see(torch.zeros(1, channels, config.size, config.size, device=device))]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         branches = branches_of(config, channels, classes, findings)

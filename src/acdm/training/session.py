@@ -312,4 +312,4 @@ class Session:
 
 def go_on(run: Run) -> str:
     """Words for how to resume a run."""
-    return f"go on with 'acdm train … -o {run.path} --resume'"
+    return f"go on with 'acdm train DATA -o {run.path} --resume'"

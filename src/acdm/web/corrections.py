@@ -31,7 +31,7 @@ class Corrections:
     @property
     def lesson(self) -> str:
         """The command that lets the masks teach, but for the data."""
-        return f"acdm train … -o {quote(str(self.run))} --resume --masks {quote(str(self.folder))}"
+        return f"acdm train DATA -o {quote(str(self.run))} --resume --masks {quote(str(self.folder))}"
 
     def name_of(self, pixels: Array) -> str:
         """The training image that has these pixels (C, H, W), relative to the data folder; "" where none has.

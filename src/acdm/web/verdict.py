@@ -50,7 +50,7 @@ def _too_short(results: Results, data: DataRecord) -> Verdict | None:
     return Verdict(
         "red",
         f"Not ready: it was trained for {steps} steps; at least {FEW_STEPS} are needed, and some thousand are usual.",
-        "Go on with acdm train … --resume --minutes 30.",
+        "Go on with acdm train DATA -o RUN --resume --minutes 30.",
     )
 
 
@@ -74,7 +74,8 @@ def _dead(results: Results, data: DataRecord) -> Verdict | None:
         "red",
         f"Not ready: {share:.0%} of the counterfactuals convince a classifier trained apart ({CONVINCING:.0%} are"
         " needed). Branch 1 does not hold the class.",
-        "Train longer (acdm train … --resume --minutes 30); if branch 1 stays silent, begin anew with --loss.keep 1.",
+        "Train longer (acdm train DATA -o RUN --resume --minutes 30); if branch 1 stays silent, begin anew with"
+        " --loss.keep 1.",
     )
 
 
@@ -98,7 +99,7 @@ def _blurred(results: Results, data: DataRecord) -> Verdict | None:
     return Verdict(
         "amber",
         f"Coarse: images are rebuilt at {psnr:.1f} dB ({REBUILT:.0f} are needed): every edge is in the residual.",
-        "Train longer: acdm train … --resume --minutes 30.",
+        "Train longer: acdm train DATA -o RUN --resume --minutes 30.",
     )
 
 
@@ -117,12 +118,12 @@ def _by_masks(results: Results, data: DataRecord) -> Verdict | None:
         return Verdict(
             "amber",
             f"It shows where to look: {found} {USABLE} would be usable for pre-annotation).",
-            "Correct ten masks and let them teach it: acdm train … --resume --masks DIR; or train longer.",
+            "Correct ten masks and let them teach it: acdm train DATA -o RUN --resume --masks DIR; or train longer.",
         )
     return Verdict(
         "red",
         f"It finds too little: {found} {FOUND} is the least).",
-        "Train longer, take more images, or let ten true masks teach it: acdm train … --resume --masks DIR.",
+        "Train longer, take more images, or let ten true masks teach it: acdm train DATA -o RUN --resume --masks DIR.",
     )
 
 
