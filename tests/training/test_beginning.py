@@ -8,7 +8,9 @@ import torch
 from small import LEAST_NETWORK
 
 from acdm.core.progress import Progress
+from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, read_tensors
+from acdm.data.images.write import png
 from acdm.data.sets.three import write_three
 from acdm.errors import InterruptedTrainingError
 from acdm.training import beginning, session
@@ -54,9 +56,9 @@ def branches_alone(monkeypatch):
 def begin(data, tmp_path, branches_alone):
     """Train under a name, and hear what is told."""
 
-    def run(name, resume=False, **options):
+    def run(name, resume=False, folder=data, **options):
         heard = Heard()
-        request = Request(folders=[data], out=tmp_path / name, preset="tiny", options={**OPTIONS, **options})
+        request = Request(folders=[folder], out=tmp_path / name, preset="tiny", options={**OPTIONS, **options})
         try:
             train(Request(**{**vars(request), "resume": resume}), heard)
         finally:
@@ -85,6 +87,20 @@ def test_any_finding_is_trained_first_then_the_discriminator_alone_then_each(beg
 def test_without_it_each_finding_begins_alone(begin):
     run = begin("run", begin_as_one=False)
     assert not (run / "beginning").exists()
+
+
+def test_where_every_image_has_a_finding_there_is_none_to_begin_with(begin, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    for name in ("field", "forest", "town"):
+        for part, number in (("train", 12), ("test", 2)):
+            for i in range(number):
+                file = tmp_path / "uses" / part / name / f"{i}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(png(torch.randint(256, (16, 16), generator=generator, dtype=torch.uint8).numpy()))
+    run = begin("run", folder=tmp_path / "uses")
+    assert not (run / "beginning").exists()
+    assert not Run.open(run).config().begin_as_one
+    assert any(line.startswith("--begin-as-one: left out") for line in begin.heard.lines)
 
 
 @pytest.mark.parametrize("place", ["any", "lessons", "each"])

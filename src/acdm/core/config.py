@@ -388,7 +388,7 @@ class Config(Options):
         return self.minutes and self.minutes * (1 - self.segmenter_share(findings))
 
     def begins_as_one(self, findings: int) -> bool:
-        """Whether several findings begin with one branch for any of them, where some images have none."""
+        """Whether there are several findings, which begin with one branch for any of them."""
         return findings > 1 and self.begin_as_one
 
     def segmenter_share(self, findings: int = 1) -> float:

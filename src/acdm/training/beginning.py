@@ -14,7 +14,6 @@ from acdm.core.run import BEGINNING, Run
 from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
-from acdm.data.loading import TrainingImages
 from acdm.method.copies import copy_to_each
 from acdm.training.fresh import fresh_players
 from acdm.training.loop import lessons
@@ -23,11 +22,6 @@ from acdm.training.session import Session
 
 MOST_LESSONS = 1500  # steps: docs/results/choices.md
 TOLD_EVERY = 250  # lessons
-
-
-def begins_as_one(config: Config, images: TrainingImages) -> bool:
-    """Whether several findings are to begin as one, and there are images without any."""
-    return config.begins_as_one(images.findings) and len(images.train[1].unique()) > 1
 
 
 def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:

@@ -12,6 +12,7 @@ from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
 from acdm.core.words import counted
 from acdm.data.dataset import Dataset
+from acdm.data.findings import Findings
 from acdm.data.images.read import decode
 from acdm.data.loading import TrainingImages, settle_reading
 from acdm.data.orientation import FLIP_BELOW
@@ -151,7 +152,9 @@ def sizes_for(side: int, on_gpu: bool, network: Layer) -> list[int]:
     return [best, *(size for size in reversed(limits) if size < best)]
 
 
-def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int = 1) -> tuple[Dataset, Outlook]:
+def choose(
+    dataset: Dataset, preset: str | None, options: Layer, findings: Findings | None = None
+) -> tuple[Dataset, Outlook]:
     """The data set with its reading settled, and a configuration with every "auto" decided.
 
     Args:
@@ -159,22 +162,25 @@ def choose(dataset: Dataset, preset: str | None, options: Layer, findings: int =
         preset: a name in `PRESETS`; None takes the one of the images' size, or of the largest size below of which
             `FEWEST_STEPS` fit into the minutes.
         options: nested, as in config.yaml.
-        findings: K, the number of findings; 1 where there are classes.
+        findings: several in an image, where there are such.
     """
     dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
     channels, side = usual_shape(dataset)
-    reading = {"images": dataset.reading.model_dump()}
+    known: Layer = {"images": dataset.reading.model_dump()}
+    if findings is None or not findings.some_have_none:
+        known["begin_as_one"] = False
+    count = len(findings.names) if findings else 1
 
     def at(size: int | None, name: str) -> Outlook:
-        layers = [layer for known, layer in PRESETS.items() if known == name]
-        config = resolve(Config.of(*layers, {"size": size}, options, reading))
-        seconds, half_seconds = seconds_a_step(config, channels, findings), 0.0
+        layers = [layer for preset_name, layer in PRESETS.items() if preset_name == name]
+        config = resolve(Config.of(*layers, {"size": size}, options, known))
+        seconds, half_seconds = seconds_a_step(config, channels, count), 0.0
         if config.half_size_steps:
-            half_seconds = seconds_a_step(config, channels, findings, halved=True)
+            half_seconds = seconds_a_step(config, channels, count, halved=True)
             if config.steps is None:
-                half_of_them = steps_within((config.branch_minutes(findings) or 0) / 2, half_seconds)
+                half_of_them = steps_within((config.branch_minutes(count) or 0) / 2, half_seconds)
                 config = config.with_(half_size_steps=min(config.half_size_steps, half_of_them))
-        return Outlook(config, side, seconds, half_seconds, findings)
+        return Outlook(config, side, seconds, half_seconds, count)
 
     if preset is not None or options.get("size"):
         return dataset, at(None, preset or preset_of(options["size"]))

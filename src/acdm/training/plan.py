@@ -15,7 +15,7 @@ def make_plan(found: Checkup, preset: str | None, options: Layer) -> dict[str, A
         found: a checkup without problems.
         preset, options: as `acdm.training.request.Request` has them.
     """
-    dataset, outlook = choose(found.dataset, preset, options, len(found.findings.names) if found.findings else 1)
+    dataset, outlook = choose(found.dataset, preset, options, found.findings)
     config = outlook.config
     held = len(dataset.items) * len(found.samples[0]) * config.size**2 * 4 / 2**20
     return {

@@ -101,9 +101,11 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         config = _continued(begun.config(), request, path)
         dataset = replace(dataset, reading=config.images)
     else:
-        dataset, outlook = choose(dataset, request.preset, request.options, len(findings.names) if findings else 1)
+        dataset, outlook = choose(dataset, request.preset, request.options, findings)
         config = outlook.config
         progress.say(outlook.sentence())
+        if request.options.get("begin_as_one") and not config.begin_as_one:
+            progress.say("--begin-as-one: left out; it needs several findings, and training images without any")
     known = findings or dataset
     counts = " · ".join(f"{name} {number}" for name, number in known.counts()["train"].items())
     meant = "each finding has a branch" if findings else f"the class with the object is '{dataset.positive}'"

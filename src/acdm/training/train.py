@@ -31,7 +31,7 @@ from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.loading import load
 from acdm.maps.segmenter import save_segmenter
-from acdm.training.beginning import begins_as_one, copy_and_teach, session_of_any
+from acdm.training.beginning import copy_and_teach, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
 from acdm.training.findings import finish_findings
@@ -132,7 +132,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             else:
                 _begin(session)
                 start = session.restore() if resume else 0
-                if begins_as_one(config, images) and not checkpoints(session.run.checkpoints):
+                if config.begins_as_one(images.findings) and not checkpoints(session.run.checkpoints):
                     _begin_as_one(session, dataset)
                 _train(session, start, [item.path.name for item in dataset.train])
             if group.is_first and findings:
