@@ -7,16 +7,18 @@ import pytest
 import torch
 from small import LEAST_NETWORK
 
+from acdm.cli.info import found_runs
 from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.images.write import png
 from acdm.data.sets.three import write_three
 from acdm.errors import InterruptedTrainingError
-from acdm.training import beginning, session
+from acdm.training import beginning, loop, session
 from acdm.training import train as fitting
 from acdm.training.request import Request
 from acdm.training.train import train
+from acdm.web.live import write_live
 
 OPTIONS = {
     "size": 16,
@@ -24,7 +26,6 @@ OPTIONS = {
     "save_every": 1,
     "precision": "fp32",
     "features": "off",
-    "begin_as_one": True,
     "network": LEAST_NETWORK,
 }
 
@@ -43,7 +44,7 @@ class Heard(Progress):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "three"
-    write_three(folder, 16, train=64, test=8, seed=0)
+    write_three(folder, 16, train=240, test=8, seed=0)
     return folder
 
 
@@ -97,10 +98,80 @@ def test_where_every_image_has_a_finding_there_is_none_to_begin_with(begin, tmp_
                 file = tmp_path / "uses" / part / name / f"{i}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(png(torch.randint(256, (16, 16), generator=generator, dtype=torch.uint8).numpy()))
-    run = begin("run", folder=tmp_path / "uses")
+    run = begin("run", folder=tmp_path / "uses", begin_as_one=True)
     assert not (run / "beginning").exists()
     assert not Run.open(run).config().begin_as_one
     assert any(line.startswith("--begin-as-one: left out") for line in begin.heard.lines)
+    begin("run", folder=tmp_path / "uses", begin_as_one=True, resume=True)
+    assert "begin_as_one: stays False, as this run began" in begin.heard.lines
+
+
+@pytest.fixture
+def cut(begin, monkeypatch):
+    """Begin a training that a signal stops after a step of any finding, or of each."""
+    observe = session.Session.observe
+
+    def run(part, **options):
+        def stopped(self, record, steps):
+            observe(self, record, steps)
+            if record.step == 1 and (self.whole is not None) == (part == "any"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(session.Session, "observe", stopped)
+            with pytest.raises(InterruptedTrainingError, match=r"-o \S*/cut --resume"):
+                begin("cut", **options)
+
+    return run
+
+
+@pytest.fixture
+def sides(monkeypatch):
+    """Sides of the images of all steps, and the weight of sparsity in them."""
+    seen, step = [], loop.step
+
+    def watched(players, batch, lesson, alpha, index, config, *rest):
+        seen.append((batch.x.shape[-1], config.loss.sparse, players.findings))
+        return step(players, batch, lesson, alpha, index, config, *rest)
+
+    monkeypatch.setattr(loop, "step", watched)
+    return seen
+
+
+@pytest.mark.parametrize("part", ["any", "each"])
+def test_half_the_size_is_of_the_beginning_alone(begin, cut, sides, part):
+    """Of any finding at most half of the steps are, and no step of each; though the options are given again."""
+    cut(part, half_size_steps=4)
+    begin("cut", resume=True, half_size_steps=4)
+    assert sides[-6:] == [(8, 0, 1), (16, 10, 1)] + 4 * [(16, 10, 3)]
+
+
+def test_gone_on_with_the_beginning_does_what_is_asked_for_now(begin, cut, sides):
+    cut("any", steps=8)
+    del sides[:]
+    begin("cut", resume=True, steps=4)
+    assert [findings for *_, findings in sides] == [1] + 4 * [3]
+
+
+def test_what_any_finding_had_to_lower_stays_lowered(begin, monkeypatch):
+    monkeypatch.setattr(session.Session, "_measure", lambda self, *of: setattr(self.health, "silent", True))
+    run = begin("run", validate_every=2, half_size_steps=2)
+    assert Run.open(run / "beginning").config().loss.sparse == 10 / 2, "not by steps of half the size"
+    assert Run.open(run).config().loss.sparse == 10 / 2 / 4, "twice more by the four steps of each"
+
+
+def test_the_page_shows_the_beginning_until_there_is_more(begin, cut, tmp_path):
+    cut("any", validate_every=1)
+    run = Run.open(tmp_path / "cut")
+    assert "Stopped after 1 step" in write_live(run, "stopped").read_text()
+    assert "the findings begin as one: any of them against none" in run.last_lines(9)
+    begin("cut", resume=True, validate_every=1)
+    assert "Stopped after 4 steps" in write_live(run, "stopped").read_text()
+
+
+def test_a_list_of_runs_is_without_beginnings(begin, tmp_path):
+    begin("run")
+    assert [run.path.name for run in found_runs(tmp_path)] == ["run"]
 
 
 @pytest.mark.parametrize("place", ["any", "lessons", "each"])

@@ -5,7 +5,7 @@ from statistics import mode
 from typing import Any
 
 from acdm.core.results import MeanFigures
-from acdm.core.run import FINDINGS, Run
+from acdm.core.run import BEGINNING, FINDINGS, Run
 from acdm.core.tables import number
 from acdm.core.tensors import Checkpoint, newest_checkpoint
 from acdm.errors import AcdmError, CheckpointError
@@ -52,8 +52,9 @@ def about(run: Run) -> dict[str, Any]:
 
 
 def found_runs(folder: Path) -> list[Run]:
-    """Every run in a folder and in the folders within it, the one that was written to last first."""
+    """Every run in a folder and in the folders within it but beginnings of others, the one written to last first."""
     paths = [config.parent for config in folder.rglob("config.yaml")] if folder.is_dir() else []
+    paths = [path for path in paths if path.name != BEGINNING or not Run(path.parent).begun]
     return [Run(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 

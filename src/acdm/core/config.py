@@ -27,6 +27,7 @@ SEGMENTER_SHARE, MOST_SEGMENTER_SHARE = 1 / 5, 0.3  # of the minutes; of few min
 SEGMENTER_MINUTES = 2.5  # that the segmenter gets of few minutes, if that is not too large a share
 MOST_SHARE_OF_FINDINGS, FINDING_MINUTES = 0.4, 4  # of what comes after the branches, with several findings; a finding
 BEGINNING_SHARE, LESSONS_SHARE = 1 / 3, 1 / 10  # of the branches' minutes, with several findings that begin as one
+MOST_LESSONS = 1500  # steps: docs/results/choices.md
 TAUGHT: MapName = "object"  # what a segmenter draws, where a run has one
 
 
@@ -328,9 +329,9 @@ class Config(Options):
         " maps of large ones are worse, and a step takes 1.4 times as long.",
     )
     begin_as_one: bool = Field(
-        False,
-        description="With several findings: train one branch for any of them first, and copy it for each. Try it,"
-        " with --discriminator-features, where findings are small.",
+        True,
+        description="With several findings: train one branch for any of them first, in a third of the branches'"
+        " minutes, and copy it for each.",
     )
     save_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(500, ge=1, description="Steps between two sheets of sample pictures.")
@@ -390,6 +391,10 @@ class Config(Options):
     def begins_as_one(self, findings: int) -> bool:
         """Whether there are several findings, which begin with one branch for any of them."""
         return findings > 1 and self.begin_as_one
+
+    def steps_at_half_size(self, findings: int) -> int:
+        """First steps, done at half the size; several findings that begin as one have them in that beginning."""
+        return 0 if self.begins_as_one(findings) else self.half_size_steps
 
     def segmenter_share(self, findings: int = 1) -> float:
         """Share of the time that the segmenters get."""

@@ -28,7 +28,7 @@ from acdm.errors import RunError, RunLockedError, WriteError
 
 LOCK = ".lock"
 FINDINGS = "findings"
-BEFORE = {"real": 0, "loss": {"invention": 1}}  # what runs did before they had these options
+BEFORE = {"real": 0, "loss": {"invention": 1}, "begin_as_one": False}  # what runs did before they had these options
 BEGINNING = "beginning"
 FOLDERS = ("checkpoints", "samples", "gallery", "report", BEGINNING, FINDINGS)
 RESUME = "go on with 'acdm train DATA -o RUN --resume'"
@@ -138,6 +138,16 @@ class Run:
         data.write(run.path / "data.json")
         self.read_environment().write(run.path / "env.json")
         return run
+
+    @property
+    def beginning(self) -> "Run":
+        """The training of any finding against none, with which several findings can begin."""
+        return Run(self.path / BEGINNING)
+
+    @property
+    def in_training(self) -> "Run":
+        """Whose curves and sheets show how a training goes: those of a beginning, while there are no others."""
+        return self.beginning if self.beginning.metrics.is_file() and not self.metrics.is_file() else self
 
     @property
     def begun(self) -> bool:

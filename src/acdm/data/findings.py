@@ -76,13 +76,13 @@ class Findings:
         )
 
     @property
-    def some_have_none(self) -> bool:
-        """Whether there are training images without any finding."""
-        return any(not self.present[item.path] for item in self.train)
+    def have_none(self) -> int:
+        """How many training images are without any finding."""
+        return sum(not self.present[item.path] for item in self.train)
 
     def any(self) -> Dataset:
         """The data set in two classes: images without and with any finding; where all have one, with the first."""
-        sought = set(self.names) if self.some_have_none else {self.names[0]}
+        sought = set(self.names) if self.have_none else {self.names[0]}
         return self._labelled((NONE, ANY), lambda present: ANY if present & sought else NONE)
 
     def together(self) -> Dataset:

@@ -9,19 +9,19 @@
 import time
 from statistics import fmean
 
-from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, Config
-from acdm.core.run import BEGINNING, Run
+from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, MOST_LESSONS, Config
 from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
+from acdm.errors import DivergedError
 from acdm.method.copies import copy_to_each
 from acdm.training.fresh import fresh_players
 from acdm.training.loop import lessons
 from acdm.training.progress import LESSONS
+from acdm.training.request import CHANGEABLE
 from acdm.training.session import Session
 
-MOST_LESSONS = 1500  # steps: docs/results/choices.md
-TOLD_EVERY = 250  # lessons
+TOLD = 100  # lessons, the mean of which is told
 
 
 def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
@@ -34,10 +34,11 @@ def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
     Returns:
         The training, and the step that it goes on from.
     """
-    images, run = whole.images.of_any(), Run(whole.run.path / BEGINNING)
-    begun = run.begun
-    config = run.config() if begun else _config_of_any(whole.config, whole.branch_minutes)
-    if not begun:
+    images, run = whole.images.of_any(), whole.run.beginning
+    config, begun = _config_of_any(whole.config, whole.branch_minutes), run.begun
+    if begun:
+        config = _gone_on_with(run.config(), config)
+    else:
         run.save_config(config)
         images.describe(dataset).write(run.path / "data.json")
         whole.run.read_environment().write(run.path / "env.json")
@@ -55,13 +56,23 @@ def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
 
 def _config_of_any(config: Config, minutes: float | None) -> Config:
     """What any finding is trained by: its share of the minutes or half of the steps, at a learning rate that stays."""
+    steps = config.steps and max(1, config.steps // 2)
     return config.with_(
         minutes=minutes and BEGINNING_SHARE * minutes,
-        steps=config.steps and max(1, config.steps // 2),
+        steps=steps,
+        half_size_steps=min(config.half_size_steps, steps // 2) if steps else config.half_size_steps,
         segmenter=False,
         ablation={"choose": False},
         optimiser={"decay": 0},
     )
+
+
+def _gone_on_with(begun: Config, now: Config) -> Config:
+    """What the beginning was begun with, under what may change with --resume."""
+    changed = {name: getattr(now, name) for name in CHANGEABLE}
+    if now.steps is None and now.minutes == begun.minutes:
+        changed["steps"] = begun.steps  # that fit into them
+    return begun.with_(**changed)
 
 
 def copy_and_teach(whole: Session, of_any: Session, batches: Batches) -> None:
@@ -69,22 +80,26 @@ def copy_and_teach(whole: Session, of_any: Session, batches: Batches) -> None:
 
     Raises:
         InterruptedTrainingError: when a signal has come; these lessons begin anew.
+        DivergedError: when what the discriminator pays is not finite.
     """
     copy_to_each(of_any.players, whole.players)
     config, minutes = whole.config, whole.branch_minutes
     most = min(MOST_LESSONS, config.steps or MOST_LESSONS)
     until = None if minutes is None else time.perf_counter() + 60 * LESSONS_SHARE * minutes
-    whole.tell(f"each finding begins as a copy; the discriminator learns them apart by real images, in {most} steps")
+    whole.tell("each finding begins as a copy; the discriminator learns them apart by real images")
     whole.progress.begin(LESSONS, most)
     paid: list[float] = []
-    with whole.interruptible("what the discriminator learns first") as after_each:
-        for loss in lessons(whole.players, batches, config, most):
-            paid.append(loss)
-            after_each()
-            if len(paid) % TOLD_EVERY == 0:
-                whole.tell(f"lesson {len(paid)}: the discriminator pays {fmean(paid[-TOLD_EVERY:]):.2f}")
-            if until is not None and time.perf_counter() > until:
-                break
-    whole.save(0)
+    try:
+        with whole.interruptible("what the discriminator learns first") as after_each:
+            for loss in lessons(whole.players, batches, config, most):
+                paid.append(loss)
+                after_each()
+                if until is not None and time.perf_counter() > until:
+                    break
+        whole.save(0)
+    except DivergedError as error:
+        raise DivergedError(f"{error} in the discriminator's lessons; go on with --resume --precision fp32") from None
+    first, last = fmean(paid[:TOLD]), fmean(paid[-TOLD:])
+    whole.tell(f"after {len(paid)} lessons the discriminator pays {last:.2f} ({first:.2f} at first)")
     for path in checkpoints(of_any.run.checkpoints):
         path.unlink()

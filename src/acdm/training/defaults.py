@@ -7,7 +7,7 @@ from math import log2
 import numpy as np
 import torch
 
-from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, PRESETS, Config, Preset
+from acdm.core.config import BEGINNING_SHARE, LESSONS_SHARE, MOST_LESSONS, PRESETS, Config, Preset
 from acdm.core.device import automatic_device, automatic_precision
 from acdm.core.options import Layer
 from acdm.core.words import counted
@@ -25,6 +25,7 @@ DEFAULT_STEPS = 6000
 SIZES: tuple[Preset, ...] = ("64", "128", "256")  # presets that are chosen by the images' size
 CPU_SIZE = 128  # px; more takes hours on a CPU
 FEWEST_STEPS = 500  # with fewer, half the size shows more: docs/results/choices.md
+FEWEST_WITHOUT = 20  # training images without any finding, for findings to begin as one
 FLIPS = {"flip_horizontal": "Left-right flips", "flip_vertical": "Upside-down flips"}
 COLOUR_CHANNELS = 3
 LIGHT = {"intensity": 0.2, "cast": 0.1}  # for colour pictures, whose light is no class: docs/results/choices.md
@@ -94,7 +95,7 @@ class Outlook:
     def steps(self) -> int:
         """How many steps the training will have, as far as one can say beforehand."""
         minutes, halved = self.config.branch_minutes(self.findings) or 0, self._halved
-        if self._begins:
+        if self.config.begins_as_one(self.findings):
             minutes *= 1 - BEGINNING_SHARE - LESSONS_SHARE
         return self.config.steps or halved + max(1, steps_within(minutes, self.seconds, halved * self.half_seconds))
 
@@ -102,18 +103,17 @@ class Outlook:
     def minutes(self) -> float:
         """How long these steps take, and the segmenter after them."""
         seconds = self._halved * self.half_seconds + (self.steps - self._halved) * self.seconds
-        if self._begins:
-            seconds /= 1 - BEGINNING_SHARE - LESSONS_SHARE
+        if self.config.begins_as_one(self.findings):
+            if self.config.steps:  # half as many for any finding, which take half as long, and lessons
+                seconds *= 1.25
+                seconds += min(MOST_LESSONS, self.steps) * self.seconds / 3
+            else:
+                seconds /= 1 - BEGINNING_SHARE - LESSONS_SHARE
         return seconds / 60 / (1 - self.config.segmenter_share(self.findings))
 
     @property
-    def _begins(self) -> bool:
-        return self.config.begins_as_one(self.findings)
-
-    @property
     def _halved(self) -> int:
-        """Steps of half the size, but for those of a beginning."""
-        return 0 if self._begins else self.config.half_size_steps
+        return self.config.steps_at_half_size(self.findings)
 
     def sentence(self) -> str:
         """Size, branches, device and time in a line."""
@@ -167,7 +167,7 @@ def choose(
     dataset = settle_reading(dataset, Config.of({"images": options.get("images")}).images)
     channels, side = usual_shape(dataset)
     known: Layer = {"images": dataset.reading.model_dump()}
-    if findings is None or not findings.some_have_none:
+    if findings is None or findings.have_none < FEWEST_WITHOUT:
         known["begin_as_one"] = False
     count = len(findings.names) if findings else 1
 
@@ -178,7 +178,8 @@ def choose(
         if config.half_size_steps:
             half_seconds = seconds_a_step(config, channels, count, halved=True)
             if config.steps is None:
-                half_of_them = steps_within((config.branch_minutes(count) or 0) / 2, half_seconds)
+                share = BEGINNING_SHARE if config.begins_as_one(count) else 1
+                half_of_them = steps_within(share * (config.branch_minutes(count) or 0) / 2, half_seconds)
                 config = config.with_(half_size_steps=min(config.half_size_steps, half_of_them))
         return Outlook(config, side, seconds, half_seconds, count)
 

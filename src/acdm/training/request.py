@@ -18,12 +18,11 @@ from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
 from acdm.maps.backbone import Backbone, load_backbone
 from acdm.maps.calibration import load_calibration
-from acdm.training.defaults import choose, resolve
+from acdm.training.defaults import FEWEST_WITHOUT, choose, resolve
 from acdm.training.launch import launched, require_named
 
-CHANGEABLE = {  # with --resume
-    "steps", "minutes", "half_size_steps", "device", "precision", "accumulate", "segmenter", "features"
-}  # fmt: skip
+CHANGEABLE = {"steps", "minutes", "device", "precision", "accumulate", "segmenter", "features"}  # with --resume
+DECIDED = ("half_size_steps", "begin_as_one")  # by images and minutes when a run is begun, whatever is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +98,20 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     path = request.out or next_folder(dataset.root.resolve().name)
     if begun is not None:
         config = _continued(begun.config(), request, path)
+        for name in DECIDED:
+            asked, stays = request.options.get(name), getattr(config, name)
+            if asked not in (None, stays):
+                progress.say(f"{name}: stays {stays}, as this run began")
         dataset = replace(dataset, reading=config.images)
     else:
         dataset, outlook = choose(dataset, request.preset, request.options, findings)
         config = outlook.config
         progress.say(outlook.sentence())
         if request.options.get("begin_as_one") and not config.begin_as_one:
-            progress.say("--begin-as-one: left out; it needs several findings, and training images without any")
+            progress.say(
+                "--begin-as-one: left out; it needs several findings,"
+                f" and at least {FEWEST_WITHOUT} training images without any"
+            )
     known = findings or dataset
     counts = " · ".join(f"{name} {number}" for name, number in known.counts()["train"].items())
     meant = "each finding has a branch" if findings else f"the class with the object is '{dataset.positive}'"
@@ -182,6 +188,7 @@ def _continued(begun: Config, request: Request, path: Path) -> Config:
     """The configuration a run began with, under the options given now; what its weights hang on must stay."""
     preset = next((layer for name, layer in PRESETS.items() if name == request.preset), {})
     given, kept = with_new_names(overlay(preset, request.options)), begun.model_dump()
+    given = {name: value for name, value in given.items() if name not in DECIDED}
     if "minutes" in given and "steps" not in given and is_finished(Run(path)):
         kept["steps"] = None  # as many more as fit into the minutes
     config = Config.of(kept, given)

@@ -102,10 +102,21 @@ class Session:
         """When --minutes are over, on the same clock; infinity where none were given."""
         return self.began + 60 * (self.config.minutes or inf)
 
+    @property
+    def over(self) -> bool:
+        """Whether the branches' minutes are over."""
+        minutes = self.branch_minutes
+        return minutes is not None and time.perf_counter() - self.began > 60 * minutes
+
+    @property
+    def shown(self) -> Run:
+        """The run that people look at."""
+        return self.whole or self.run
+
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""
         if self.group.is_first:
-            self.run.log(line)
+            self.shown.log(line)
             self.progress.say(line)
 
     def change(self, **values: object) -> None:
@@ -212,7 +223,8 @@ class Session:
             self.tell(f"memory ran short: from step {record.step} on a batch is computed in {record.parts} parts")
         if self.group.is_first:
             self._measure(record, steps)
-        if record.step % self.config.validate_every == 0 and self.group.any(self.health.silent):
+        silenced = self.health.silent and not self.players.halved  # where nothing has to be sparse
+        if record.step % self.config.validate_every == 0 and self.group.any(silenced):
             self._let_speak()
         if record.step % self.config.save_every == 0:
             self.save(record.step)
@@ -253,12 +265,12 @@ class Session:
         self.run.metric({**row, **{name: f"{value:.6g}" for name, value in losses.items()}})
         if seen:
             shown = " ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
-            self.run.log(f"step {step} · {1 / seconds:.1f} steps/s · {self._psnr:.1f} dB · {shown}")
+            self.shown.log(f"step {step} · {1 / seconds:.1f} steps/s · {self._psnr:.1f} dB · {shown}")
         self.tensorboard.add(step, {**losses, **({"psnr": self._psnr} if seen and self._psnr is not None else {})})
         status = TrainingStatus(1 / seconds, self._psnr, self._convinced)
         self.progress.advance(status.facts, done=step, total=steps)
         if seen:
-            self.progress.changed((self.whole or self.run).path)
+            self.progress.changed(self.shown.path)
         self._records.clear()
 
     def _look(self) -> tuple[Look, float]:

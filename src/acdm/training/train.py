@@ -131,9 +131,11 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 session.change(segmenter=config.segmenter, features=config.features)
             else:
                 _begin(session)
-                start = session.restore() if resume else 0
+                start = 0
                 if config.begins_as_one(images.findings) and not checkpoints(session.run.checkpoints):
                     _begin_as_one(session, dataset)
+                elif resume:
+                    start = session.restore()
                 _train(session, start, [item.path.name for item in dataset.train])
             if group.is_first and findings:
                 finish_findings(session, findings, given.backbone)
@@ -197,26 +199,35 @@ def _begin(session: Session) -> None:
 
 def _begin_as_one(session: Session, dataset: Dataset) -> None:
     """Train a branch on any finding against none, and let every finding begin as a copy of it."""
-    of_any, start = session_of_any(session, dataset)
-    session.change(half_size_steps=0)  # these are part of the beginning
+    session.run.save_config(session.config)
     session.tell("the findings begin as one: any of them against none")
-    _train(of_any, start, [item.path.name for item in dataset.train])
+    of_any, start = session_of_any(session, dataset)
+    of_any.change(steps=_train(of_any, start, [item.path.name for item in dataset.train]))
+    o, sparse = of_any.config.optimiser, of_any.config.loss.sparse  # as far as any finding had to lower them
+    session.change(loss={"sparse": sparse}, optimiser={"lr": o.lr, "discriminator_lr": o.discriminator_lr})
     copy_and_teach(session, of_any, _batches(session))
 
 
-def _train(session: Session, start: int, files: list[str]) -> None:
-    """Train to the end, back from where it diverged as often as is allowed; `files` are the training images' names."""
+def _train(session: Session, start: int, files: list[str]) -> int:
+    """Train to the end, back from where it diverged as often as is allowed; returns the step it ended at.
+
+    Args:
+        session: what is trained.
+        start: steps that are done already.
+        files: names of the training images.
+    """
     done = start
     session.progress.begin(STEPS)
     with listening() as stop, closing(session.tensorboard):
         while True:
             try:
-                if done < session.config.half_size_steps:
-                    done = _at_half_size(session, done, stop)
-                batches = _batches(session)
-                if session.config.steps is None and not session.group.any(stop.signum is not None):
+                halved = session.config.steps_at_half_size(session.images.findings)
+                if done < halved:
+                    done = _at_half_size(session, done, stop, halved)
+                batches, ended = _batches(session), done < halved
+                if session.config.steps is None and not ended and not session.group.any(stop.signum is not None):
                     done = _measure_speed(session, batches, done, stop)
-                if not session.group.any(stop.signum is not None):
+                if not ended and not session.group.any(stop.signum is not None):
                     done = _to_the_end(session, batches, done, stop)
                 if done > start:
                     session.save(done)
@@ -227,8 +238,9 @@ def _train(session: Session, start: int, files: list[str]) -> None:
     if session.group.any(stop.signum is not None):
         signum = int(session.group.broadcast(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {signum}; saved after step {done}, {go_on(session.whole or session.run)}", signum
+            f"stopped by signal {signum}; saved after step {done}, {go_on(session.shown)}", signum
         )
+    return done
 
 
 def _batches(session: Session) -> Batches:
@@ -242,9 +254,8 @@ def _batches(session: Session) -> Batches:
     return batches
 
 
-def _at_half_size(session: Session, start: int, stop: Stop) -> int:
+def _at_half_size(session: Session, start: int, stop: Stop, until: int) -> int:
     """Train on images of half the size until it is time for full ones; returns the step it ended at."""
-    until = session.config.half_size_steps
     session.players.halve(True)
     done = _to_the_end(session, _batches(session), start, stop, until)
     session.players.halve(False)
@@ -285,7 +296,8 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
 
 def _beyond_warmup(session: Session) -> int:
     """A number of steps for a training whose own is not known yet: until it is, the learning rate does not fall."""
-    return max(10_000, 4 * session.config.optimiser.warmup, 4 * session.config.half_size_steps)
+    halved = session.config.steps_at_half_size(session.images.findings)
+    return max(10_000, 4 * session.config.optimiser.warmup, 4 * halved)
 
 
 def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
@@ -336,11 +348,11 @@ def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop, 
     Returns:
         The step it ended at, and whether to go on with other weights of losses, or to another end.
     """
-    weights, minutes, done = session.config.loss, session.branch_minutes, start
+    weights, done = session.config.loss, start
     steps = session.config.steps or _beyond_warmup(session)
     for record in _steps(session, batches, steps, start):
         done = record.step
-        over = session.group.any(minutes is not None and time.perf_counter() - session.began > 60 * minutes)
+        over = session.group.any(session.over)
         session.observe(record, done if over else session.config.steps)
         if stop.save:
             stop.save = False
@@ -349,7 +361,8 @@ def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop, 
         if session.group.any(stop.signum is not None) or (until is not None and done >= until):
             break
         if over:
-            session.tell(f"stopped at step {done} of {steps}: {minutes:g} minutes are over")
+            planned = f" of {session.config.steps}" if session.config.steps else ""
+            session.tell(f"stopped at step {done}{planned}: {session.branch_minutes:g} minutes are over")
             break
         anew = _planned_anew(session, done)
         if done < steps and (anew or session.config.loss != weights):

@@ -38,7 +38,7 @@ class LiveReport(Progress):
             self._write("stopped" if kind else "trained")
 
     def begin(self, phase: str, total: int | None = None) -> None:
-        self._phase = phase
+        self._phase, self._total = phase, None
         self._heard.begin(phase, total)
         if self._run:
             self._write("training")
@@ -77,10 +77,10 @@ def write_live(run: Run, state: State, phase: str = "", steps: int | None = None
         phase: what is done just now.
         steps: how many there will be, where that is known.
     """
-    sheet = run.newest_sheet()
+    sheet = run.in_training.newest_sheet()
     if sheet:
         write_bytes(run.report / "sheet.png", sheet.read_bytes())
-    rows = run.metric_rows()
+    rows = run.in_training.metric_rows()
     page = template("live.html").render(
         name=run.path.name,
         data=run.read_data(),
