@@ -175,7 +175,8 @@ def test_a_training_by_the_clock_plans_anew_when_it_turns_out_slower(trained, mo
     Steps take .1 s by themselves, and .2 s with all that is done beside; of half a minute the branches get 21 s.
     """
     clock, steps = SimpleNamespace(now=0.0), fitting.train_steps
-    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    for module in (fitting, session):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     monkeypatch.setattr(fitting, "train_steps", lambda *of: (replace(record, seconds=0.1) for record in steps(*of)))
 
     def tick(session, step):
