@@ -108,8 +108,8 @@ def test_where_every_image_has_a_finding_there_is_none_to_begin_with(begin, tmp_
 
 @pytest.fixture
 def cut(begin, monkeypatch):
-    """Begin a training that a signal stops after a step of any finding, or of each."""
-    observe = session.Session.observe
+    """Begin a training that a signal stops after a step of any finding, a lesson, or a step of each."""
+    observe, lessons = session.Session.observe, beginning.lessons
 
     def run(part, **options):
         def stopped(self, record, steps):
@@ -117,8 +117,16 @@ def cut(begin, monkeypatch):
             if record.step == 1 and (self.whole is not None) == (part == "any"):
                 os.kill(os.getpid(), signal.SIGTERM)
 
+        def stopped_lessons(*of):
+            for loss in lessons(*of):
+                os.kill(os.getpid(), signal.SIGTERM)
+                yield loss
+
         with monkeypatch.context() as patched:
-            patched.setattr(session.Session, "observe", stopped)
+            if part == "lessons":
+                patched.setattr(beginning, "lessons", stopped_lessons)
+            else:
+                patched.setattr(session.Session, "observe", stopped)
             with pytest.raises(InterruptedTrainingError, match=r"-o \S*/cut --resume"):
                 begin("cut", **options)
 
@@ -174,27 +182,9 @@ def test_a_list_of_runs_is_without_beginnings(begin, tmp_path):
     assert [run.path.name for run in found_runs(tmp_path)] == ["run"]
 
 
-@pytest.mark.parametrize("place", ["any", "lessons", "each"])
-def test_cut_off_anywhere_it_ends_as_one_that_was_not(begin, monkeypatch, place):
+@pytest.mark.parametrize("part", ["any", "lessons", "each"])
+def test_cut_off_anywhere_it_ends_as_one_that_was_not(begin, cut, part):
     whole = state(begin("whole"))
-    observe, lessons = session.Session.observe, beginning.lessons
-
-    def stopped(self, record, steps):
-        observe(self, record, steps)
-        if record.step == 1 and (self.whole is not None) == (place == "any"):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def stopped_lessons(*of):
-        for loss in lessons(*of):
-            os.kill(os.getpid(), signal.SIGTERM)
-            yield loss
-
-    with monkeypatch.context() as patched:
-        if place == "lessons":
-            patched.setattr(beginning, "lessons", stopped_lessons)
-        else:
-            patched.setattr(session.Session, "observe", stopped)
-        with pytest.raises(InterruptedTrainingError, match=r"-o \S*/cut --resume"):
-            begin("cut")
-    cut = state(begin("cut", resume=True))
-    assert all(torch.equal(tensor, cut[name]) for name, tensor in whole.items())
+    cut(part)
+    gone_on = state(begin("cut", resume=True))
+    assert all(torch.equal(tensor, gone_on[name]) for name, tensor in whole.items())

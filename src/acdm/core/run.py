@@ -134,9 +134,7 @@ class Run:
     def begin_finding(self, name: str, data: DataRecord) -> "Run":
         """Make the folder of a finding: the same configuration and machine, classes of its own."""
         run = Run(self.path / FINDINGS / name)
-        run.save_config(self.config())
-        data.write(run.path / "data.json")
-        self.read_environment().write(run.path / "env.json")
+        run.begin(self.config(), data, self.read_environment())
         return run
 
     @property
@@ -186,10 +184,14 @@ class Run:
         """
         _require_empty(path)
         run = cls(path)
-        run.save_config(config)
-        data.write(path / "data.json")
-        Environment.here(command).write(path / "env.json")
+        run.begin(config, data, Environment.here(command))
         return run
+
+    def begin(self, config: Config, data: DataRecord, environment: Environment) -> None:
+        """Write down what a run is begun with; `begun` hangs on the last of it."""
+        self.save_config(config)
+        data.write(self.path / "data.json")
+        environment.write(self.path / "env.json")
 
     @property
     def id(self) -> str:

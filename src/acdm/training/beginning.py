@@ -15,7 +15,6 @@ from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.errors import DivergedError
 from acdm.method.copies import copy_to_each
-from acdm.training.fresh import fresh_players
 from acdm.training.loop import lessons
 from acdm.training.progress import LESSONS
 from acdm.training.request import CHANGEABLE
@@ -39,17 +38,9 @@ def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
     if begun:
         config = _gone_on_with(run.config(), config)
     else:
-        run.save_config(config)
-        images.describe(dataset).write(run.path / "data.json")
-        whole.run.read_environment().write(run.path / "env.json")
+        run.begin(config, images.describe(dataset), whole.run.read_environment())
     session = Session(
-        run=run,
-        config=config,
-        players=fresh_players(config, images.channels, images.classes, images.findings),
-        images=images,
-        progress=whole.progress,
-        group=whole.group,
-        whole=whole.run,
+        run=run, config=config, images=images, progress=whole.progress, group=whole.group, whole=whole.run
     )
     return session, session.restore() if begun else 0
 

@@ -66,7 +66,6 @@ class Session:
 
     run: Run
     config: Config
-    players: Players
     images: TrainingImages
     progress: Progress
     group: ProcessGroup
@@ -78,6 +77,7 @@ class Session:
     measured_from: tuple[int, float] = (0, 0.0)
     graphs: GraphedSteps | None = None
     whole: Run | None = None
+    players: Players = field(init=False)
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
     _psnr: float | None = None
@@ -85,6 +85,7 @@ class Session:
     _rollbacks: int = 0
 
     def __post_init__(self) -> None:
+        self.players = self._fresh_players()
         self.tensorboard = TensorBoard(self.run.path / "tensorboard", self.tell)
 
     @property
@@ -209,12 +210,15 @@ class Session:
         rates = {"lr": ROLLBACK_LR_FACTOR * o.lr, "discriminator_lr": ROLLBACK_LR_FACTOR * o.discriminator_lr}
         self.config = self.config.with_(optimiser=rates)
         self.tell(f"⚠ {error}{seen}: back to the last checkpoint, with learning rate {rates['lr']:g}")
-        self.players = fresh_players(self.config, self.images.channels, self.images.classes, self.images.findings)
+        self.players = self._fresh_players()
         self._records.clear()
         self.tensorboard.close()
         start = self.restore()
         self.measured_from = start, time.perf_counter()
         return start
+
+    def _fresh_players(self) -> Players:
+        return fresh_players(self.config, self.images.channels, self.images.classes, self.images.findings)
 
     def observe(self, record: StepRecord, steps: int | None) -> None:
         """Measure, draw and save what a step makes due; `steps` is the last one, where it is known."""

@@ -35,7 +35,6 @@ from acdm.training.beginning import copy_and_teach, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
 from acdm.training.findings import finish_findings
-from acdm.training.fresh import fresh_players
 from acdm.training.graphs import GraphedSteps, can_be_recorded
 from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
@@ -121,10 +120,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
-            players = fresh_players(config, images.channels, images.classes, images.findings)
-            session = Session(
-                run=Run.open(path), config=config, players=players, images=images, progress=progress, group=group
-            )
+            session = Session(run=Run.open(path), config=config, images=images, progress=progress, group=group)
             trained = resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run))
             if trained:
                 session.tell("the branches are trained already, and left as they are")
@@ -224,11 +220,8 @@ def _train(session: Session, start: int, files: list[str]) -> int:
                 halved = session.config.steps_at_half_size(session.images.findings)
                 if done < halved:
                     done = _at_half_size(session, done, stop, halved)
-                batches, ended = _batches(session), done < halved
-                if session.config.steps is None and not ended and not session.group.any(stop.signum is not None):
-                    done = _measure_speed(session, batches, done, stop)
-                if not ended and not session.group.any(stop.signum is not None):
-                    done = _to_the_end(session, batches, done, stop)
+                if done >= halved:  # else a signal came, or the minutes are over
+                    done = _at_full_size(session, done, stop)
                 if done > start:
                     session.save(done)
                     session.draw(done)
@@ -262,6 +255,16 @@ def _at_half_size(session: Session, start: int, stop: Stop, until: int) -> int:
     session.health = Health()  # images of full size are rebuilt otherwise
     if done >= until:
         session.tell(f"step {done}: images are of full size, {session.config.size} px, from here on")
+    return done
+
+
+def _at_full_size(session: Session, start: int, stop: Stop) -> int:
+    """Train on images of full size, whose speed decides how many steps there are; returns the step it ended at."""
+    batches, done = _batches(session), start
+    if session.config.steps is None and not session.group.any(stop.signum is not None):
+        done = _measure_speed(session, batches, done, stop)
+    if not session.group.any(stop.signum is not None):
+        done = _to_the_end(session, batches, done, stop)
     return done
 
 

@@ -77,10 +77,11 @@ def write_live(run: Run, state: State, phase: str = "", steps: int | None = None
         phase: what is done just now.
         steps: how many there will be, where that is known.
     """
-    sheet = run.in_training.newest_sheet()
+    trained = run.in_training
+    sheet = trained.newest_sheet()
     if sheet:
         write_bytes(run.report / "sheet.png", sheet.read_bytes())
-    rows = run.in_training.metric_rows()
+    rows = trained.metric_rows()
     page = template("live.html").render(
         name=run.path.name,
         data=run.read_data(),
