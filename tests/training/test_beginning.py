@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from acdm.core.tensors import checkpoints, read_tensors
 from acdm.data.images.write import png
 from acdm.data.sets.three import write_three
 from acdm.errors import InterruptedTrainingError
+from acdm.maps.judge import train_judge
+from acdm.maps.loading import load
 from acdm.training import beginning, loop, session
 from acdm.training import train as fitting
 from acdm.training.request import Request
@@ -50,7 +53,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def branches_alone(monkeypatch):
+    """Nothing comes after the branches, and the check classifier of any finding is quick."""
     monkeypatch.setattr(fitting, "finish_findings", lambda session, findings, backbone: None)
+    monkeypatch.setattr(fitting, "train_judge", partial(train_judge, steps=1))
 
 
 @pytest.fixture
@@ -82,7 +87,14 @@ def test_any_finding_is_trained_first_then_the_discriminator_alone_then_each(beg
         ("step", None),
     ]
     assert (run / "beginning/metrics.csv").is_file()
-    assert not checkpoints(run / "beginning/checkpoints"), "they are of no use any more"
+
+
+def test_what_any_finding_began_with_draws_maps_and_takes_little_room(begin):
+    run = begin("run")
+    of_any = load(run / "beginning")
+    assert of_any.classes == ("none", "any")
+    assert set(of_any.decompose(torch.zeros(1, 16, 16)).drawn) == {"residual", "evidence"}
+    assert [path.stem for path in checkpoints(run / "beginning/checkpoints")] == ["step-2"]
 
 
 def test_without_it_each_finding_begins_alone(begin):

@@ -66,15 +66,38 @@ def test_what_a_map_errs_in_by_chance_is_unlearned():
     assert average_precision_score(truth, segmenter.probabilities(x[120:]).flatten().numpy()) > 0.9
 
 
-def test_labels_alone_teach_where_each_of_two_findings_is():
-    """Bright squares and dark ones, of which an image has none, one or both; nothing says where they are."""
+def bright_and_dark():
+    """Images with a bright square, a dark one, both or none: images, which are there, and where, (n, 2, S, S)."""
     x, _, bright, dark = scenes(160)
     present = torch.tensor([[i // 2 & 1, i // 4 & 1] for i in range(160)]) * (torch.arange(160) % 2)[:, None]
     places = torch.stack([bright, dark], dim=1) * present[:, :, None, None]
     x[:, 0] += 0.8 * (places[:, 0] - bright - places[:, 1])
+    return x, present, places
+
+
+def test_a_map_of_any_finding_and_labels_teach_where_each_is():
+    """The map marks bright squares and dark ones alike; which is which, images with one of them alone tell."""
+    x, present, places = bright_and_dark()
+    taught = Lessons(x[:120], present[:120], places[:120].amax(dim=1, keepdim=True))
+    drawn = teach(taught, Config.of({"augment": STILL, "device": "cpu"}), None, steps=150).probabilities(x[120:])
+    for k in (0, 1):
+        assert average_precision_score(places[120:, k].flatten().numpy(), drawn[:, k].flatten().numpy()) > 0.95
+
+
+def test_what_a_map_of_any_finding_costs_by_hand():
+    """Of two findings at even odds one is there: it is what the map marks, and the other one costs log 2."""
+    targets = torch.tensor([1.0, 0.3, 0.0, 0.0]).view(1, 1, 2, 2).repeat(2, 1, 4, 4)
+    states = torch.tensor([[1, 0], [1, 0]])
+    logits = torch.zeros(2, 2, 8, 8)
+    of_it = loss_of(logits[:, :1], targets, states[:, :1])
+    assert loss_of(logits, targets, states).item() == pytest.approx(of_it.item() + log(2), rel=1e-4)
+
+
+def test_labels_alone_teach_where_each_of_two_findings_is():
+    """Nothing says where the squares are."""
+    x, present, places = bright_and_dark()
     taught = Lessons(x[:120], present[:120], None)
-    segmenter = teach(taught, Config.of({"augment": STILL, "device": "cpu"}), None, steps=150)
-    drawn = segmenter.probabilities(x[120:])
+    drawn = teach(taught, Config.of({"augment": STILL, "device": "cpu"}), None, steps=150).probabilities(x[120:])
     for k in (0, 1):
         having = present[120:, k] == 1
         loudest = drawn[having, k].flatten(1).argmax(dim=1, keepdim=True)

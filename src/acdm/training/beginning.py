@@ -1,6 +1,7 @@
 """Several findings begin as one: any finding against none, then a copy of its branch for each.
 
-1. One branch learns any finding against none, a training of two classes in the run's folder `beginning`.
+1. One branch learns any finding against none: a run of two classes in the run's folder `beginning`, whose maps say
+   where any finding is.
 2. Every finding's branch, styles, logits and moments begin as copies of its own (`acdm.method.copies`).
 3. Real images alone teach the discriminator which finding is which.  Without that all of its logits mean "any", most
    images lack finding k for all it knows, and the copies fall silent (docs/results/choices.md).
@@ -92,5 +93,5 @@ def copy_and_teach(whole: Session, of_any: Session, batches: Batches) -> None:
         raise DivergedError(f"{error} in the discriminator's lessons; go on with --resume --precision fp32") from None
     first, last = fmean(paid[:TOLD]), fmean(paid[-TOLD:])
     whole.tell(f"after {len(paid)} lessons the discriminator pays {last:.2f} ({first:.2f} at first)")
-    for path in checkpoints(of_any.run.checkpoints):
+    for path in checkpoints(of_any.run.checkpoints)[:-1]:  # the last one's maps teach the segmenter
         path.unlink()

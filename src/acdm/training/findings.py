@@ -1,11 +1,12 @@
 """What comes after the branches of several findings: check classifiers, calibration, segmenter; for all at once.
 
-The segmenter first learns from labels alone what tells each finding (multiple-instance learning), then where it is from
-the maps of the training images.  Each finding's own output is kept in the finding's folder, with the layers of all.
+Where findings began as one, the map of any of them teaches the segmenter where something is, and labels which of an
+image's findings that is.  Else it first learns from labels alone what tells each finding (multiple-instance learning),
+then where it is from maps of its own.  Each finding's output is kept in the finding's folder, with the layers of all.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import nan
 
@@ -19,12 +20,12 @@ from acdm.core.run import Run
 from acdm.data.batches import first_of_each, mix
 from acdm.data.findings import Findings
 from acdm.data.images.arrays import Floats
-from acdm.maps.backbone import Backbone
+from acdm.maps.backbone import AnyFeatures, Backbone
 from acdm.maps.calibration import calibrate, save_calibration
 from acdm.maps.decomposer import TOGETHER
 from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import save_judge, train_judges
-from acdm.maps.loading import load_findings
+from acdm.maps.loading import load, load_findings
 from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, LABELLING, SEGMENTER
 from acdm.training.request import has_networks, is_finished
@@ -35,22 +36,25 @@ from acdm.training.segmenter import (
     MOST_OF_FINDINGS,
     WORTH,
     Lessons,
+    choose_teacher,
     features_of,
     image_auroc,
     in_words,
+    lessons,
     mistaken,
     part_until,
     steps_within_reach,
     targets_of,
     teach,
 )
-from acdm.training.session import Session
+from acdm.training.session import VALIDATION_IMAGES, Session
 
 JUDGE_STEPS = 300
 LESSONS = 4 * MOST_IMAGES  # images that have findings, shared by these
 CALIBRATED = 240  # images that have findings, shared by these
 VALIDATED = 32  # validation images with each finding, and without
 KNOWING = 0.6  # AUROC, on validation images, that what teaches has at least
+MOST_BY_ANY = 2400  # steps, by the map of any finding and labels
 LABELS_SHARE = 0.5  # of the segmenter's time, in which labels alone teach it
 EVIDENCE, BY_LABELS = str(MAP), "what labels have taught"  # names of teachers
 WEIGHED = f"{EVIDENCE}, weighed by {BY_LABELS}"
@@ -117,61 +121,97 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     assert states is not None
     features = features_of(config, backbone, session.tell)
     decomposer = load_findings(session.run, backbone)
-    end = session.end
     places = lessons_of(states[0], config.seed)
     labelled = Lessons(session.images.train[0][places], states[0][places], None, most=MOST_OF_FINDINGS)
-    unseen = _some(states[1], VALIDATED)
-    x, present = session.images.validation[0][unseen], states[1][unseen]
+    some = _some(states[1], VALIDATED)
+    x, present = session.images.validation[0][some], states[1][some]
+    evidence = _evidence(decomposer, x, present)
     with session.interruptible("the segmenter") as after_each:
-        steps = steps_within_reach(labelled, config, features, part_until(end, LABELS_SHARE))
-        session.progress.begin(LABELLING, steps)
-        by_labels = teach(labelled, config, features, steps, after_each)
-        session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
-        teachers, aurocs = zip(*_choose_teachers(decomposer, by_labels, x, present), strict=True)
-        taught = _with_targets(labelled, decomposer, by_labels, teachers, end, after_each)
-        more = steps_within_reach(taught, config, features, end)
-        session.progress.begin(SEGMENTER, more)
-        segmenter = teach(taught, config, features, more, after_each, by_labels.network)
-    session.tell(f"segmenter: taught by labels in {steps} steps, and by maps in {more}")
+        if has_networks(session.run.beginning):
+            segmenter, teachers = _by_any(session, features, labelled, after_each)
+        else:
+            unseen = x, present, evidence
+            segmenter, teachers = _by_each(session, features, decomposer, labelled, unseen, after_each)
     mirrors = next(iter(decomposer.of_each.values())).mirrors
     seen, (own, known) = mirrored(segmenter, x, mirrors), _calibration_images(session)
     drawn = mirrored(segmenter, own, mirrors)
     for k, run in enumerate(runs):
         if is_finished(run):  # its segmenter may know masks of a person
             continue
-        auroc = image_auroc(np.asarray(seen[:, k]), present[:, k])
-        quality = {"auroc": auroc, "evidence_auroc": aurocs[k], "mistaken": mistaken(seen[:, k], present[:, k])}
-        kept = replace(of_finding(segmenter, k), **quality)
+        kept = replace(
+            of_finding(segmenter, k),
+            auroc=image_auroc(np.asarray(seen[:, k]), present[:, k]),
+            evidence_auroc=image_auroc(evidence[k], present[:, k]),
+            mistaken=mistaken(seen[:, k], present[:, k]),
+        )
         save_segmenter(run.segmenter, kept, run.id)
         of_object = calibrate({TAUGHT: drawn[:, k : k + 1]}, known[:, k])
         save_calibration(run, {**decomposer.of_each[run.path.name].calibration, **of_object})
         session.tell(f"'{run.path.name}': taught by {teachers[k]}; {in_words(kept)}")
 
 
-def _choose_teachers(
-    decomposer: FindingsDecomposer, by_labels: Segmenter, x: Tensor, states: Tensor
-) -> list[tuple[str, float]]:
-    """Choose what teaches each finding where it is: evidence, what labels have taught, or their product.
+def _by_any(
+    session: Session, features: AnyFeatures | None, labelled: Lessons, after_each: Callable[[], None]
+) -> tuple[Segmenter, list[str]]:
+    """Teach by the map of any finding; returns the segmenter, and what taught each finding."""
+    (x, y), config = session.images.train, session.config
+    decomposer, unseen = load(session.run.beginning.path), session.images.head(VALIDATION_IMAGES)
+    teacher, _ = choose_teacher(decomposer, features, (x, y), unseen, config.seed)
+    session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
+    taught = lessons(teacher, labelled.x, labelled.y, {}, after_each, session.end, most=len(labelled.y))
+    taught = replace(taught, most=MOST_BY_ANY)
+    steps = steps_within_reach(taught, config, features, session.end)
+    session.progress.begin(SEGMENTER, steps)
+    segmenter = teach(taught, config, features, steps, after_each)
+    session.tell(f"segmenter: taught in {steps} steps by labels, and by {teacher.name} of any finding")
+    return segmenter, ["the map of any finding, and labels"] * session.images.findings
+
+
+def _by_each(
+    session: Session,
+    features: AnyFeatures | None,
+    decomposer: FindingsDecomposer,
+    labelled: Lessons,
+    unseen: tuple[Tensor, Tensor, Sequence[Floats]],
+    after_each: Callable[[], None],
+) -> tuple[Segmenter, list[str]]:
+    """Teach by labels alone, then each finding by what tells it best; returns the segmenter, and what that is.
+
+    Args:
+        session, features, labelled, after_each: as they are.
+        decomposer: what draws evidence.
+        unseen: validation images (n, C, S, S), their states (n, K), and evidence of each finding in them (n, S, S).
+    """
+    config, (x, present, evidence) = session.config, unseen
+    steps = steps_within_reach(labelled, config, features, part_until(session.end, LABELS_SHARE))
+    session.progress.begin(LABELLING, steps)
+    by_labels = teach(labelled, config, features, steps, after_each)
+    session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
+    candidates = _candidates(evidence, by_labels, x)
+    teachers = [_choose_teacher(own, of_one) for own, of_one in zip(candidates, present.T, strict=True)]
+    taught = _with_targets(labelled, decomposer, by_labels, teachers, session.end, after_each)
+    more = steps_within_reach(taught, config, features, session.end)
+    session.progress.begin(SEGMENTER, more)
+    segmenter = teach(taught, config, features, more, after_each, by_labels.network)
+    session.tell(f"segmenter: taught by labels in {steps} steps, and by maps in {more}")
+    return segmenter, teachers
+
+
+def _choose_teacher(candidates: Mapping[str, Floats], present: Tensor) -> str:
+    """Choose what teaches a finding where it is: evidence, what labels have taught, or their product.
 
     It is the one whose highest score tells images that taught nothing apart best; what takes more has to be better by
     `WORTH`.  Where none does (`KNOWING`), labels alone go on teaching.
 
     Args:
-        decomposer: what draws evidence.
-        by_labels: what labels alone have taught.
-        x, states: validation images (n, C, S, S) and their states (n, K).
-
-    Returns:
-        Of each finding the teacher's name, and how well evidence tells these images apart (AUROC).
+        candidates: scores (n, S, S) of validation images, by their name.
+        present: whether these have the finding, (n,).
     """
-    of_each = []
-    for k, candidates in enumerate(_candidates(decomposer, by_labels, x, states)):
-        told = {name: image_auroc(scores, states[:, k]) for name, scores in candidates.items()}
-        best = EVIDENCE
-        for name, auroc in told.items():
-            best = name if auroc >= told[best] + WORTH else best
-        of_each.append((best if told[best] >= KNOWING else LABELS, told[EVIDENCE]))
-    return of_each
+    told = {name: image_auroc(scores, present) for name, scores in candidates.items()}
+    best = EVIDENCE
+    for name, auroc in told.items():
+        best = name if auroc >= told[best] + WORTH else best
+    return best if told[best] >= KNOWING else LABELS
 
 
 def _with_targets(
@@ -190,7 +230,8 @@ def _with_targets(
     having, none = (torch.nonzero(labelled.y.any(dim=1) == there).squeeze(1) for there in (True, False))
     parts = []
     for places in having.split(TOGETHER):
-        candidates = _candidates(decomposer, by_labels, labelled.x[places], labelled.y[places])
+        x, states = labelled.x[places], labelled.y[places]
+        candidates = _candidates(_evidence(decomposer, x, states), by_labels, x)
         of_each = [own.get(name, own[EVIDENCE]) for own, name in zip(candidates, teachers, strict=True)]
         parts.append(torch.from_numpy(np.stack(of_each, axis=1)).float())
         for _ in places:
@@ -210,16 +251,18 @@ def _with_targets(
     return replace(labelled, x=labelled.x[kept], y=labelled.y[kept], targets=None if targets.isnan().all() else targets)
 
 
-def _candidates(
-    decomposer: FindingsDecomposer, by_labels: Segmenter, x: Tensor, states: Tensor
-) -> list[dict[str, Floats]]:
+def _evidence(decomposer: FindingsDecomposer, x: Tensor, states: Tensor) -> list[Floats]:
+    """Evidence of each finding in images (n, C, S, S) in states (n, K): one number a pixel, (n, S, S)."""
+    maps = decomposer.maps(x, states)
+    return [one.calibration[MAP].scores(maps[name][MAP]) for name, one in decomposer.of_each.items()]
+
+
+def _candidates(evidence: Sequence[Floats], by_labels: Segmenter, x: Tensor) -> list[dict[str, Floats]]:
     """What may teach each finding, by its name: one number a pixel (n, S, S) of images (n, C, S, S)."""
-    maps, drawn = decomposer.maps(x, states), by_labels.probabilities(x).numpy()
-    found = []
-    for k, (name, one) in enumerate(decomposer.of_each.items()):
-        evidence, probability = one.calibration[MAP].scores(maps[name][MAP]), drawn[:, k]
-        found.append({EVIDENCE: evidence, WEIGHED: evidence * np.sqrt(probability), BY_LABELS: probability})
-    return found
+    drawn = by_labels.probabilities(x).numpy()
+    return [
+        {EVIDENCE: own, WEIGHED: own * np.sqrt(drawn[:, k]), BY_LABELS: drawn[:, k]} for k, own in enumerate(evidence)
+    ]
 
 
 def _calibration_images(session: Session) -> tuple[Tensor, Tensor]:

@@ -83,8 +83,9 @@ class Lessons:
     Attributes:
         x: (n, C, S, S), images.
         y: (n,) classes; 1 is positive.  Of several findings (n, K) states.
-        targets: (n, K, S, S), as of `targets_of`, or true masks where `corrected`; K is 1 where there are classes.
-            Findings whose targets are NaN are taught by their states alone; None teaches all of them so.
+        targets: (n, 1, S, S), as of `targets_of`, or true masks where `corrected`; with several findings, where any of
+            them is, or (n, K, S, S), where each is.  Findings whose targets are NaN are taught by their states alone;
+            None teaches all of them so.
         corrected: (n,) whether a person's mask is the target; None where there are none.
         most: steps that they are worth.
     """
@@ -163,14 +164,16 @@ def lessons(
     masks: Mapping[int, Tensor],
     after_each: Callable[[], None] = lambda: None,
     end: float = inf,
+    most: int = MOST_IMAGES,
 ) -> Lessons:
-    """Lessons of training images (n, C, S, S) of classes (n,), of the first `MOST_IMAGES` of each class.
+    """Lessons of training images (n, C, S, S) of classes (n,), or in states (n, K), of the first `most` of each class.
 
-    Maps are drawn of the positive ones alone, a few at a time, and of fewer where `DRAWING_SHARE` of the time until
-    `end`, on the clock of `time.perf_counter`, is over.  Images with a mask (1, S, S) are all among the lessons; their
-    class is what the mask says.
+    Maps are drawn of the positive ones alone, which have some finding, a few at a time, and of fewer where
+    `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over.  Images with a mask (1, S, S)
+    are all among the lessons; their class is what the mask says.
     """
-    negative, positive = (torch.nonzero(y == k).squeeze(1)[:MOST_IMAGES] for k in (0, 1))
+    found = y.view(len(y), -1).any(dim=1)
+    negative, positive = (torch.nonzero(found == k).squeeze(1)[:most] for k in (0, 1))
     until = part_until(end, DRAWING_SHARE)
     parts = []
     for images in x[positive].split(TOGETHER):
@@ -183,7 +186,7 @@ def lessons(
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
     chosen = torch.cat([negative, positive[: len(drawn)]])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
-    learned = Lessons(x[chosen], y[chosen], targets_of(taught, y[chosen], threshold), most=teacher.most)
+    learned = Lessons(x[chosen], y[chosen], targets_of(taught, found[chosen], threshold), most=teacher.most)
     return _with_masks(learned, chosen, x, masks) if masks else learned
 
 
@@ -243,8 +246,24 @@ def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
     if y.ndim == 1:
         images = F.binary_cross_entropy(_loudest(logits.sigmoid(), LOUDEST, 1)[:, 0], y.float())
         return _pixel_loss(logits, targets) + CLASS_WEIGHT * images
+    if targets.shape[1] < y.shape[1]:
+        absent = F.softplus(logits)[y == 0].mean()
+        return _pixel_loss(any_of(logits, y), targets) + absent + STATE_WEIGHT * state_loss(logits, y)
     located = ~targets.isnan().flatten(2).any(dim=2).any(dim=0)  # (K,)
     return _pixel_loss(logits[:, located], targets[:, located]) + STATE_WEIGHT * state_loss(logits, y)
+
+
+def any_of(logits: Tensor, states: Tensor) -> Tensor:
+    """Logit (B, 1, S, S) of any of the findings that images in states (B, K) have, of logits (B, K, S, S).
+
+    Its probability is 1 less the product of (1 - p) over these, a noisy-or (Pearl 1988).
+
+    >>> even, unlikely = torch.zeros(1, 2, 1, 1), torch.full((1, 1, 1, 1), -40.0)
+    >>> any_of(torch.cat([even, unlikely], dim=1), torch.tensor([[1, 1, 1]])).sigmoid().item()
+    0.75
+    """
+    none = (F.softplus(logits) * states[:, :, None, None]).sum(dim=1, keepdim=True).clamp_min(1e-6)  # its -log
+    return none + torch.log(-torch.expm1(-none))
 
 
 def _pixel_loss(logits: Tensor, targets: Tensor) -> Tensor:

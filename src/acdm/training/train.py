@@ -199,6 +199,9 @@ def _begin_as_one(session: Session, dataset: Dataset) -> None:
     session.tell("the findings begin as one: any of them against none")
     of_any, start = session_of_any(session, dataset)
     of_any.change(steps=_train(of_any, start, [item.path.name for item in dataset.train]))
+    if not has_networks(of_any.run):
+        _fit_judge(of_any)
+        _calibrate(of_any)
     o, sparse = of_any.config.optimiser, of_any.config.loss.sparse  # as far as any finding had to lower them
     session.change(loss={"sparse": sparse}, optimiser={"lr": o.lr, "discriminator_lr": o.discriminator_lr})
     copy_and_teach(session, of_any, _batches(session))
