@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from acdm.core.config import TAUGHT
 from acdm.core.device import flush_denormals
+from acdm.core.results import MapFigures
 from acdm.core.run import Run
 from acdm.data.corrections import find_corrections, read_corrections
 from acdm.data.dataset import Dataset
@@ -51,26 +53,31 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:
-        show("maps, the run's own", model, truths, dataset)
+        show("maps, the run's own", model, truths, dataset, (x, y))
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
         learned = lessons(teacher, x, y, read_corrections(some, dataset, config.size))
         segmenter = teach(learned, config, features, learned.most)
-        taught = replace(model, segmenter=segmenter)
-        some_x, some_y = calibration_images(x, y)
-        known = calibrate({TAUGHT: taught.objects(some_x)}, some_y)
-        taught = replace(taught, calibration={**model.calibration, **known})
-        show(f"{count} masks" if count < len(found) else f"all {count} masks", taught, truths, dataset)
+        name = f"{count} masks" if count < len(found) else f"all {count} masks"
+        show(name, replace(model, segmenter=segmenter), truths, dataset, (x, y))
 
 
-def show(name: str, model: Decomposer, truths: dict[str, Truth], dataset: Dataset) -> None:
+def show(
+    name: str, model: Decomposer, truths: dict[str, Truth], dataset: Dataset, training: tuple[Tensor, Tensor]
+) -> None:
     """Print a line for each part of the test set."""
-    calibration = model.calibration[TAUGHT]
     for split, truth in truths.items():
-        drawn = own_size(model.objects(squares(truth.images, model.size)), truth.images)
-        f = map_metrics(TAUGHT, [m[0] for m in drawn], truth, dataset, calibration)
-        figures = " | ".join(f"{value:.3f}" for value in (f.auprc, f.best_dice, f.dice))
-        print(f"| {name} | {split} | {figures} |", flush=True)
+        f = figures(model, truth, dataset, training)
+        told = " | ".join(f"{value:.3f}" for value in (f.auprc, f.best_dice, f.dice))
+        print(f"| {name} | {split} | {told} |", flush=True)
+
+
+def figures(model: Decomposer, truth: Truth, dataset: Dataset, training: tuple[Tensor, Tensor]) -> MapFigures:
+    """What `object` reaches, calibrated on training images (n, C, S, S) of classes (n,)."""
+    x, y = calibration_images(*training)
+    known = calibrate({TAUGHT: model.objects(x)}, y)[TAUGHT]
+    drawn = own_size(model.objects(squares(truth.images, model.size)), truth.images)
+    return map_metrics(TAUGHT, [m[0] for m in drawn], truth, dataset, known)
 
 
 if __name__ == "__main__":

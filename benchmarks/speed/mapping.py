@@ -1,14 +1,14 @@
 """Maps of many images: a folder an image, archives, and Dask, from start-up to the last file, in one run.
 
-    python benchmarks/speed/mapping.py RUN [COUNT] [SHARD]
+    python benchmarks/speed/mapping.py RUN [COUNT] [SHARD] [--only object]
 
 COUNT images of noise, of the run's size, are mapped by one process into folders and into archives, and into archives by
-Dask with one worker and with two, one thread each; the networks alone are timed beside them.  Prints seconds, images a
-second, and bytes and files an image.
+Dask with one worker and with two, one thread each; the networks alone are timed beside them.  With `--only object` the
+segmenter draws, without the branches.  Prints seconds, images a second, and bytes and files an image.
 """
 
-import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-import acdm
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.maps.jobs.folders import map_folder
 from acdm.maps.jobs.on_dask import shards_on_dask
 from acdm.maps.jobs.shards import map_shards
 from acdm.maps.jobs.worklist import MapOptions, find_images
+from acdm.maps.loading import load
 
 
 def timed(name: str, count: int, out: Path | None, call: Callable[[], Iterable[Any]]) -> None:
@@ -40,10 +40,10 @@ def timed(name: str, count: int, out: Path | None, call: Callable[[], Iterable[A
     )
 
 
-def main(run: Path, count: int = 1024, size: int = 256) -> None:
+def main(run: Path, count: int, size: int, alone: bool) -> None:
     keep_memory()
     flush_denormals()
-    decomposer = acdm.load(run)
+    decomposer = load(run, alone=alone)
     label = decomposer.classes[1]
     rng = np.random.default_rng(0)
     side, channels = decomposer.size, decomposer.branches.channels
@@ -74,12 +74,18 @@ def main(run: Path, count: int = 1024, size: int = 256) -> None:
         timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, files, outs[1], label, size))
         for workers in (1, 2):
             out = outs[1 + workers]
-            call = lambda w=workers, o=out: shards_on_dask(run, files, o, label, size // 4, w)  # noqa: E731
+            call = lambda w=workers, o=out: shards_on_dask(run, files, o, label, size // 4, w, alone=alone)  # noqa: E731
             timed(f"archives, Dask, {workers} of one thread", count, out, call)
             least = Path(folder) / f"one-{workers}"
-            call = lambda w=workers, o=least: shards_on_dask(run, one, o, label, 1, w)  # noqa: E731
+            call = lambda w=workers, o=least: shards_on_dask(run, one, o, label, 1, w, alone=alone)  # noqa: E731
             timed(f"… its start-up: one image, {workers} workers", 1, least, call)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    parser = ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("count", type=int, nargs="?", default=1024)
+    parser.add_argument("size", type=int, nargs="?", default=256)
+    parser.add_argument("--only", choices=["object"])
+    given = parser.parse_args()
+    main(given.run, given.count, given.size, alone=given.only is not None)

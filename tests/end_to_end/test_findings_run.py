@@ -20,7 +20,7 @@ from acdm.maps.loading import load
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     folder = tmp_path_factory.mktemp("three") / "data"
-    assert main(["toy", str(folder), "--set", "three", "--size", "16", "--train", "48", "--test", "16"]) == 0
+    assert main(["toy", str(folder), "--set", "three", "--size", "16", "--train", "208", "--test", "16"]) == 0
     return folder
 
 
@@ -67,6 +67,20 @@ def test_maps_and_masks_are_written_a_finding(run, three, tmp_path):
     assert len(whole["images"]) == len(list(images.iterdir()))
     assert main(["map", str(run), str(images), "-o", str(tmp_path / "maps"), "--finding", "disc"]) == 0
     assert (tmp_path / "maps/maps.csv").is_file()
+
+
+def test_what_the_findings_began_with_marks_any_of_them(run, three, tmp_path):
+    images = three / "test/images"
+    assert main(["segment", str(run / "beginning"), str(images), "-o", str(tmp_path / "masks")]) == 0
+    assert [c["name"] for c in json.loads((tmp_path / "masks/coco.json").read_text())["categories"]] == ["any"]
+
+
+def test_findings_that_begin_apart_are_each_taught_by_what_tells_them(three, tmp_path, capsys):
+    assert main(["train", str(three), "-o", str(tmp_path / "run"), *TINY, "--no-begin-as-one"]) == 0
+    assert not (tmp_path / "run/beginning").exists()
+    told = capsys.readouterr().out
+    assert "taught by labels in" in told
+    assert all(load(tmp_path / f"run/findings/{name}").segmenter for name in FINDINGS)
 
 
 def test_an_unknown_finding_is_a_sentence(run, three, capsys):
