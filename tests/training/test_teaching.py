@@ -12,8 +12,10 @@ from acdm.training.findings import lessons_of
 from acdm.training.segmenter import (
     MOST,
     Lessons,
+    Teacher,
     _members,
     _with_masks,
+    lessons,
     loss_of,
     state_loss,
     steps_within_reach,
@@ -111,6 +113,23 @@ def test_classes_that_lie_one_after_the_other_all_teach():
     for part in (taught, taught[:64]):
         assert ((part.sum(dim=0) > 0) & (part.sum(dim=0) < len(part))).all()
     assert (taught.sum(dim=0) >= 800).all()
+
+
+def test_images_without_any_finding_teach_though_they_come_last():
+    states = torch.eye(3, dtype=torch.long)[:, :2].repeat_interleave(5_000, dim=0)
+    taught = states[lessons_of(states, seed=0)]
+    assert (taught.sum(dim=1) == 0).sum() >= 800
+
+
+def test_maps_are_drawn_until_each_finding_is_there_though_the_time_is_over():
+    """The second finding is in the fortieth image alone, and maps are drawn of sixteen at a time."""
+    states = torch.zeros(100, 2, dtype=torch.long)
+    states[:50, 0], states[39, 1] = 1, 1
+    teacher = Teacher("evidence", lambda images: images[:, 0].numpy(), 1.0)
+    taught = lessons(teacher, torch.rand(100, 1, 8, 8), states, {}, end=0.0)
+    assert taught.targets is not None
+    assert taught.y.sum(dim=0).tolist() == [48, 1]
+    assert taught.targets.shape == (98, 1, 8, 8)
 
 
 def test_what_labels_cost_by_hand():

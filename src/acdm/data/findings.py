@@ -77,8 +77,9 @@ class Findings:
 
     @property
     def have_none(self) -> int:
-        """How many training images are without any finding."""
-        return sum(not self.present[item.path] for item in self.train)
+        """How many training images are without any finding; 0 where no validation image is."""
+        without, unseen = (sum(not self.present[item.path] for item in part) for part in (self.train, self.validation))
+        return without if unseen else 0
 
     def any(self) -> Dataset:
         """The data set in two classes: images without and with any finding; where all have one, with the first."""

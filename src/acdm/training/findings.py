@@ -36,6 +36,8 @@ from acdm.training.segmenter import (
     MOST_OF_FINDINGS,
     WORTH,
     Lessons,
+    Teacher,
+    all_there,
     choose_teacher,
     features_of,
     image_auroc,
@@ -47,7 +49,7 @@ from acdm.training.segmenter import (
     targets_of,
     teach,
 )
-from acdm.training.session import VALIDATION_IMAGES, Session
+from acdm.training.session import Session
 
 JUDGE_STEPS = 300
 LESSONS = 4 * MOST_IMAGES  # images that have findings, shared by these
@@ -107,7 +109,7 @@ def _fit_judges(session: Session, runs: Sequence[Run]) -> None:
 
 def _calibrate(session: Session, runs: Sequence[Run]) -> None:
     session.tell("calibrating")
-    x, states = _calibration_images(session)
+    x, states = calibration_images_of(session)
     session.progress.begin(CALIBRATION, len(x))
     maps = load_findings(session.run).maps(x, states, session.progress.advance)
     for k, run in enumerate(runs):
@@ -125,15 +127,15 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     labelled = Lessons(session.images.train[0][places], states[0][places], None, most=MOST_OF_FINDINGS)
     some = _some(states[1], VALIDATED)
     x, present = session.images.validation[0][some], states[1][some]
-    evidence = _evidence(decomposer, x, present)
     with session.interruptible("the segmenter") as after_each:
-        if has_networks(session.run.beginning):
-            segmenter, teachers = _by_any(session, features, labelled, after_each)
+        evidence = _evidence(decomposer, x, present)
+        if teacher := _teacher_of_any(session, features, labelled, (x, present)):
+            segmenter, teachers = _by_any(session, features, teacher, labelled, after_each)
         else:
             unseen = x, present, evidence
             segmenter, teachers = _by_each(session, features, decomposer, labelled, unseen, after_each)
     mirrors = next(iter(decomposer.of_each.values())).mirrors
-    seen, (own, known) = mirrored(segmenter, x, mirrors), _calibration_images(session)
+    seen, (own, known) = mirrored(segmenter, x, mirrors), calibration_images_of(session)
     drawn = mirrored(segmenter, own, mirrors)
     for k, run in enumerate(runs):
         if is_finished(run):  # its segmenter may know masks of a person
@@ -150,13 +152,27 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
         session.tell(f"'{run.path.name}': taught by {teachers[k]}; {in_words(kept)}")
 
 
+def _teacher_of_any(
+    session: Session, features: AnyFeatures | None, labelled: Lessons, unseen: tuple[Tensor, Tensor]
+) -> Teacher | None:
+    """What marks any finding; None where findings began apart, or their beginning tells nothing (`KNOWING`).
+
+    Args:
+        session, features, labelled: as they are.
+        unseen: validation images (n, C, S, S) and their states (n, K).
+    """
+    if not has_networks(session.run.beginning):
+        return None
+    taught, told = ((x, states.any(dim=1).long()) for x, states in ((labelled.x, labelled.y), unseen))
+    teacher, auroc = choose_teacher(load(session.run.beginning.path), features, taught, told, session.config.seed)
+    return teacher if auroc >= KNOWING else None
+
+
 def _by_any(
-    session: Session, features: AnyFeatures | None, labelled: Lessons, after_each: Callable[[], None]
+    session: Session, features: AnyFeatures | None, teacher: Teacher, labelled: Lessons, after_each: Callable[[], None]
 ) -> tuple[Segmenter, list[str]]:
-    """Teach by the map of any finding; returns the segmenter, and what taught each finding."""
-    (x, y), config = session.images.train, session.config
-    decomposer, unseen = load(session.run.beginning.path), session.images.head(VALIDATION_IMAGES)
-    teacher, _ = choose_teacher(decomposer, features, (x, y), unseen, config.seed)
+    """Teach by what marks any finding; returns the segmenter, and what taught each finding."""
+    config = session.config
     session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
     taught = lessons(teacher, labelled.x, labelled.y, {}, after_each, session.end, most=len(labelled.y))
     taught = replace(taught, most=MOST_BY_ANY)
@@ -236,7 +252,7 @@ def _with_targets(
         parts.append(torch.from_numpy(np.stack(of_each, axis=1)).float())
         for _ in places:
             after_each()
-        if time.perf_counter() > until:
+        if time.perf_counter() > until and all_there(labelled.y[having[: sum(map(len, parts))]]):
             break
     scores = torch.cat(parts)
     kept = torch.cat([having[: len(scores)], none])
@@ -265,7 +281,7 @@ def _candidates(evidence: Sequence[Floats], by_labels: Segmenter, x: Tensor) -> 
     ]
 
 
-def _calibration_images(session: Session) -> tuple[Tensor, Tensor]:
+def calibration_images_of(session: Session) -> tuple[Tensor, Tensor]:
     """Training images (n, C, S, S) and states (n, K) that calibrations look at."""
     assert session.images.states is not None
     places = _some(session.images.states[0], CALIBRATED // session.images.findings)
@@ -273,8 +289,9 @@ def _calibration_images(session: Session) -> tuple[Tensor, Tensor]:
 
 
 def _some(states: Tensor, each: int) -> Tensor:
-    """Places of the first images with each finding and of the first without, in their order, each once."""
-    return torch.cat([first_of_each(of_one, classes=2, each=each) for of_one in states.T]).unique()
+    """Places of the first images with each finding, without it, and without any, in their order, each once."""
+    found = torch.cat([states, states.any(dim=1, keepdim=True)], dim=1)
+    return torch.cat([first_of_each(of_one, classes=2, each=each) for of_one in found.T]).unique()
 
 
 def lessons_of(states: Tensor, seed: int) -> Tensor:

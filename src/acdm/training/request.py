@@ -110,7 +110,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         if request.options.get("begin_as_one") and not config.begin_as_one:
             progress.say(
                 "--begin-as-one: left out; it needs several findings,"
-                f" and at least {FEWEST_WITHOUT} training images without any"
+                f" at least {FEWEST_WITHOUT} training images without any, and a validation image"
             )
     known = findings or dataset
     counts = " · ".join(f"{name} {number}" for name, number in known.counts()["train"].items())

@@ -83,9 +83,8 @@ class Lessons:
     Attributes:
         x: (n, C, S, S), images.
         y: (n,) classes; 1 is positive.  Of several findings (n, K) states.
-        targets: (n, 1, S, S), as of `targets_of`, or true masks where `corrected`; with several findings, where any of
-            them is, or (n, K, S, S), where each is.  Findings whose targets are NaN are taught by their states alone;
-            None teaches all of them so.
+        targets: (n, 1, S, S), as of `targets_of`, or true masks where `corrected`.  Of several findings it says where
+            any of them is, or, as (n, K, S, S), where each is; NaN leaves a finding to its states, None all of them.
         corrected: (n,) whether a person's mask is the target; None where there are none.
         most: steps that they are worth.
     """
@@ -169,18 +168,18 @@ def lessons(
     """Lessons of training images (n, C, S, S) of classes (n,), or in states (n, K), of the first `most` of each class.
 
     Maps are drawn of the positive ones alone, which have some finding, a few at a time, and of fewer where
-    `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over.  Images with a mask (1, S, S)
-    are all among the lessons; their class is what the mask says.
+    `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over, but every finding is there.
+    Images with a mask (1, S, S) are all among the lessons; their class is what the mask says.
     """
     found = y.view(len(y), -1).any(dim=1)
     negative, positive = (torch.nonzero(found == k).squeeze(1)[:most] for k in (0, 1))
     until = part_until(end, DRAWING_SHARE)
-    parts = []
-    for images in x[positive].split(TOGETHER):
-        parts.append(teacher.scores(images))
-        for _ in images:
+    parts: list[Floats] = []
+    for places in positive.split(TOGETHER):
+        parts.append(teacher.scores(x[places]))
+        for _ in places:
             after_each()
-        if time.perf_counter() > until:
+        if time.perf_counter() > until and all_there(y[positive[: sum(map(len, parts))]]):
             break
     drawn = np.concatenate(parts)
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
@@ -188,6 +187,11 @@ def lessons(
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
     learned = Lessons(x[chosen], y[chosen], targets_of(taught, found[chosen], threshold), most=teacher.most)
     return _with_masks(learned, chosen, x, masks) if masks else learned
+
+
+def all_there(y: Tensor) -> bool:
+    """Whether each finding is in some of the images in states (n, K), or some of classes (n,) are positive."""
+    return bool(y.view(len(y), -1).any(dim=0).all())
 
 
 def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:

@@ -34,7 +34,7 @@ from acdm.maps.segmenter import save_segmenter
 from acdm.training.beginning import copy_and_teach, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
-from acdm.training.findings import finish_findings
+from acdm.training.findings import calibration_images_of, finish_findings
 from acdm.training.graphs import GraphedSteps, can_be_recorded
 from acdm.training.loop import MEASURED_AGAIN, MEASURED_SHARE, MEASURED_STEPS, StepRecord, steps_for, train_steps
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, READING, SEGMENTER, STEPS
@@ -199,9 +199,9 @@ def _begin_as_one(session: Session, dataset: Dataset) -> None:
     session.tell("the findings begin as one: any of them against none")
     of_any, start = session_of_any(session, dataset)
     of_any.change(steps=_train(of_any, start, [item.path.name for item in dataset.train]))
-    if not has_networks(of_any.run):
-        _fit_judge(of_any)
-        _calibrate(of_any)
+    _fit_judge(of_any)
+    x, states = calibration_images_of(session)
+    _calibrate(of_any, x, states.any(dim=1).long())
     o, sparse = of_any.config.optimiser, of_any.config.loss.sparse  # as far as any finding had to lower them
     session.change(loss={"sparse": sparse}, optimiser={"lr": o.lr, "discriminator_lr": o.discriminator_lr})
     copy_and_teach(session, of_any, _batches(session))
@@ -419,14 +419,14 @@ def _end(session: Session, given: Given) -> None:
     if not (given.masks and is_finished(session.run)):
         session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
     if not has_networks(session.run):
-        _calibrate(session)
+        _calibrate(session, *calibration_images(*session.images.train))
     if session.config.segmenter:
         _teach(session, given)
 
 
-def _calibrate(session: Session) -> None:
+def _calibrate(session: Session, x: Tensor, y: Tensor) -> None:
+    """Calibrate maps by training images (n, C, S, S) of classes (n,)."""
     session.tell("calibrating")
-    x, y = calibration_images(*session.images.train)
     session.progress.begin(CALIBRATION, len(y))
     save_calibration(session.run, calibrate(load(session.run.path).maps(x, y, session.progress.advance), y))
 
