@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -87,6 +88,23 @@ def test_any_finding_is_trained_first_then_the_discriminator_alone_then_each(beg
         ("step", None),
     ]
     assert (run / "beginning/metrics.csv").is_file()
+
+
+@pytest.mark.parametrize(("auroc", "seen"), [(0.6, True), (0.8, False)])
+def test_where_pixels_do_not_tell_any_finding_the_discriminators_see_features(begin, cut, monkeypatch, auroc, seen):
+    """Cut off and gone on with, they still do; the check classifier stays as it was fitted."""
+    fitted = []
+
+    def judge(*of, **how):
+        fitted.append(1)
+        return replace(train_judge(*of, **{**how, "steps": 1}), auroc=auroc)
+
+    monkeypatch.setattr(fitting, "train_judge", judge)
+    cut("any", features="auto")
+    run = Run.open(begin("cut", resume=True, features="auto"))
+    assert run.config().discriminator_features is run.beginning.config().discriminator_features is seen
+    assert any("pixels alone hardly tell" in line for line in run.last_lines(30)) is seen
+    assert len(fitted) == 1
 
 
 def test_what_any_finding_began_with_draws_maps_and_takes_little_room(begin):

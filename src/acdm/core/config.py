@@ -323,10 +323,11 @@ class Config(Options):
         description="What the segmenter sees beside pixels: auto takes EfficientNet-Lite0, trained on ImageNet, where"
         " its package is installed; off takes pixels alone; a path takes a TorchScript or ONNX file of your own.",
     )
-    discriminator_features: bool = Field(
-        False,
+    discriminator_features: bool | None = Field(
+        None,
         description="Let the discriminator see the features of auto beside pixels: small things are found much sooner,"
-        " maps of large ones are worse, and a step takes 1.4 times as long.",
+        " maps of large ones are worse, and a step takes 1.4 times as long. If not given: where several findings begin"
+        " as one, and pixels alone do not tell any of them from none.",
     )
     begin_as_one: bool = Field(
         True,

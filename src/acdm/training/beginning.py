@@ -15,12 +15,14 @@ from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches
 from acdm.data.dataset import Dataset
 from acdm.errors import DivergedError
+from acdm.maps.features import Features
 from acdm.method.copies import copy_to_each
 from acdm.training.loop import lessons
 from acdm.training.progress import LESSONS
 from acdm.training.request import CHANGEABLE
 from acdm.training.session import Session
 
+TELLS = 0.7  # AUROC of the check classifier
 TOLD = 100  # lessons, the mean of which is told
 
 
@@ -65,6 +67,20 @@ def _gone_on_with(begun: Config, now: Config) -> Config:
     if now.steps is None and now.minutes == begun.minutes:
         changed["steps"] = begun.steps  # that fit into them
     return begun.with_(**changed)
+
+
+def see_features(whole: Session, of_any: Session) -> None:
+    """Let the discriminators see ready-made features where pixels alone do not tell any finding from none.
+
+    Who says so is the check classifier, which sees pixels alone.  Where it can tell, features spoil maps
+    (docs/results/choices.md).
+    """
+    assert of_any.judge is not None
+    blind = of_any.judge.auroc < TELLS and whole.config.features != "off" and Features.installed() is not None
+    if blind:
+        whole.tell("pixels alone hardly tell any finding from none: the discriminator sees ready-made features, too")
+    for session in (whole, of_any):  # that of any is asked whether this is decided
+        session.begin_anew(discriminator_features=blind)
 
 
 def copy_and_teach(whole: Session, of_any: Session, batches: Batches) -> None:

@@ -126,6 +126,11 @@ class Session:
         if self.group.is_first:
             self.run.save_config(self.config)
 
+    def begin_anew(self, **values: object) -> None:
+        """Begin with other options, of which the networks are made; kept with the run."""
+        self.change(**values)
+        self.players = self._fresh_players()
+
     @property
     def in_force(self) -> Config:
         """The options that steps are done by now: at half the size branch 1 need not be sparse.

@@ -31,7 +31,7 @@ from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.loading import load
 from acdm.maps.segmenter import save_segmenter
-from acdm.training.beginning import copy_and_teach, session_of_any
+from acdm.training.beginning import copy_and_teach, see_features, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
 from acdm.training.findings import calibration_images_of, finish_findings
@@ -198,8 +198,10 @@ def _begin_as_one(session: Session, dataset: Dataset) -> None:
     session.run.save_config(session.config)
     session.tell("the findings begin as one: any of them against none")
     of_any, start = session_of_any(session, dataset)
-    of_any.change(steps=_train(of_any, start, [item.path.name for item in dataset.train]))
     _fit_judge(of_any)
+    if of_any.config.discriminator_features is None:
+        see_features(session, of_any)
+    of_any.change(steps=_train(of_any, start, [item.path.name for item in dataset.train]))
     x, states = calibration_images_of(session)
     _calibrate(of_any, x, states.any(dim=1).long())
     o, sparse = of_any.config.optimiser, of_any.config.loss.sparse  # as far as any finding had to lower them
