@@ -1,8 +1,9 @@
 """What comes after the branches of several findings: check classifiers, calibration, segmenter; for all at once.
 
 Where findings began as one, the map of any of them teaches the segmenter where something is, and labels which of an
-image's findings that is.  Else it first learns from labels alone what tells each finding (multiple-instance learning),
-then where it is from maps of its own.  Each finding's output is kept in the finding's folder, with the layers of all.
+image's findings that is.  Where evidence of each finding tells unseen images apart, or they began apart, the segmenter
+first learns from labels alone what tells each finding (multiple-instance learning), then where it is from maps of its
+own.  Each finding's output is kept in the finding's folder, with the layers of all.
 """
 
 import time
@@ -26,7 +27,7 @@ from acdm.maps.decomposer import TOGETHER
 from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import save_judge, train_judges
 from acdm.maps.loading import load, load_findings
-from acdm.maps.segmenter import Segmenter, mirrored, of_finding, save_segmenter
+from acdm.maps.segmenter import TRUSTED, Segmenter, mirrored, of_finding, save_segmenter
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, LABELLING, SEGMENTER
 from acdm.training.request import has_networks, is_finished
 from acdm.training.segmenter import (
@@ -129,7 +130,9 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
     x, present = session.images.validation[0][some], states[1][some]
     with session.interruptible("the segmenter") as after_each:
         evidence = _evidence(decomposer, x, present)
-        if teacher := _teacher_of_any(session, features, labelled, (x, present)):
+        aurocs = [image_auroc(own, of_one) for own, of_one in zip(evidence, present.T, strict=True)]
+        sure = min(aurocs) >= TRUSTED
+        if not sure and (teacher := _teacher_of_any(session, features, labelled, (x, present))):
             segmenter, teachers = _by_any(session, features, teacher, labelled, after_each)
         else:
             unseen = x, present, evidence
@@ -143,7 +146,7 @@ def _teach(session: Session, runs: Sequence[Run], backbone: Backbone | None) -> 
         kept = replace(
             of_finding(segmenter, k),
             auroc=image_auroc(np.asarray(seen[:, k]), present[:, k]),
-            evidence_auroc=image_auroc(evidence[k], present[:, k]),
+            evidence_auroc=aurocs[k],
             mistaken=mistaken(seen[:, k], present[:, k]),
         )
         save_segmenter(run.segmenter, kept, run.id)
