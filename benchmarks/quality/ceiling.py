@@ -66,18 +66,21 @@ def show(
     name: str, model: Decomposer, truths: dict[str, Truth], dataset: Dataset, training: tuple[Tensor, Tensor]
 ) -> None:
     """Print a line for each part of the test set."""
-    for split, truth in truths.items():
-        f = figures(model, truth, dataset, training)
+    for split, f in figures(model, truths, dataset, training).items():
         told = " | ".join(f"{value:.3f}" for value in (f.auprc, f.best_dice, f.dice))
         print(f"| {name} | {split} | {told} |", flush=True)
 
 
-def figures(model: Decomposer, truth: Truth, dataset: Dataset, training: tuple[Tensor, Tensor]) -> MapFigures:
-    """What `object` reaches, calibrated on training images (n, C, S, S) of classes (n,)."""
+def figures(
+    model: Decomposer, truths: dict[str, Truth], dataset: Dataset, training: tuple[Tensor, Tensor]
+) -> dict[str, MapFigures]:
+    """What `object` reaches in each part, calibrated on training images (n, C, S, S) of classes (n,)."""
     x, y = calibration_images(*training)
-    known = calibrate({TAUGHT: model.objects(x)}, y)[TAUGHT]
-    drawn = own_size(model.objects(squares(truth.images, model.size)), truth.images)
-    return map_metrics(TAUGHT, [m[0] for m in drawn], truth, dataset, known)
+    known, found = calibrate({TAUGHT: model.objects(x)}, y)[TAUGHT], {}
+    for split, truth in truths.items():
+        drawn = own_size(model.objects(squares(truth.images, model.size)), truth.images)
+        found[split] = map_metrics(TAUGHT, [m[0] for m in drawn], truth, dataset, known)
+    return found
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def main(path: Path, data: Path, sides: list[int]) -> None:
     for side in sides:
         seen = features if side == SIDE else Scaled(features, side)
         taught = replace(model, segmenter=teach(learned, config, seen, learned.most))  # type: ignore[arg-type]
-        found = [figures(taught, truth, dataset, images.train).auprc for truth in truths.values()]
+        found = [f.auprc for f in figures(taught, truths, dataset, images.train).values()]
         plain = replace(taught, mirrors=((),))
         rates = torch.tensor([[rate(taught, x[:TIMED]), rate(plain, x[:TIMED])] for _ in range(3)]).amax(dim=0)
         told = [f"{value:.3f}" for value in found] + [f"{value:.0f}" for value in rates.tolist()]

@@ -6,7 +6,6 @@ first learns from labels alone what tells each finding (multiple-instance learni
 own.  Each finding's output is kept in the finding's folder, with the layers of all.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import nan
@@ -23,7 +22,6 @@ from acdm.data.findings import Findings
 from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import AnyFeatures, Backbone
 from acdm.maps.calibration import calibrate, save_calibration
-from acdm.maps.decomposer import TOGETHER
 from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import save_judge, train_judges
 from acdm.maps.loading import load, load_findings
@@ -31,15 +29,14 @@ from acdm.maps.segmenter import TRUSTED, Segmenter, mirrored, of_finding, save_s
 from acdm.training.progress import CALIBRATION, CHECK, DRAWING, LABELLING, SEGMENTER
 from acdm.training.request import has_networks, is_finished
 from acdm.training.segmenter import (
-    DRAWING_SHARE,
     MAP,
     MOST_IMAGES,
     MOST_OF_FINDINGS,
     WORTH,
     Lessons,
     Teacher,
-    all_there,
     choose_teacher,
+    drawn_in_time,
     features_of,
     image_auroc,
     in_words,
@@ -241,28 +238,20 @@ def _with_targets(
     end: float,
     after_each: Callable[[], None],
 ) -> Lessons:
-    """Give the lessons targets by these teachers, as many as there is time for.
-
-    `end` is on the clock of `time.perf_counter`; of what is left until then maps take `DRAWING_SHARE`.
-    """
-    until = part_until(end, DRAWING_SHARE)
+    """Give the lessons targets by these teachers, as many as there is time for (`drawn_in_time`)."""
     having, none = (torch.nonzero(labelled.y.any(dim=1) == there).squeeze(1) for there in (True, False))
     parts = []
-    for places in having.split(TOGETHER):
+    for places in drawn_in_time(having, labelled.y, end, after_each):
         x, states = labelled.x[places], labelled.y[places]
         candidates = _candidates(_evidence(decomposer, x, states), by_labels, x)
         of_each = [own.get(name, own[EVIDENCE]) for own, name in zip(candidates, teachers, strict=True)]
         parts.append(torch.from_numpy(np.stack(of_each, axis=1)).float())
-        for _ in places:
-            after_each()
-        if time.perf_counter() > until and all_there(labelled.y[having[: sum(map(len, parts))]]):
-            break
     scores = torch.cat(parts)
     kept = torch.cat([having[: len(scores)], none])
     targets = torch.zeros(len(kept), *scores.shape[1:])
     for k, (name, one) in enumerate(zip(teachers, decomposer.of_each.values(), strict=True)):
         own, present = scores[:, k], labelled.y[having[: len(scores)], k]
-        if name == LABELS or not present.any():
+        if name == LABELS:
             targets[:, k] = nan
             continue
         at = one.calibration[MAP].threshold if name == EVIDENCE else float(threshold_otsu(own[present == 1].numpy()))

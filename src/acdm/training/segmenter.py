@@ -8,7 +8,7 @@ the image's class is multiple-instance learning.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -173,15 +173,7 @@ def lessons(
     """
     found = y.view(len(y), -1).any(dim=1)
     negative, positive = (torch.nonzero(found == k).squeeze(1)[:most] for k in (0, 1))
-    until = part_until(end, DRAWING_SHARE)
-    parts: list[Floats] = []
-    for places in positive.split(TOGETHER):
-        parts.append(teacher.scores(x[places]))
-        for _ in places:
-            after_each()
-        if time.perf_counter() > until and all_there(y[positive[: sum(map(len, parts))]]):
-            break
-    drawn = np.concatenate(parts)
+    drawn = np.concatenate([teacher.scores(x[places]) for places in drawn_in_time(positive, y, end, after_each)])
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
     chosen = torch.cat([negative, positive[: len(drawn)]])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
@@ -189,9 +181,25 @@ def lessons(
     return _with_masks(learned, chosen, x, masks) if masks else learned
 
 
-def all_there(y: Tensor) -> bool:
-    """Whether each finding is in some of the images in states (n, K), or some of classes (n,) are positive."""
-    return bool(y.view(len(y), -1).any(dim=0).all())
+def drawn_in_time(places: Tensor, y: Tensor, end: float, after_each: Callable[[], None]) -> Iterator[Tensor]:
+    """Places (m,) of images to draw maps of, a few at a time, until `DRAWING_SHARE` of the time until `end` is over.
+
+    They go on until each finding is there.
+
+    Args:
+        places: of images that have some finding.
+        y: (n,) classes or (n, K) states of all images.
+        end: on the clock of `time.perf_counter`.
+        after_each: called after every image.
+    """
+    until, seen = part_until(end, DRAWING_SHARE), 0
+    for part in places.split(TOGETHER):
+        yield part
+        for _ in part:
+            after_each()
+        seen += len(part)
+        if time.perf_counter() > until and y[places[:seen]].view(seen, -1).any(dim=0).all():
+            return
 
 
 def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
