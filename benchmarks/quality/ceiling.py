@@ -3,9 +3,9 @@
     python benchmarks/quality/ceiling.py RUN DATA MASKS [COUNT …]
 
 MASKS holds the true masks of the training images, named as `acdm train --masks` wants them; COUNT, 5 or 10 of them say,
-takes so many alone, the first in a drawn order.  The seed and recipe are the run's own; the steps are 600.
-Widths, levels and size of the network may be judged by this on dev halves; the recipe never.
-Prints AUPRC, best Dice and Dice of each part of the test set.
+takes so many alone, the first in a drawn order.  The seed and recipe are the run's own; all masks teach 600 steps,
+fewer of them as many as its maps.  Widths, levels and size of the network may be judged by this on dev halves; the
+recipe never.  Prints AUPRC, best Dice and Dice of each part of the test set.
 """
 
 import sys
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acdm.core.config import TAUGHT
+from acdm.core.config import TAUGHT, Config
 from acdm.core.device import flush_denormals
 from acdm.core.results import MapFigures
 from acdm.core.run import Run
@@ -23,7 +23,7 @@ from acdm.data.corrections import find_corrections, read_corrections
 from acdm.data.dataset import Dataset
 from acdm.data.folder import load_dataset
 from acdm.data.images.frame import squares
-from acdm.data.loading import load_images
+from acdm.data.loading import TrainingImages, load_images
 from acdm.evaluation.looks import own_size
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
@@ -31,7 +31,7 @@ from acdm.maps.calibration import calibrate, calibration_images
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
 from acdm.maps.loading import load
-from acdm.training.segmenter import choose_teacher, lessons, teach
+from acdm.training.segmenter import MOST, choose_teacher, lessons, teach
 from acdm.training.session import VALIDATION_IMAGES
 
 
@@ -41,25 +41,29 @@ def chosen(count: int, of: int, seed: int) -> list[int]:
 
 
 def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
-    flush_denormals()
-    model, run = load(path), Run.open(path)
-    config, positive = run.config(), run.read_data().positive
-    dataset = replace(load_dataset([data], positive, config.seed), reading=config.images)
-    found = find_corrections(masks, dataset)
-    images = load_images(dataset, config.size)
-    x, y = images.train
+    model, config, dataset, images, truths = opened(path, data)
+    found, (x, y) = find_corrections(masks, dataset), images.train
     features = Features.installed() if config.features == "auto" else None
     teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
-    truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:
         show("maps, the run's own", model, truths, dataset, (x, y))
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
         learned = lessons(teacher, x, y, read_corrections(some, dataset, config.size))
-        segmenter = teach(learned, config, features, learned.most)
+        segmenter = teach(learned, config, features, MOST if count == len(found) else learned.most)
         name = f"{count} masks" if count < len(found) else f"all {count} masks"
         show(name, replace(model, segmenter=segmenter), truths, dataset, (x, y))
+
+
+def opened(path: Path, data: Path) -> tuple[Decomposer, Config, Dataset, TrainingImages, dict[str, Truth]]:
+    """A run in two classes with its data set, its images at network size, and the truth of each part."""
+    flush_denormals()
+    run = Run.open(path)
+    config = run.config()
+    dataset = replace(load_dataset([data], run.read_data().positive, config.seed), reading=config.images)
+    truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
+    return load(path), config, dataset, load_images(dataset, config.size), truths
 
 
 def show(

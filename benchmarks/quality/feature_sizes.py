@@ -13,17 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from ceiling import figures
+from ceiling import figures, opened
 from torch import Tensor, nn
 
-from acdm.core.device import flush_denormals
-from acdm.core.run import Run
-from acdm.data.folder import load_dataset
-from acdm.data.loading import load_images
-from acdm.evaluation.truth import read_truth
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import CHANNELS, SIDE, Features
-from acdm.maps.loading import load
 from acdm.training.segmenter import choose_teacher, lessons, teach
 from acdm.training.session import VALIDATION_IMAGES
 
@@ -52,14 +46,9 @@ def rate(model: Decomposer, x: Tensor) -> float:
 
 
 def main(path: Path, data: Path, sides: list[int]) -> None:
-    flush_denormals()
-    model, run, features = load(path), Run.open(path), Features.installed()
+    model, config, dataset, images, truths = opened(path, data)
+    features, (x, y) = Features.installed(), images.train
     assert features is not None, "the package of the features is not installed"
-    config = run.config()
-    dataset = replace(load_dataset([data], run.read_data().positive, config.seed), reading=config.images)
-    images = load_images(dataset, config.size)
-    x, y = images.train
-    truths = {split: read_truth(dataset, split) for split in (("dev", "final") if dataset.dev else ("all",))}
     teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
     learned = lessons(teacher, x, y, {})
     print(f"| side | {' | '.join(f'AUPRC, {split}' for split in truths)} | images a second | without mirror views |")

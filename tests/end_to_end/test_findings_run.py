@@ -14,6 +14,7 @@ import acdm
 from acdm.cli.app import main
 from acdm.core.run import Run
 from acdm.errors import RunError
+from acdm.evaluation.results import evaluate
 from acdm.maps.loading import load
 
 
@@ -44,6 +45,17 @@ def test_figures_stand_a_finding_and_as_a_mean(run):
         assert set(written["confusion"]["evidence"][name]) == set(FINDINGS)
     own = [written["labels"][name]["maps"]["evidence"]["auprc"] for name in FINDINGS]
     assert written["mean"]["evidence"]["auprc"] == pytest.approx(sum(own) / 3)
+
+
+def test_figures_of_all_findings_are_those_of_each_measured_alone(run, three, tmp_path):
+    written = json.loads((run / "results.json").read_text())
+    for name in FINDINGS:
+        alone = evaluate(Run.open(run).finding(name), [three], out=tmp_path / "alone.json")
+        of_it = written["labels"][name]
+        for key in ("psi1", "evidence", "object"):
+            assert of_it["maps"][key]["auprc"] == pytest.approx(alone.maps[key].auprc, abs=1e-4)
+        assert of_it["reconstruction"]["psnr_mean"] == pytest.approx(alone.reconstruction.psnr_mean, abs=1e-3)
+        assert of_it["classes"]["swap_accuracy"] == pytest.approx(alone.classes.swap_accuracy, abs=0.05)
 
 
 def test_the_report_leads_to_one_of_each_finding(run):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -13,11 +14,14 @@ from acdm.core.files import write_bytes
 from acdm.core.progress import QUIET, Progress
 from acdm.core.results import FindingResults, MeanFigures, Results
 from acdm.core.run import Run
+from acdm.data.dataset import Dataset
 from acdm.data.images.arrays import Box, Floats
 from acdm.data.images.write import png
-from acdm.evaluation.results import evaluate, evaluate_unwritten, keep_pictures
+from acdm.evaluation.looks import look_at_findings
+from acdm.evaluation.results import evaluate, keep_pictures, measure, read_test_images
 from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import load_calibration, smoothed
+from acdm.maps.loading import load_findings
 from acdm.maps.pictures import findings_sheet
 from acdm.maps.segmentation import cut
 
@@ -44,17 +48,22 @@ def evaluate_run(
     """
     if not run.findings():
         return evaluate(run, data, split, out, progress, features)
-    results: dict[str, Results] = {}
+    decomposer = load_findings(run, features)
+    datasets: dict[str, Dataset] = {}
     truths: dict[str, Truth] = {}
-    scores: dict[str, Scores] = {}
-    for name in run.findings():
-        progress.say(f"finding '{name}'")
+    for name, one in decomposer.of_each.items():
+        datasets[name], truth = read_test_images(run.finding(name), one, data, split, progress)
+        pictures = next(iter(truths.values()), truth).pictures
+        truths[name] = replace(truth, pictures=pictures)  # they are the same, and kept once
+    seen = look_at_findings(decomposer, truths, progress)
+    results: dict[str, Results] = {}
+    for name, one in decomposer.of_each.items():
         of_one = run.finding(name)
-        results[name], found = evaluate_unwritten(of_one, data, split, progress, features)
-        truths[name], scores[name] = found.truth, found.seen.scores
+        results[name] = measure(of_one, one, datasets[name], truths[name], split, seen[name])
         if out is None:
             results[name].write(of_one.results)
-            keep_pictures(of_one, found)
+            keep_pictures(of_one, one, truths[name], seen[name])
+    scores: dict[str, Scores] = {name: found.scores for name, found in seen.items()}
     maps = [name for name in next(iter(scores.values())) if all(name in of_one for of_one in scores.values())]
     sensitivities = {name: sensitivity({k: s[name] for k, s in scores.items()}, truths) for name in maps}
     whole = FindingResults(

@@ -4,7 +4,7 @@ Axes: n images, N branches, C channels, S rows and columns of the network's squa
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from acdm.evaluation.truth import Truth
 from acdm.maps.calibration import score
 from acdm.maps.decomposer import Decomposer, Drawn
 from acdm.maps.doubt import doubts
+from acdm.maps.findings import FindingsDecomposer
 from acdm.maps.judge import Judge
 from acdm.method.compose import common, compose
 
@@ -60,30 +61,62 @@ class Seen:
 
 def look_at_all(decomposer: Decomposer, truth: Truth, progress: Progress = QUIET) -> Seen:
     """Decompose every test image, once, under its true class; memory grows with what is kept of an image alone."""
-    progress.begin("maps of test images", len(truth.items))
-    columns, scores, seconds = Columns(), {name: list[Floats]() for name in decomposer.names}, 0.0
-    for first in range(0, len(truth.items), TOGETHER):
-        rows, maps, spent = _look_at(decomposer, truth, range(first, min(first + TOGETHER, len(truth.items))))
-        columns.add(rows)
-        for name, kept in scores.items():
-            kept += maps[name]
-        seconds += spent
-        progress.advance(done=min(first + TOGETHER, len(truth.items)), total=len(truth.items))
-    return Seen(columns, scores, seconds)
+
+    def draw(x: Tensor, y: Mapping[str, Tensor]) -> dict[str, Drawn]:
+        return {"": decomposer.draw(x, y[""])}
+
+    return _look({"": decomposer}, draw, {"": truth}, progress)[""]
 
 
-def _look_at(
-    decomposer: Decomposer, truth: Truth, some: range
-) -> tuple[dict[str, Tensor], dict[MapName, list[Floats]], float]:
-    """Rows of some test images, their maps as scores, and the seconds that decomposing took."""
+def look_at_findings(
+    whole: FindingsDecomposer, truths: Mapping[str, Truth], progress: Progress = QUIET
+) -> dict[str, Seen]:
+    """Decompose every test image for all findings at once, each under its true state, as `look_at_all` does for one.
+
+    Args:
+        whole: the run.
+        truths: by finding, the same test images in the same order.
+        progress: told of the images.
+    """
+    return _look(whole.of_each, whole.draw_each, truths, progress)
+
+
+def _look(
+    decomposers: Mapping[str, Decomposer],
+    draw: Callable[[Tensor, Mapping[str, Tensor]], Mapping[str, Drawn]],
+    truths: Mapping[str, Truth],
+    progress: Progress,
+) -> dict[str, Seen]:
+    """By finding, what was seen of all test images; `draw` takes images and, by finding, their classes."""
+    first, size = next(iter(truths.values())), next(iter(decomposers.values())).size
+    progress.begin("maps of test images", len(first.items))
+    columns = {name: Columns() for name in decomposers}
+    scores = {name: {map_name: list[Floats]() for map_name in one.names} for name, one in decomposers.items()}
+    seconds = 0.0
+    for start in range(0, len(first.items), TOGETHER):
+        some = range(start, min(start + TOGETHER, len(first.items)))
+        x = squares([first.pictures[i].pixels for i in some], size)
+        y = {
+            name: torch.tensor([one.index(truths[name].items[i].label) for i in some])
+            for name, one in decomposers.items()
+        }
+        began = time.perf_counter()
+        drawn = draw(x, y)
+        seconds += time.perf_counter() - began
+        for name, one in decomposers.items():
+            columns[name].add(_rows(one, truths[name], some, x, drawn[name]))
+            for map_name, kept in _scores(one, [first.pictures[i].pixels for i in some], drawn[name]).items():
+                scores[name][map_name] += kept
+        del drawn
+        progress.advance(done=some.stop, total=len(first.items))
+    return {name: Seen(columns[name], scores[name], seconds) for name in decomposers}
+
+
+def _rows(decomposer: Decomposer, truth: Truth, some: range, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
+    """Rows of some test images (n, C, S, S)."""
     assert decomposer.judge is not None  # the run is ready
     images = [truth.pictures[i].pixels for i in some]
-    x = squares(images, decomposer.size)
-    y = torch.tensor([decomposer.index(truth.items[i].label) for i in some])
-    began = time.perf_counter()
-    drawn = decomposer.draw(x, y)
-    seconds = time.perf_counter() - began
-    rows = {
+    return {
         **reconstructions(x, drawn, images),
         **branches(drawn.own, drawn.other),
         **classes(decomposer.judge, x, drawn),
@@ -91,9 +124,14 @@ def _look_at(
         **unsure(drawn),
         **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
     }
-    polarity = {name: decomposer.calibration[name].polarity for name in decomposer.names}
-    maps = {name: [score(m, polarity[name]) for m in own_size(drawn.maps[name], images)] for name in polarity}
-    return rows, maps, seconds
+
+
+def _scores(decomposer: Decomposer, images: list[Array], drawn: Drawn) -> dict[MapName, list[Floats]]:
+    """Each map of some test images as one unsmoothed number a pixel."""
+    known = decomposer.calibration
+    return {
+        name: [score(m, known[name].polarity) for m in own_size(drawn.maps[name], images)] for name in decomposer.names
+    }
 
 
 def own_size(squares: Tensor, images: list[Array]) -> list[Floats]:

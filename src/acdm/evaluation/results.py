@@ -5,7 +5,7 @@ Pixel metrics pool over the positive class's test images, each at its own size; 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sklearn.metrics import roc_auc_score
@@ -52,42 +52,34 @@ def evaluate(
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
     """
-    results, found = evaluate_unwritten(run, data, split, progress, features)
+    decomposer = load(run.path, features=features)
+    dataset, truth = read_test_images(run, decomposer, data, split, progress)
+    seen = look_at_all(decomposer, truth, progress)
+    results = measure(run, decomposer, dataset, truth, split, seen)
     results.write(out or run.results)
     if out is None:
-        keep_pictures(run, found)
+        keep_pictures(run, decomposer, truth, seen)
     return results
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """What an evaluation saw: the networks, the test images with their truth, and every map of each."""
-
-    decomposer: Decomposer
-    truth: Truth
-    seen: Seen
-
-
-def evaluate_unwritten(
-    run: Run, data: Sequence[Path], split: Split, progress: Progress = QUIET, features: Path | None = None
-) -> tuple[Results, Evaluated]:
-    """Measure as `evaluate` does, and write nothing."""
-    decomposer = load(run.path, features=features)
+def read_test_images(
+    run: Run, decomposer: Decomposer, data: Sequence[Path], split: Split, progress: Progress = QUIET
+) -> tuple[Dataset, Truth]:
+    """Read what a run is measured on; arguments and errors as for `evaluate`."""
     decomposer.require_ready(None)
     dataset = _test_images(run, data)
     progress.begin("reading images", len(dataset.part(split)))
     truth = read_truth(dataset, split, progress, frozenset(run.read_data().digests))
     decomposer.require_channels(truth.pictures[0].pixels, truth.items[0].path)
-    seen = look_at_all(decomposer, truth, progress)
-    return measure(run, decomposer, dataset, truth, split, seen), Evaluated(decomposer, truth, seen)
+    return dataset, truth
 
 
-def keep_pictures(run: Run, found: Evaluated) -> None:
+def keep_pictures(run: Run, decomposer: Decomposer, truth: Truth, seen: Seen) -> None:
     """Write a run's gallery, and look-first.csv where it has a segmenter."""
-    if found.decomposer.segmenter:
-        doubtful = zip(found.truth.items, found.seen.columns["doubt"].tolist(), strict=True)
+    if decomposer.segmenter:
+        doubtful = zip(truth.items, seen.columns["doubt"].tolist(), strict=True)
         write_text(run.look_first, look_first([(item.name, None, doubt) for item, doubt in doubtful]))
-    write_gallery(run.gallery, found.decomposer, found.truth, found.seen)
+    write_gallery(run.gallery, decomposer, truth, seen)
 
 
 def _test_images(run: Run, data: Sequence[Path]) -> Dataset:

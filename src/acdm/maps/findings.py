@@ -15,7 +15,7 @@ from acdm.data.findings import require_finding
 from acdm.data.images.frame import squares
 from acdm.data.images.memory import AnyImage
 from acdm.data.images.read import Picture
-from acdm.maps.decomposer import Decomposer
+from acdm.maps.decomposer import Decomposer, Drawn
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.pictures import in_colours
 from acdm.maps.segmentation import segment
@@ -68,8 +68,7 @@ class FindingsDecomposer:
         """The map `object` of each finding, (B, 1, S, S) of images (B, C, S, S); None where each draws its own."""
         if not self._segmenters:
             return [None] * len(self.of_each)
-        mirrors = next(iter(self.of_each.values())).mirrors
-        found = torch.cat([mirrored(segmenter, x, mirrors) for segmenter in self._segmenters], dim=1)
+        found = torch.cat([mirrored(segmenter, x, self._first.mirrors) for segmenter in self._segmenters], dim=1)
         return list(found.split(1, dim=1))
 
     @torch.no_grad()
@@ -87,10 +86,10 @@ class FindingsDecomposer:
             By finding, maps (n, C, S, S).
         """
         parts: dict[str, list[Mapping[MapName, Tensor]]] = {name: [] for name in self.of_each}
-        count = next(iter(self.of_each.values())).at_once(x)
+        count = self._first.at_once(x)
         for images, present in zip(x.split(count), states.split(count), strict=True):
             of_all = zip(
-                self.of_each.items(), present.T, self._branches(images, present), self._objects(images), strict=True
+                self.of_each.items(), present.T, self._branches_of(images, present), self._objects(images), strict=True
             )
             for (name, one), y, both, found in of_all:
                 parts[name].append(one.drawn(images, y, *one.of_views(y, *both), found).maps)
@@ -101,13 +100,54 @@ class FindingsDecomposer:
             for name, of_one in parts.items()
         }
 
-    def _branches(self, x: Tensor, states: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Branches of the views of images, as each finding sees them."""
-        one = next(iter(self.of_each.values()))
-        assert isinstance(one.branches, OneFinding)
-        views = one.views(x)
-        with autocast(views.device, one.precision):
-            return list(one.branches.shared.under_each(views, states.repeat(len(one.mirrors), 1).to(views.device)))
+    @torch.no_grad()
+    def draw_each(self, x: Tensor, y: Mapping[str, Tensor]) -> dict[str, Drawn]:
+        """What `Decomposer.draw` of each finding gives, by passes of the branches that all findings share.
+
+        Each is drawn under its own states, and the other findings in the states that they are told to be in.
+
+        Args:
+            x: (B, C, S, S), images.
+            y: by finding (B,), 1 where it is present, else 0.
+
+        Returns:
+            By finding.
+        """
+        parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.of_each}
+        for places in torch.arange(len(x)).split(self._first.at_once(x)):
+            views = self._first.views(x[places])
+            told = self._shared.told(views)
+            for (name, one), told_of_one, both in zip(
+                self.of_each.items(), told.T, self._branches(views, told), strict=True
+            ):
+                present = y[name][places]
+                as_told = told_of_one == present.to(told.device).repeat(len(one.mirrors))
+                own, other = (torch.where(as_told[:, None, None, None, None], *pair) for pair in (both, both[::-1]))
+                parts[name].append(one.of_views(present, own, other))
+        return {
+            name: one.drawn(x, y[name], *map(torch.cat, zip(*parts[name], strict=True)), found)
+            for (name, one), found in zip(self.of_each.items(), self._objects(x), strict=True)
+        }
+
+    @property
+    def _first(self) -> Decomposer:
+        return next(iter(self.of_each.values()))
+
+    @property
+    def _shared(self) -> OneFinding:
+        """The branches of all findings, and what tells their states."""
+        branches = self._first.branches
+        assert isinstance(branches, OneFinding)
+        return branches
+
+    def _branches(self, views: Tensor, states: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Branches of the views of images, in states (V, K), as each finding sees them."""
+        with autocast(views.device, self._first.precision):
+            return list(self._shared.shared.under_each(views, states.to(views.device)))
+
+    def _branches_of(self, x: Tensor, states: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Branches of the views of images (B, C, S, S) in states (B, K), as each finding sees them."""
+        return self._branches(self._first.views(x), states.repeat(len(self._first.mirrors), 1))
 
     def decompose(
         self, image: AnyImage | Path | str | Picture, present: Collection[str] | None = None
@@ -123,9 +163,8 @@ class FindingsDecomposer:
         """
         for name in present or ():
             require_finding(name, tuple(self.of_each))
-        first = next(iter(self.of_each.values()))
-        picture = first.pictured(image)
-        x = squares([picture.pixels], first.size)
+        picture = self._first.pictured(image)
+        x = squares([picture.pixels], self._first.size)
         objects = self._objects(x)
         if present is None:
             told = [one.classify(x, found)[0] for one, found in zip(self.of_each.values(), objects, strict=True)]
@@ -133,7 +172,7 @@ class FindingsDecomposer:
         else:
             states = torch.tensor([[int(name in present) for name in self.of_each]])
         with torch.no_grad():
-            of_all = zip(self.of_each.items(), states.T, self._branches(x, states), objects, strict=True)
+            of_all = zip(self.of_each.items(), states.T, self._branches_of(x, states), objects, strict=True)
             labels = {
                 name: one.decomposition(picture, x[0], one.drawn(x, y, *one.of_views(y, *both), found), 0)
                 for (name, one), y, both, found in of_all
