@@ -123,7 +123,11 @@ def check(
 
 
 def evaluate(
-    run: "str | Path | Run", *folders: str | Path, split: "Split" = "all", progress: bool = True
+    run: "str | Path | Run",
+    *folders: str | Path,
+    split: "Split" = "all",
+    progress: bool = True,
+    features: str | Path | None = None,
 ) -> "Results | FindingResults":
     """Measure a run on test images; writes results.json into it.
 
@@ -132,6 +136,7 @@ def evaluate(
         folders: as for `train`.
         split: all test images, the "dev" half, or the "final" rest.
         progress: show how far it is.
+        features: as for `load`.
 
     Raises:
         RunError, DataError: when the run is unfinished, or images or truth cannot be used.
@@ -139,7 +144,8 @@ def evaluate(
     from acdm.evaluation.findings import evaluate_run
 
     with _shown(progress) as heard:
-        return evaluate_run(_opened(run), [Path(folder) for folder in folders], split, progress=heard)
+        file = None if features is None else Path(features)
+        return evaluate_run(_opened(run), [Path(folder) for folder in folders], split, progress=heard, features=file)
 
 
 def map(
@@ -149,6 +155,7 @@ def map(
     label: str | None = None,
     progress: bool = True,
     finding: str | None = None,
+    features: str | Path | None = None,
 ) -> Path:
     """Write the maps of one image or of a folder of them; goes on where it was cut off.
 
@@ -159,6 +166,7 @@ def map(
         label: class of the images; None lets the check classifier decide.
         progress: show how far it is.
         finding: with several findings in an image, the one that is meant.
+        features: as for `load`.
 
     Returns:
         The path of maps.csv.
@@ -170,7 +178,8 @@ def map(
     from acdm.maps.jobs.worklist import MapOptions, find_images
     from acdm.maps.loading import load as load_run
 
-    files, decomposer = find_images(Path(images)), load_run(_opened(run).finding(finding).path)
+    files = find_images(Path(images))
+    decomposer = load_run(_opened(run).finding(finding).path, features=features)
     with _shown(progress) as heard:
         heard.begin("maps", len(files))
         for _ in map_folder(decomposer, files, Path(out), MapOptions(label=label), heard):

@@ -51,6 +51,19 @@ def test_a_name_of_both_classes_is_the_positive_one_s(dataset, tmp_path):
     assert {dataset.train[c.index].label for c in found} == {"ill"}
 
 
+def test_a_mask_of_a_positive_image_never_teaches_a_negative_one_of_its_name(tmp_path):
+    """Two folders of the same names, as scanners number them: some positive images validate, their namesakes teach."""
+    g = np.random.default_rng(1)
+    for label in ("healthy", "ill"):
+        for number in range(30):
+            save(tmp_path / label / f"{number}.png", g.integers(0, 255, (10, 20), np.uint8))
+            save(tmp_path / "masks" / f"{number}.png", mask(0, 10))
+    dataset = load_dataset([tmp_path / "healthy", tmp_path / "ill"], positive="ill")
+    found = find_corrections(tmp_path / "masks", dataset)
+    assert {dataset.train[c.index].label for c in found} == {"ill"}
+    assert len(found) == len(trained(dataset, "ill")) < 30
+
+
 def test_masks_become_squares_as_their_images_do(dataset, tmp_path):
     """A left half of 20 x 10 pixels is the left half of a square of 8, filled up above and below."""
     stem = trained(dataset, "ill")[0]

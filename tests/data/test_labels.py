@@ -138,6 +138,37 @@ def test_groups_stay_whole_and_every_finding_is_in_every_part(labelled):
         assert all(counts[name] for name in findings.names)
 
 
+def test_groups_of_a_manifest_stay_whole_where_the_table_names_none(tmp_path):
+    rows, lines = [], ["file,group"]
+    for number in range(60):
+        name = f"images/{number:02d}.png"
+        write_image(tmp_path / name, number)
+        rows.append(f"{name},{number % 2},{number // 2 % 2}")
+        lines.append(f"{name},patient{number // 6}")
+    write_table(tmp_path, rows, "file,spur,open")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    findings = find_findings([tmp_path])
+    seen = [{item.group for item in part} for part in (findings.train, findings.validation, findings.test)]
+    assert sum(map(len, seen)) == 10 == len(set.union(*seen))
+
+
+@pytest.mark.parametrize("name", ["flu?", "BI-RADS:4", "any"])
+def test_a_class_whose_name_can_be_no_folder_everywhere_is_refused(tmp_path, name):
+    for label in ("healthy", "covid", name):
+        write_image(tmp_path / "train" / label / "0.png")
+    with pytest.raises(DataError, match="rename the folder"):
+        find_findings([tmp_path])
+
+
+def test_more_than_two_class_folders_without_train_are_told_where_to_go(tmp_path):
+    for label in ("healthy", "covid", "flu"):
+        write_image(tmp_path / label / "0.png")
+    with pytest.raises(DataError, match="belong into DATA/train/"):
+        load_dataset([tmp_path])
+    with pytest.raises(DataError, match=r"below .*train, which has 0"):
+        find_findings([tmp_path], reference="healthy")
+
+
 def test_one_finding_is_two_classes(labelled):
     """With --positive NAME, or where there is one alone, all is as with two folders."""
     assert load_dataset([labelled], "open").classes == ("no open", "open")

@@ -251,3 +251,23 @@ def test_corrected_masks_teach_the_segmenter_of_one_finding(run, three, tmp_path
     assert main(["train", str(three), "-o", str(one), "--resume", "--masks", str(tmp_path / "corrected")]) == 0
     assert (one / "segmenter.safetensors").read_bytes() != (run / "findings/disc/segmenter.safetensors").read_bytes()
     assert "6 masks" in (one / "log.txt").read_text()
+
+    assert main(["train", str(three), "-o", str(tmp_path / "run"), "--resume", "--steps", "14"]) == 0
+    assert "6 masks taught this run's segmenter: give them again" in (tmp_path / "run/log.txt").read_text()
+    assert (tmp_path / "run/findings/disc/segmenter.safetensors").is_file()
+    assert (tmp_path / "run/findings-before/disc/results.json").is_file(), "what was there is set aside, not lost"
+
+
+def test_a_class_named_for_all_findings_is_refused_before_any_is_mapped(run, three, tmp_path, capsys):
+    for command in ("map", "segment"):
+        options = [command, str(run), str(three / "test/images"), "-o", str(tmp_path / "out"), "--label", "disc"]
+        assert main(options) != 0
+        assert "name it with --finding" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_findings_are_set_aside_says_what_to_do(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    Run.open(tmp_path / "run").forget_findings()
+    with pytest.raises(RunError, match="has no maps of 'disc' yet; finish it"):
+        acdm.load(tmp_path / "run", finding="disc")

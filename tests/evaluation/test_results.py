@@ -1,16 +1,19 @@
 """Figures of results.json that no library has, by hand."""
 
 import weakref
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from acdm.core.config import MAPS
-from acdm.data.dataset import Item
+from acdm.data.dataset import Dataset, Item
 from acdm.data.images.read import Picture
 from acdm.evaluation import looks
 from acdm.evaluation.looks import Columns
+from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures, removal
 from acdm.evaluation.truth import Truth, trivial_scores
 from acdm.maps.calibration import Calibration
@@ -103,6 +106,26 @@ def test_pixels_without_data_are_neither_right_nor_wrong():
     mask, valid = image[0] == 0.5, image[0] < 1
     assert trivial_scores(truth(image, masks=[mask]), "with")["brightness"] < 0.1
     assert trivial_scores(truth(image, masks=[mask], valid=[valid]), "with")["brightness"] == 1
+
+
+def test_boxes_found_where_nobody_drew_any_are_no_mistakes():
+    """Four images with a square that is found exactly; two of them have truth, and one is of the other class."""
+    image = np.full((1, 16, 16), -1.0, np.float32)
+    square = np.zeros((16, 16), bool)
+    square[4:10, 4:10] = True
+    nothing = np.zeros_like(square)
+    told = truth(*[image] * 5, masks=[square, square, nothing, nothing, nothing])
+    told = replace(
+        told,
+        items=[*told.items[:4], Item(None, "without", "4")],
+        boxes=[[(4, 4, 10, 10)]] * 2 + [[]] * 3,
+        known=[True, True, False, False, False],
+    )
+    dataset = Dataset(Path(), ("without", "with"), [], [], told.items)
+    raw = [square.astype(np.float32)] * 4 + [nothing.astype(np.float32)]
+    found = map_metrics("evidence", raw, told, dataset, Calibration("both", 0.0, 0.0, 0.5, "otsu", {}))
+    assert found.ap50 == pytest.approx(1.0)
+    assert found.box_recall == pytest.approx(1.0)
 
 
 def test_what_needs_no_learning_by_hand():

@@ -64,6 +64,13 @@ def test_an_image_is_taken_apart(page):
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_a_bright_image_is_one_like_any_other(page):
+    """Paper and tiles have no pixel below mid-grey."""
+    content = io.BytesIO()
+    Image.fromarray(np.full((20, 30), 200, np.uint8)).save(content, "PNG")
+    assert ask(page, "POST", "/decompose", content.getvalue(), Label="no")[0] == 200
+
+
 def test_classes_of_any_script_can_be_named(page):
     assert ask(page, "POST", "/decompose", an_image(), Label="%3Cb%3Eyes")[0] == 200
     status, _, body = ask(page, "POST", "/decompose", an_image(), Label="%E8%82%BF%E7%98%A4")

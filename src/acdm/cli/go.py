@@ -37,7 +37,7 @@ def go(
     from acdm.data.checkup import examine_folders, summary
     from acdm.errors import DataError
     from acdm.evaluation.findings import evaluate_run
-    from acdm.training.request import Request
+    from acdm.training.request import Request, file_of_features
     from acdm.training.train import train
     from acdm.web.findings import build_page
     from acdm.web.live import LiveReport
@@ -64,7 +64,7 @@ def go(
         )
         with LiveReport(progress) as live:
             run = train(request, live)
-        results = evaluate_run(run, data, progress=progress)
+        results = evaluate_run(run, data, progress=progress, features=file_of_features(given))
     page = build_page(run)
     print(table(results))
     print(f"look at {page}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN = 3  # doubtful images that are named
 Images = Annotated[Path, Parameter(help="A folder, searched through, or one file.")]
-Label = Annotated[str, Parameter(help="Class of the images; auto lets the run's check classifier decide.")]
+Label = Annotated[str, Parameter(help="Class of the images; auto lets the run decide.")]
 Axis = Annotated[Literal[0, 1, 2], Parameter(help="Axis that NIfTI volumes are cut into slices along.")]
 Tile = Annotated[
     int | None,
@@ -73,18 +73,21 @@ def map_(
         raise ConfigError("--shard: takes flat images whole; leave --axis and --tile out")
     alone = only is not None
     _do_each(
-        _findings_of(run, finding, out),
+        _findings_of(run, finding, out, label),
         lambda one, place: _map(
             one, images, place, label, axis, tile, alone, shard, engine, workers, scheduler, features
         ),
     )
 
 
-def _findings_of(run: Path, finding: str | None, out: Path) -> list[tuple[Path, Path]]:
+def _findings_of(run: Path, finding: str | None, out: Path, label: str) -> list[tuple[Path, Path]]:
     """Runs to use, and where their output goes: of several findings each, in folders of their own, or the named one."""
     from acdm.core.run import Run
 
-    return [(one.path, out / name) for name, one in Run.open(run).each(finding).items()]
+    each = Run.open(run).each(finding)
+    if label != "auto" and len(each) > 1:
+        raise ConfigError(f"--label {label}: is for one of several findings; name it with --finding")
+    return [(one.path, out / name) for name, one in each.items()]
 
 
 def _do_each(places: list[tuple[Path, Path]], work: Callable[[Path, Path], None]) -> None:
@@ -165,8 +168,8 @@ def segment(
     out
         Where everything goes.
     map
-        Map that is cut into masks. By default object where the run's segmenter tells unseen images apart as well
-        as evidence does, or much better; else evidence.
+        Map that is cut into masks. By default object where the run's segmenter tells unseen images apart well
+        enough, else evidence; the last line of train says which.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area
@@ -187,7 +190,7 @@ def segment(
         raise ConfigError(f"--to {min(unknown)}: no such format; there are {', '.join(FORMATS)}")
     recipe = Recipe(map=map, rule=threshold, min_area=min_area, refine=refine, formats=formats)
     options = MapOptions(label=None if label == "auto" else label, axis=axis, tile=tile)
-    places = _findings_of(run, finding, out)
+    places = _findings_of(run, finding, out, label)
     try:
         _do_each(places, lambda one, place: _segment(one, images, place, options, recipe, features))
     finally:

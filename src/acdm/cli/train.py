@@ -122,7 +122,7 @@ def train(
         sys.exit(launch(sys.argv[1:], devices, nodes))
     from acdm.cli.terminal import showing
     from acdm.core.processes import is_first_process
-    from acdm.training.request import Request
+    from acdm.training.request import Request, file_of_features
     from acdm.training.train import train as run_training
     from acdm.web.live import LiveReport
 
@@ -139,6 +139,7 @@ def train(
     )
     with showing() if is_first_process() else nullcontext(QUIET) as progress, LiveReport(progress) as live:
         run = run_training(request, live)
-    where = " ".join(map(str, data))
+    file = file_of_features(request.options)
+    where = " ".join(map(str, data)) + (f" --features {file}" if file else "")
     if is_first_process():
         print(f"finished: {run.path}\nnext: acdm evaluate {run.path} {where}; acdm report {run.path}")

@@ -111,7 +111,11 @@ class Run:
         if name not in names:
             there = f"its findings are {', '.join(names)}; name one with --finding" if names else "it has two classes"
             raise RunError(f"{self.path}: {f'has no finding {name!r}; ' if name else ''}{there}")
-        return Run.open(self.path / FINDINGS / str(name))
+        if not (self.path / FINDINGS / name).is_dir():
+            raise RunError(
+                f"{self.path}: has no maps of {name!r} yet; finish it with 'acdm train DATA -o RUN --resume'"
+            )
+        return Run.open(self.path / FINDINGS / name)
 
     def each(self, name: str | None = None) -> dict[str, "Run"]:
         """The runs of its findings by their names; by "" the one that is named, or itself where it has classes.
@@ -127,9 +131,13 @@ class Run:
         """Whether its branches are trained and what comes after them is begun, finding by finding."""
         return (self.path / FINDINGS).is_dir()
 
-    def forget_findings(self) -> None:
-        """Drop what came after the branches, for they are trained on."""
-        rmtree(self.path / FINDINGS, ignore_errors=True)
+    def forget_findings(self) -> Path | None:
+        """Set aside what came after the branches, for they are trained on; returns its new place, if there was any."""
+        found, aside = self.path / FINDINGS, self.path / f"{FINDINGS}-before"
+        if not found.is_dir():
+            return None
+        rmtree(aside, ignore_errors=True)
+        return found.replace(aside)
 
     def begin_finding(self, name: str, data: DataRecord) -> "Run":
         """Make the folder of a finding: the same configuration and machine, classes of its own."""

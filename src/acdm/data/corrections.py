@@ -110,8 +110,8 @@ def _without_ending(path: Path) -> str:
 
 def _owner(path: Path, items: Sequence[Item], dataset: Dataset, trained: Collection[Path]) -> Item:
     """The image that a mask belongs to, out of those that end like it."""
-    of_train = [item for item in items if item.path in trained] or items
-    likely = [item for item in of_train if item.label == dataset.positive] or of_train
+    positive = [item for item in items if item.label == dataset.positive] or items
+    likely = [item for item in positive if item.path in trained] or positive
     if len(likely) > 1:
         raise DataError(
             f"{path}: could be the mask of {likely[0].path} or of {likely[1].path}; put it into folders named as the"

@@ -182,7 +182,9 @@ def find_findings(paths: Sequence[Path], seed: int = 0, reference: str | None = 
     classes = _class_folders(root)
     if len(classes) <= 2:
         if reference is not None:
-            raise DataError(f"--reference {reference}: is for more than two classes, and {root} has {len(classes)}")
+            raise DataError(
+                f"--reference {reference}: is for more than two classes below {root}/train, which has {len(classes)}"
+            )
         return None
     return _from_classes(root, classes, reference, seed)
 
@@ -213,6 +215,7 @@ def _from_table(root: Path, seed: int) -> Findings:
     if any(None in row for row in rows):
         number = next(n for n, row in enumerate(rows, start=2) if None in row)
         raise DataError(f"{table}, line {number}: has more values than there are columns")
+    groups = read_groups(root)
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}
     for number, row in enumerate(rows, start=2):
@@ -228,8 +231,9 @@ def _from_table(root: Path, seed: int) -> Findings:
         if part is None:
             raise DataError(f"{table}, line {number}: {SPLIT} '{row[SPLIT]}', expected train, validation or test")
         present[path] = frozenset(name for name in names if row[name].strip() == "1")
-        group = (row.get(GROUP) or "").strip() or plain_name(row[FILE])
-        items[part].append(Item(path, "", group, below=plain_name(row[FILE])))
+        name = plain_name(row[FILE])
+        group = (row.get(GROUP) or "").strip() or groups.get(name.casefold(), name)
+        items[part].append(Item(path, "", group, below=name))
     return _split(root, names, items, present, seed)
 
 
@@ -241,16 +245,25 @@ def _labels(table: Path) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{table}: has no label; every column but {FILE}, {SPLIT} and {GROUP} is one, of 0 and 1")
     for name in names:
-        if not re.fullmatch(FOLDER_NAME, name) or name != name.strip() or name in (NONE, ANY):
+        if not _names_a_folder(name):
             raise DataError(f"{table}: the label '{name}' becomes a folder's name and must look like one; rename it")
     if twice := next((name for name, count in Counter(columns).items() if count > 1), None):
         raise DataError(f"{table}: the column '{twice}' is there twice; leave one")
     return names
 
 
+def _names_a_folder(name: str) -> bool:
+    return re.fullmatch(FOLDER_NAME, name) is not None and name == name.strip() and name not in (NONE, ANY)
+
+
 def _from_classes(root: Path, classes: Sequence[str], reference: str | None, seed: int) -> Findings:
     if reference is not None and reference not in classes:
         raise DataError(f"--reference {reference}: no such class; the classes are {', '.join(classes)}")
+    for name in classes:
+        if not _names_a_folder(name):
+            raise DataError(
+                f"{root / 'train' / name}: this name can't stand for a finding everywhere; rename the folder"
+            )
     groups = read_groups(root)
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}

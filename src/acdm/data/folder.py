@@ -148,7 +148,8 @@ def _ordered(names: Sequence[str], positive: str | None, marked: set[str], root:
     """Classes with the positive one last; `marked` are those with masks or boxes."""
     if len(names) != 2:
         found = f"({', '.join(names)})" if names else "with images"
-        raise DataError(f"{root}: needs exactly two class folders, found {len(names)} {found}")
+        more = "; more than two are several findings, and belong into DATA/train/" if len(names) > 2 else ""
+        raise DataError(f"{root}: needs exactly two class folders, found {len(names)} {found}{more}")
     if positive is None:
         positive = next(iter(marked)) if len(marked) == 1 else names[1]
     if positive not in names:

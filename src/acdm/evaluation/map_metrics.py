@@ -43,15 +43,17 @@ def map_metrics(
     correlations = [value for value in correlations if not math.isnan(value)]
     highest, _ = metrics.best_iou(flat, true)
     claimed = set(range(len(scores)) if kind.claims_on_negatives else positives)
-    everywhere = [s if i in claimed else np.zeros_like(s) for i, s in enumerate(scores)]
+    judged = sorted({*positives, *negatives})  # of positive images without truth nobody knows what is right
+    everywhere = [scores[i] if i in claimed else np.zeros_like(scores[i]) for i in judged]
+    true_boxes = [truth.boxes[i] for i in judged]
     levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
     other = truth.pooled([cuts[i].mask for i in negatives], negatives)
     ap50, ap50_95 = metrics.box_ap(
-        [[(r.box, r.score) for r in c.regions] if i in claimed else [] for i, c in enumerate(cuts)],
-        truth.boxes,
-        [s.shape for s in scores],
+        [[(r.box, r.score) for r in cuts[i].regions] if i in claimed else [] for i in judged],
+        true_boxes,
+        [s.shape for s in everywhere],
     )
-    specks = [calibration.min_area(*s.shape) for s in scores]
+    specks = [calibration.min_area(*s.shape) for s in everywhere]
     return MapFigures(
         auprc=metrics.auprc(flat, true),
         auprc_unsmoothed=metrics.auprc(truth.pooled([raw[i] for i in positives], positives), true),
@@ -69,7 +71,7 @@ def map_metrics(
         pointing_game=metrics.pointing_game(chosen, masks),
         relevance_mass=metrics.relevance_mass(chosen, masks),
         maxboxacc=metrics.maxboxacc(chosen, boxes),
-        box_recall=metrics.box_recall(everywhere, truth.boxes, [float(v) for v in levels if v > 0], min_areas=specks),
+        box_recall=metrics.box_recall(everywhere, true_boxes, [float(v) for v in levels if v > 0], min_areas=specks),
         ap50=ap50,
         ap50_95=ap50_95,
         negative_area=float(other.mean()) if kind.claims_on_negatives else math.nan,

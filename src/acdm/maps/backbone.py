@@ -37,7 +37,8 @@ class Backbone(nn.Module):
         self.network = network  # so that it moves to a device with this module; None where another library computes
         self.see = see
         self.register_buffer("place", torch.zeros(()), persistent=False)
-        self.channels = tuple(level.shape[1] for level in self(torch.zeros(1, 3, SIDE, SIDE)))
+        several = torch.zeros(2, 3, SIDE, SIDE)  # a file may take one image alone
+        self.channels = tuple(level.shape[1] for level in self(several))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Features of images (B, C, H, W) in [-1, 1]; other than three channels enter as their mean, three times."""

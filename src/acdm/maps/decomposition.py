@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 NO_SEGMENTER = (
-    "this run draws no map 'object': it has no segmenter (add one with 'acdm train DATA -o RUN --resume'), or the"
-    " features it was taught on are not installed (pip install 'acdm[features]')"
+    "this run draws no map 'object': it has no segmenter (add one with 'acdm train DATA -o RUN --resume --segmenter'),"
+    " or the features it was taught on are not installed (pip install 'acdm[features]')"
 )
 OF_BRANCHES = ("psi1", "contrast")  # maps that branches alone give
 

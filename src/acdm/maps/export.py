@@ -7,6 +7,8 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -122,6 +124,7 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
         raise ConfigError(
             "export: the segmenter's features are a file of your own, which cannot be written into another"
         )
+    decomposer = _on_cpu(decomposer)
     x = torch.zeros(2, decomposer.branches.channels, size, size)
     batch = torch.export.Dim("batch", min=1, max=1024)
     model, known = _portable(decomposer)
@@ -145,6 +148,17 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     path = folder / f"model.{ending}"
     write_bytes(path, content)
     return path
+
+
+def _on_cpu(decomposer: Decomposer) -> Decomposer:
+    """The same with copies of its networks on the CPU, where they are elsewhere."""
+    if next(decomposer.branches.parameters()).device.type == "cpu":
+        return decomposer
+    segmenter = decomposer.segmenter
+    if segmenter:
+        features = segmenter.features and deepcopy(segmenter.features).cpu()
+        segmenter = replace(segmenter, network=deepcopy(segmenter.network).cpu(), features=features)
+    return replace(decomposer, branches=deepcopy(decomposer.branches).cpu(), segmenter=segmenter)
 
 
 def _portable(decomposer: Decomposer) -> tuple[Portable, dict[str, Tensor]]:

@@ -124,10 +124,11 @@ class FindingsDecomposer:
                 as_told = told_of_one == present.to(told.device).repeat(len(one.mirrors))
                 own, other = (torch.where(as_told[:, None, None, None, None], *pair) for pair in (both, both[::-1]))
                 parts[name].append(one.of_views(present, own, other))
-        return {
-            name: one.drawn(x, y[name], *map(torch.cat, zip(*parts[name], strict=True)), found)
-            for (name, one), found in zip(self.of_each.items(), self._objects(x), strict=True)
-        }
+        drawn = {}
+        for (name, one), found in zip(self.of_each.items(), self._objects(x), strict=True):
+            own, other = (torch.cat(some) for some in zip(*parts[name], strict=True))
+            drawn[name] = one.drawn(x, y[name], own, other, found)
+        return drawn
 
     @property
     def _first(self) -> Decomposer:

@@ -167,6 +167,14 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
+def masks_that_taught(path: Path) -> int:
+    """How many masks taught the segmenter of this file; 0 where there is none, or it is damaged."""
+    try:
+        return int(read_tensors(path, "segmenter")[1].get("masks", 0)) if path.is_file() else 0
+    except (CheckpointError, ValueError):
+        return 0
+
+
 def load_segmenter(
     path: Path, channels: int, device: str = "cpu", run: str = "", given: Backbone | None = None
 ) -> Segmenter | None:

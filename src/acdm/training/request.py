@@ -1,6 +1,6 @@
 """From what a user asked for to a training: which data, which configuration, which folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -156,10 +156,16 @@ def _findings(
 
 def _with_backbone(request: Request) -> tuple[Request, Backbone | None]:
     """The request without a path among its options, and the features of the file it named."""
-    named = request.options.get("features")
-    if named in (None, "auto", "off", GIVEN):
+    file = file_of_features(request.options)
+    if file is None:
         return request, None
-    return replace(request, options={**request.options, "features": GIVEN}), load_backbone(Path(str(named)))
+    return replace(request, options={**request.options, "features": GIVEN}), load_backbone(file)
+
+
+def file_of_features(options: Mapping[str, object]) -> Path | None:
+    """The path that `features` of some options names; None where it names none."""
+    named = options.get("features")
+    return None if named in (None, "auto", "off", GIVEN) else Path(str(named))
 
 
 def _corrections(folder: Path, dataset: Dataset, config: Config, progress: Progress) -> Sequence[Correction]:
@@ -209,13 +215,18 @@ def _leaves(layer: Layer, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
             yield (*above, key), value
 
 
-def is_finished(run: Run) -> bool:
-    """Whether a run has all that a training leaves: networks, check classifier, segmenter, calibration of every map."""
+def is_finished(run: Run, segmenter: bool | None = None) -> bool:
+    """Whether a run has all that a training leaves: networks, check classifier, segmenter, calibration of every map.
+
+    Args:
+        run: what is asked about.
+        segmenter: whether it is to have one; None takes what it was trained with.
+    """
     try:
         if names := run.findings():
-            return all(is_finished(Run(run.path / FINDINGS / name)) for name in names)
+            return all(is_finished(Run(run.path / FINDINGS / name), segmenter) for name in names)
         taught = run.segmenter.is_file() and TAUGHT in load_calibration(run)
-        return has_networks(run) and (taught or not run.config().segmenter)
+        return has_networks(run) and (taught or not (run.config().segmenter if segmenter is None else segmenter))
     except RunError:
         return False
 

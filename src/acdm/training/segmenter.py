@@ -141,6 +141,15 @@ def choose_teacher(
     return Teacher(MAP, evidence, known.threshold, MOST_UNWEIGHED), alone
 
 
+def what_it_drew(decomposer: Decomposer) -> Teacher:
+    """Let a segmenter's own map teach the next one, beside masks that have come since."""
+    return Teacher(
+        "what it drew before",
+        lambda images: decomposer.objects(images)[:, 0].numpy(),
+        decomposer.calibration[TAUGHT].threshold,
+    )
+
+
 def _weight(probe: Probe, x: Tensor) -> Floats:
     """The square root of a probe's probabilities, (n, S, S), of images (n, C, S, S)."""
     return np.asarray(probe.probabilities(x)[:, 0].sqrt())

@@ -17,7 +17,7 @@ from acdm.core.config import TAUGHT, Config
 from acdm.core.device import flush_denormals
 from acdm.core.processes import ProcessGroup, joined
 from acdm.core.progress import QUIET, Progress
-from acdm.core.run import Run, lock, require_free
+from acdm.core.run import FINDINGS, Run, lock, require_free
 from acdm.core.tensors import checkpoints
 from acdm.data.batches import Batches, FindingBatches
 from acdm.data.corrections import read_corrections
@@ -30,7 +30,7 @@ from acdm.maps.calibration import calibrate, calibration_images, load_calibratio
 from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
 from acdm.maps.loading import load
-from acdm.maps.segmenter import save_segmenter
+from acdm.maps.segmenter import masks_that_taught, save_segmenter
 from acdm.training.beginning import copy_and_teach, see_features, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
 from acdm.training.defaults import settle
@@ -49,6 +49,7 @@ from acdm.training.segmenter import (
     mistaken,
     steps_within_reach,
     teach,
+    what_it_drew,
 )
 from acdm.training.session import VALIDATION_IMAGES, Session, go_on
 from acdm.training.signals import Stop, listening
@@ -116,11 +117,18 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
             if group.is_first and not resume:
                 Run.create(path, config, images.describe(dataset, findings), command)
             group.barrier()
-            if resume and not prepared.trains_on and not given.masks and group.broadcast(is_finished(Run.open(path))):
+            if (
+                resume
+                and not prepared.trains_on
+                and not given.masks
+                and group.broadcast(is_finished(Run.open(path), config.segmenter))
+            ):
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
             session = Session(run=Run.open(path), config=config, images=images, progress=progress, group=group)
+            if resume and not given.masks:
+                _tell_of_masks(session)
             trained = resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run))
             if trained:
                 session.tell("the branches are trained already, and left as they are")
@@ -139,6 +147,16 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 (_end if trained else _finish)(session, given)
             group.barrier()
     return Run.open(path)
+
+
+def _tell_of_masks(session: Session) -> None:
+    """Say so where a person's masks taught the segmenter that this training may replace."""
+    kept = (session.run.segmenter, *(session.run.path / FINDINGS).glob(f"*/{session.run.segmenter.name}"))
+    known = sum(map(masks_that_taught, kept))
+    if known:
+        session.tell(
+            f"⚠ {known} masks taught this run's segmenter: give them again with --masks, or the next goes without"
+        )
 
 
 def _require_equal_shares(config: Config, group: ProcessGroup) -> None:
@@ -187,7 +205,8 @@ def _begin(session: Session) -> None:
     needed, free = disk_use(session.players), disk_usage(session.run.path).free
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
-        session.run.forget_findings()
+        if aside := session.run.forget_findings():
+            session.tell(f"the branches are trained on: what each finding had, its figures and masks, is in {aside}")
         session.progress.changed(session.run.path)
     if session.group.is_first and session.config.ablation.choose and session.images.states is None:
         _fit_judge(session)
@@ -440,7 +459,11 @@ def _teach(session: Session, given: Given) -> None:
     decomposer = load(run.path, features=given.backbone)
     with session.interruptible("the segmenter") as after_each:
         unseen, classes = session.images.head(VALIDATION_IMAGES)
-        teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
+        before = decomposer.segmenter
+        if before and before.trusted and decomposer.findings:  # one of several findings, which others' maps taught, too
+            teacher, evidence_auroc = what_it_drew(decomposer), before.evidence_auroc
+        else:
+            teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
         learned = lessons(teacher, x, y, given.masks, after_each, session.end)
         steps = steps_within_reach(learned, config, features, session.end)

@@ -67,7 +67,7 @@ def _rows(results: list[Results]) -> list[tuple[str, list[str]]]:
         ("image AUROC of the default map", [number(m.image_auroc) for m in default]),
         ("positive images with a region", [percent(m.positives_with_region) for m in default]),
         ("negative images with a region", [percent(m.negatives_with_region) for m in default]),
-        ("Dice of the default map, no mask seen", [number(m.dice) for m in default]),
+        ("Dice of the default map, no test mask seen", [number(m.dice) for m in default]),
         *(
             (f"AUPRC, {name}", [number(r.maps[name].auprc) if name in r.maps else "–" for r in results])
             for name in maps

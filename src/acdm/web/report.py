@@ -15,7 +15,7 @@ from acdm.core.tables import read_rows
 from acdm.maps import preview
 from acdm.web.pages import script, template, within
 from acdm.web.training import curves, facts
-from acdm.web.verdict import conclude
+from acdm.web.verdict import PLACES_OF_MASKS, conclude
 
 LOOK_FIRST = 10  # images that are named
 
@@ -32,7 +32,8 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
     results = run.read_results()
     data, gallery = run.read_data(), run.read_gallery().images
     pictures = {entry.picture: (run.gallery / entry.picture).read_bytes() for entry in gallery}
-    sheet, rows = run.networks.newest_sheet(), run.networks.metric_rows()
+    rows = run.networks.metric_rows()
+    sheet = run.newest_sheet()  # none of one of several findings: that of all shows the first of them
     if sheet:
         pictures["sheet.png"] = sheet.read_bytes()
     shown = preview.gallery(results.default_map, [_image(run, entry) for entry in gallery])
@@ -49,6 +50,7 @@ def build_report(run: Run, *, single_file: bool = False) -> Path:
         curves=curves(rows, results.step),
         facts=facts(run, rows),
         has_sheet=sheet is not None,
+        places_of_masks=PLACES_OF_MASKS,
         look_first=read_rows(run.look_first)[:LOOK_FIRST],
         env=run.read_environment(),
         config=(run.path / "config.yaml").read_text(encoding="utf-8"),

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from acdm.data.images.arrays import Array, Pixels
-from acdm.data.images.read import AS_IS
+from acdm.data.images.read import AS_IS, Picture
 from acdm.data.images.write import png
 from acdm.errors import AcdmError, DataError
 from acdm.maps.decomposer import Decomposer
@@ -149,10 +149,11 @@ class LocalServer(ThreadingHTTPServer):
                 for finding, beside in self.beside.items()
             }
             pixels, note = as_trained(own, channels)
+            picture = Picture(pixels, None, None)
             if isinstance(self.decomposer, FindingsDecomposer):
-                seen = dict(self.decomposer.decompose(pixels).labels)
+                seen = dict(self.decomposer.decompose(picture).labels)
             else:
-                seen = {"": self.decomposer.decompose(pixels, label, "the image")}
+                seen = {"": self.decomposer.decompose(picture, label, "the image")}
             found = {finding: segment(d.maps()[d.default_map]) for finding, d in seen.items()}
         told = {finding: {**_told(d, found[finding]), "name": names[finding]} for finding, d in seen.items()}
         image = next(iter(seen.values())).image

@@ -17,6 +17,10 @@ Light = Literal["red", "amber", "green"]
 FEW_STEPS = 200  # with which no set was seen to be learned
 TOLD = 0.7  # accuracy of the check classifier
 CONVINCING = 0.5  # share of counterfactuals that fool it
+PLACES_OF_MASKS = (
+    "DATA/test/masks/ (of two folders: masks/ in that folder; of DATA/<class>/: DATA/masks/; of one finding of several:"
+    " DATA/test/masks/NAME/)"
+)
 REBUILT = 25.0  # dB
 USABLE, FOUND = 0.6, 0.4  # Dice of the masks that no mask was seen for
 SEPARATED = 0.9  # AUROC of images by the default map's highest score
@@ -107,7 +111,9 @@ def _by_masks(results: Results, data: DataRecord) -> Verdict | None:
     shown, name = results.maps[results.default_map], results.default_map
     if shown.dice is None:
         return None
-    found = f"masks cut from {name}, for which no mask was seen, agree with the true ones by {shown.dice:.2f} (Dice;"
+    found = (
+        f"masks cut from {name}, for which no test mask was seen, agree with the true ones by {shown.dice:.2f} (Dice;"
+    )
     if shown.dice >= USABLE:
         return Verdict(
             "green",
@@ -140,6 +146,5 @@ def _without_masks(results: Results) -> Verdict:
         "green" if sure else "amber",
         ("Ready to be looked at." if sure else "Look with care: the map is unsure.")
         + f"{known}{branches} How well it marks the object is not known, as no masks were given.",
-        "Draw masks of ten test images, put them into test/masks/ (of one finding of several, test/masks/NAME/), and"
-        " evaluate again.",
+        f"Draw masks of ten test images, put them into {PLACES_OF_MASKS}, and evaluate again.",
     )

@@ -59,6 +59,18 @@ def test_a_shard_is_written_once_and_anew_when_something_changed(again, forty, t
     ], "nothing of another request is left among them"  # fmt: skip
 
 
+def test_archives_of_others_stay(again, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("shard-train-7.tar", "shard-00099.tar", "shard-index.json"):
+        (out / name).write_text("{}")
+    again()
+    again(label="without", size=20)
+    assert (out / "shard-train-7.tar").is_file()
+    assert (out / "shard-00099.tar").is_file()
+    assert (out / "shard-index.json").is_file()
+
+
 def test_cut_off_between_its_two_files_a_shard_is_not_done(again, monkeypatch):
     again(label="with")
     with monkeypatch.context() as patched:

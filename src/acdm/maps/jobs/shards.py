@@ -66,7 +66,9 @@ class Plan:
         named = list(files.paths.items())
         shards = [Shard(n, named[n * size : (n + 1) * size]) for n in range(-(-len(named) // size))]
         plan = cls(out, {**mapping_request(decomposer, files, MapOptions(label=label, axis=0)), "shard": size}, [], [])
-        stale = {path for path in out.glob("shard-*") if path.suffix in (".tar", ".json")}
+        stale = {
+            path for told in out.glob("shard-*.json") if _is_ours(told) for path in (told, told.with_suffix(".tar"))
+        }
         for shard in shards:
             known = _told(shard, plan, decomposer)
             if known is None:
@@ -75,7 +77,7 @@ class Plan:
                 plan.done.extend(known)
                 stale -= {shard.place(out, "tar"), shard.place(out, "json")}
         for path in sorted(stale):  # .json before .tar
-            path.unlink()
+            path.unlink(missing_ok=True)
         return plan
 
     def follow(self, written: Iterable[list[ImageOutcome]]) -> Iterator[ImageOutcome]:
@@ -194,6 +196,14 @@ def _told(shard: Shard, plan: Plan, decomposer: Decomposer) -> list[ImageOutcome
         return None
     failed = [path for outcome, (_, path) in zip(told, shard.files, strict=True) if outcome.reason]
     return None if any(_usable(path, decomposer) for path in failed) else told
+
+
+def _is_ours(told: Path) -> bool:
+    """Whether a file of this folder says what became of a shard's images."""
+    try:
+        return {"request", "files"} <= parse_json(told.read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _usable(path: Path, decomposer: Decomposer) -> bool:
