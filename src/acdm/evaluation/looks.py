@@ -95,7 +95,8 @@ def _look(
     seconds = 0.0
     for start in range(0, len(first.items), TOGETHER):
         some = range(start, min(start + TOGETHER, len(first.items)))
-        x = squares([first.pictures[i].pixels for i in some], size)
+        images = [first.pictures[i].pixels for i in some]
+        x = squares(images, size)
         y = {
             name: torch.tensor([one.index(truths[name].items[i].label) for i in some])
             for name, one in decomposers.items()
@@ -104,25 +105,27 @@ def _look(
         drawn = draw(x, y)
         seconds += time.perf_counter() - began
         for name, one in decomposers.items():
-            columns[name].add(_rows(one, truths[name], some, x, drawn[name]))
-            for map_name, kept in _scores(one, [first.pictures[i].pixels for i in some], drawn[name]).items():
+            masks = [truths[name].masks[i] if truths[name].items[i].mask else None for i in some]
+            columns[name].add(_rows(one, images, masks, x, drawn[name]))
+            for map_name, kept in _scores(one, images, drawn[name]).items():
                 scores[name][map_name] += kept
         del drawn
         progress.advance(done=some.stop, total=len(first.items))
     return {name: Seen(columns[name], scores[name], seconds) for name in decomposers}
 
 
-def _rows(decomposer: Decomposer, truth: Truth, some: range, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
-    """Rows of some test images (n, C, S, S)."""
+def _rows(
+    decomposer: Decomposer, images: list[Array], masks: list[Mask | None], x: Tensor, drawn: Drawn
+) -> dict[str, Tensor]:
+    """Rows of some test images, x (n, C, S, S) at network size, with their true masks where there are any."""
     assert decomposer.judge is not None  # the run is ready
-    images = [truth.pictures[i].pixels for i in some]
     return {
         **reconstructions(x, drawn, images),
         **branches(drawn.own, drawn.other),
         **classes(decomposer.judge, x, drawn),
         "label": torch.tensor(decomposer.classify(x, drawn.maps.get(TAUGHT))),
         **unsure(drawn),
-        **objects(drawn, images, [truth.masks[i] if truth.items[i].mask else None for i in some]),
+        **objects(drawn, images, masks),
     }
 
 

@@ -127,13 +127,13 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
             session = Session(run=Run.open(path), config=config, images=images, progress=progress, group=group)
-            if resume and not given.masks:
-                _tell_of_masks(session)
             trained = resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run))
             if trained:
                 session.tell("the branches are trained already, and left as they are")
                 session.change(segmenter=config.segmenter, features=config.features)
             else:
+                if not given.masks:
+                    _tell_of_masks(session)
                 _begin(session)
                 start = 0
                 if config.begins_as_one(images.findings) and not checkpoints(session.run.checkpoints):
@@ -150,7 +150,7 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
 
 
 def _tell_of_masks(session: Session) -> None:
-    """Say so where a person's masks taught the segmenter that this training may replace."""
+    """Say so where a person's masks taught the segmenter that this training replaces."""
     kept = (session.run.segmenter, *(session.run.path / FINDINGS).glob(f"*/{session.run.segmenter.name}"))
     known = sum(map(masks_that_taught, kept))
     if known:
