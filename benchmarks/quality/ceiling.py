@@ -3,9 +3,9 @@
     python benchmarks/quality/ceiling.py RUN DATA MASKS [COUNT …]
 
 MASKS holds the true masks of the training images, named as `acdm train --masks` wants them; COUNT, 5 or 10 of them say,
-takes so many alone, the first in a drawn order.  The seed and recipe are the run's own; all masks teach 600 steps,
-fewer of them as many as its maps.  Widths, levels and size of the network may be judged by this on dev halves; the
-recipe never.  Prints AUPRC, best Dice and Dice of each part of the test set.
+takes so many alone, the first in a drawn order.  The seed and recipe are the run's own; each teaches 600 steps.
+Widths, levels and size of the network may be judged by this on dev halves; the recipe never.  Prints AUPRC, best Dice
+and Dice of each part of the test set.
 """
 
 import sys
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from acdm.core.config import TAUGHT, Config
 from acdm.core.device import flush_denormals
+from acdm.core.memory import keep_memory
 from acdm.core.results import MapFigures
 from acdm.core.run import Run
 from acdm.data.corrections import find_corrections, read_corrections
@@ -31,7 +32,7 @@ from acdm.maps.calibration import calibrate, calibration_images
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
 from acdm.maps.loading import load
-from acdm.training.segmenter import MOST, choose_teacher, lessons, teach
+from acdm.training.segmenter import choose_teacher, lessons, teach, with_masks
 from acdm.training.session import VALIDATION_IMAGES
 
 
@@ -45,19 +46,21 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     found, (x, y) = find_corrections(masks, dataset), images.train
     features = Features.installed() if config.features == "auto" else None
     teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
+    learned = lessons(teacher, x, y)
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:
         show("maps, the run's own", model, truths, dataset, (x, y))
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
-        learned = lessons(teacher, x, y, read_corrections(some, dataset, config.size))
-        segmenter = teach(learned, config, features, MOST if count == len(found) else learned.most)
+        taught = with_masks(learned, x, read_corrections(some, dataset, config.size))
+        segmenter = teach(taught, config, features, taught.most)
         name = f"{count} masks" if count < len(found) else f"all {count} masks"
         show(name, replace(model, segmenter=segmenter), truths, dataset, (x, y))
 
 
 def opened(path: Path, data: Path) -> tuple[Decomposer, Config, Dataset, TrainingImages, dict[str, Truth]]:
     """A run in two classes with its data set, its images at network size, and the truth of each part."""
+    keep_memory()
     flush_denormals()
     run = Run.open(path)
     config = run.config()

@@ -50,7 +50,7 @@ def main(path: Path, data: Path, sides: list[int]) -> None:
     features, (x, y) = Features.installed(), images.train
     assert features is not None, "the package of the features is not installed"
     teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
-    learned = lessons(teacher, x, y, {})
+    learned = lessons(teacher, x, y)
     print(f"| side | {' | '.join(f'AUPRC, {split}' for split in truths)} | images a second | without mirror views |")
     print("| --- " * (len(truths) + 3) + "|", flush=True)
     for side in sides:

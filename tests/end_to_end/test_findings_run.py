@@ -202,6 +202,13 @@ def test_an_image_that_cannot_be_read_stops_no_finding(run, three, tmp_path):
     assert (tmp_path / "masks/coco.json").is_file()
 
 
+def test_a_format_that_no_image_allows_stops_no_finding(run, three, tmp_path, capsys):
+    to = ["--to", "coco,geojson"]
+    assert main(["segment", str(run), str(three / "test/images"), "-o", str(tmp_path / "masks"), *to]) == 3
+    assert "no image says where on the earth it lies" in capsys.readouterr().err
+    assert [(tmp_path / f"masks/{name}/coco.json").is_file() for name in FINDINGS] == [True] * 3
+
+
 def test_a_findings_report_knows_the_training_of_all(run):
     assert main(["report", str(run), "--finding", "disc"]) == 0
     page = (run / "findings/disc/report/index.html").read_text()
@@ -251,6 +258,8 @@ def test_corrected_masks_teach_the_segmenter_of_one_finding(run, three, tmp_path
     assert main(["train", str(three), "-o", str(one), "--resume", "--masks", str(tmp_path / "corrected")]) == 0
     assert (one / "segmenter.safetensors").read_bytes() != (run / "findings/disc/segmenter.safetensors").read_bytes()
     assert "6 masks" in (one / "log.txt").read_text()
+    assert main(["evaluate", str(one), str(three), "--json", str(tmp_path / "results.json")]) == 0
+    assert json.loads((tmp_path / "results.json").read_text())["masks"] == 6
 
     assert main(["train", str(three), "-o", str(tmp_path / "run"), "--resume", "--steps", "14"]) == 0
     assert "6 masks taught this run's segmenter: give them again" in (tmp_path / "run/log.txt").read_text()

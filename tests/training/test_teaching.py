@@ -14,13 +14,13 @@ from acdm.training.segmenter import (
     Lessons,
     Teacher,
     _members,
-    _with_masks,
     lessons,
     loss_of,
     state_loss,
     steps_within_reach,
     targets_of,
     teach,
+    with_masks,
 )
 
 STILL = {"degrees": 0, "translate": 0, "scale": 0}
@@ -126,7 +126,7 @@ def test_maps_are_drawn_until_each_finding_is_there_though_the_time_is_over():
     states = torch.zeros(100, 2, dtype=torch.long)
     states[:50, 0], states[39, 1] = 1, 1
     teacher = Teacher("evidence", lambda images: images[:, 0].numpy(), 1.0)
-    taught = lessons(teacher, torch.rand(100, 1, 8, 8), states, {}, end=0.0)
+    taught = lessons(teacher, torch.rand(100, 1, 8, 8), states, end=0.0)
     assert taught.targets is not None
     assert taught.y.sum(dim=0).tolist() == [48, 1]
     assert taught.targets.shape == (98, 1, 8, 8)
@@ -167,7 +167,7 @@ def test_what_a_mask_says_is_the_class_and_the_target():
     """Of four positive images, the second has an empty mask and the third a full one."""
     x, y, targets = torch.rand(4, 1, 8, 8), torch.ones(4, dtype=torch.long), torch.full((4, 1, 8, 8), 0.7)
     masks = {1: torch.zeros(1, 8, 8), 2: torch.ones(1, 8, 8)}
-    taught = _with_masks(Lessons(x, y, targets), torch.arange(4), x, masks)
+    taught = with_masks(Lessons(x, y, targets, places=torch.arange(4)), x, masks)
     assert taught.corrected is not None
     assert taught.corrected.tolist() == [False, False, True, True]
     assert taught.y.tolist() == [1, 1, 0, 1]

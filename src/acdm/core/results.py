@@ -105,6 +105,7 @@ class Results(Record):
         schema_: version of the file's keys; "schema" in the file.
         steps, step: how many steps the run had planned, and the one whose networks draw the maps.
         n: test images of each class.
+        masks: how many masks of training images taught the segmenter; 0 where labels alone did.
         trivial: AUPRC of scores that need no learning.
     """
 
@@ -116,6 +117,7 @@ class Results(Record):
     steps: int | None = None
     step: int | None = None
     n: dict[str, int]
+    masks: int = 0
     positive: str
     reconstruction: Reconstruction
     branches: BranchFigures

@@ -193,7 +193,7 @@ def _taught(draw: Maps, known: Calibration, setting: Setting) -> Maps:
     config, end = setting.images.config, time.perf_counter() + 60 * setting.segmenter_minutes
     features = Features.installed() if config.features == "auto" else None
     teacher = Teacher("", lambda images: known.scores(draw(images)), known.threshold)
-    learned = lessons(teacher, *setting.images.train, {}, end=end)
+    learned = lessons(teacher, *setting.images.train, end=end)
     segmenter = teach(learned, config, features, steps_within_reach(learned, config, features, end))
     return lambda x: mirrored(segmenter, x, mirrors(config))
 

@@ -103,6 +103,7 @@ def measure(run: Run, decomposer: Decomposer, dataset: Dataset, truth: Truth, sp
         steps=config.steps,
         step=load_choice(run.chosen, run.id)[0] or config.steps,
         n={label: len(truth.only(label)) for label in decomposer.classes},
+        masks=decomposer.segmenter.masks if decomposer.segmenter else 0,
         positive=dataset.positive,
         reconstruction=reconstruction_figures(seen.columns),
         branches=branch_figures(seen.columns),

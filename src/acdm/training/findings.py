@@ -174,7 +174,7 @@ def _by_any(
     """Teach by what marks any finding; returns the segmenter, and what taught each finding."""
     config = session.config
     session.progress.begin(DRAWING, int(labelled.y.any(dim=1).sum()))
-    taught = lessons(teacher, labelled.x, labelled.y, {}, after_each, session.end, most=len(labelled.y))
+    taught = lessons(teacher, labelled.x, labelled.y, after_each, session.end, most=len(labelled.y))
     taught = replace(taught, most=MOST_BY_ANY)
     steps = steps_within_reach(taught, config, features, session.end)
     session.progress.begin(SEGMENTER, steps)

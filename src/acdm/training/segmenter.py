@@ -87,6 +87,7 @@ class Lessons:
             any of them is, or, as (n, K, S, S), where each is; NaN leaves a finding to its states, None all of them.
         corrected: (n,) whether a person's mask is the target; None where there are none.
         most: steps that they are worth.
+        places: (n,) of the images among the training images; None where none of them has a mask.
     """
 
     x: Tensor
@@ -94,6 +95,7 @@ class Lessons:
     targets: Tensor | None
     corrected: Tensor | None = None
     most: int = MOST
+    places: Tensor | None = None
 
 
 def features_of(config: Config, backbone: Backbone | None, say: Callable[[str], None]) -> AnyFeatures | None:
@@ -169,7 +171,6 @@ def lessons(
     teacher: Teacher,
     x: Tensor,
     y: Tensor,
-    masks: Mapping[int, Tensor],
     after_each: Callable[[], None] = lambda: None,
     end: float = inf,
     most: int = MOST_IMAGES,
@@ -178,7 +179,6 @@ def lessons(
 
     Maps are drawn of the positive ones alone, which have some finding, a few at a time, and of fewer where
     `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over, but every finding is there.
-    Images with a mask (1, S, S) are all among the lessons; their class is what the mask says.
     """
     found = y.view(len(y), -1).any(dim=1)
     negative, positive = (torch.nonzero(found == k).squeeze(1)[:most] for k in (0, 1))
@@ -186,8 +186,7 @@ def lessons(
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
     chosen = torch.cat([negative, positive[: len(drawn)]])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
-    learned = Lessons(x[chosen], y[chosen], targets_of(taught, found[chosen], threshold), most=teacher.most)
-    return _with_masks(learned, chosen, x, masks) if masks else learned
+    return Lessons(x[chosen], y[chosen], targets_of(taught, found[chosen], threshold), most=teacher.most, places=chosen)
 
 
 def drawn_in_time(places: Tensor, y: Tensor, end: float, after_each: Callable[[], None]) -> Iterator[Tensor]:
@@ -211,11 +210,17 @@ def drawn_in_time(places: Tensor, y: Tensor, end: float, after_each: Callable[[]
             return
 
 
-def _with_masks(learned: Lessons, chosen: Tensor, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
-    """Lessons of the images at `chosen` of x, with those that have masks taught by them."""
+def with_masks(learned: Lessons, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
+    """Lessons where masks (1, S, S) of images at their places in x (n, C, S, S) stand for these images' maps.
+
+    Images with a mask are all among them; their class is what the mask says.  Without masks they are what was learned.
+    """
+    if not masks:
+        return learned
     assert learned.targets is not None
+    assert learned.places is not None
     corrected = torch.tensor(sorted(masks))
-    others = ~torch.isin(chosen, corrected)
+    others = ~torch.isin(learned.places, corrected)
     drawn = torch.stack([masks[int(index)] for index in corrected])
     classes = (drawn >= 0.5).flatten(1).any(dim=1).long()
     return Lessons(

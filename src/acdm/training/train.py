@@ -50,6 +50,7 @@ from acdm.training.segmenter import (
     steps_within_reach,
     teach,
     what_it_drew,
+    with_masks,
 )
 from acdm.training.session import VALIDATION_IMAGES, Session, go_on
 from acdm.training.signals import Stop, listening
@@ -465,7 +466,7 @@ def _teach(session: Session, given: Given) -> None:
         else:
             teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
-        learned = lessons(teacher, x, y, given.masks, after_each, session.end)
+        learned = with_masks(lessons(teacher, x, y, after_each, session.end), x, given.masks)
         steps = steps_within_reach(learned, config, features, session.end)
         session.progress.begin(SEGMENTER, steps)
         segmenter = teach(learned, config, features, steps, after_each)

@@ -10,6 +10,7 @@ from typing import Literal
 from acdm.core.config import TAUGHT
 from acdm.core.records import DataRecord
 from acdm.core.results import Results
+from acdm.core.words import counted
 from acdm.data.shortcuts import WARN
 
 Light = Literal["red", "amber", "green"]
@@ -111,9 +112,10 @@ def _by_masks(results: Results, data: DataRecord) -> Verdict | None:
     shown, name = results.maps[results.default_map], results.default_map
     if shown.dice is None:
         return None
-    found = (
-        f"masks cut from {name}, for which no test mask was seen, agree with the true ones by {shown.dice:.2f} (Dice;"
-    )
+    seen = "for which no test mask was seen"
+    if name == TAUGHT and results.masks:
+        seen = f"taught by {counted(results.masks, 'mask')} of training images and by no test mask"
+    found = f"masks cut from {name}, {seen}, agree with the true ones by {shown.dice:.2f} (Dice;"
     if shown.dice >= USABLE:
         return Verdict(
             "green",

@@ -18,7 +18,7 @@ from acdm.data.images.dicom import dicom_seg, is_dicom
 from acdm.data.images.nifti import nifti
 from acdm.data.images.read import suffix
 from acdm.data.images.write import png
-from acdm.errors import ConfigError, DataError
+from acdm.errors import ConfigError, DataError, PartialError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
 from acdm.maps.doubt import doubts, look_first
@@ -152,6 +152,7 @@ def segment_folder(
         DataError: as `work_through`, and when there is no such class.
         RunError: when the run does not draw the map.
         ConfigError: when there is no such rule, or a format is asked for that no image allows.
+        PartialError: when all is written but a format that no image allows.
     """
     decomposer.require_ready(options.label)
     shown = decomposer.require_map(recipe.map)
@@ -259,5 +260,5 @@ def _write_formats(
         write_text(out / FORMATS["cvat"], cvat(found, category))
     if "geojson" in formats:
         if not any(d.on_earth for d in found):
-            raise ConfigError("--to geojson: no image says where on the earth it lies; the other files are written")
+            raise PartialError("--to geojson: no image says where on the earth it lies; the other files are written")
         write_json(out / FORMATS["geojson"], geojson(found, category))
