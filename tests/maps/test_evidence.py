@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from acdm.maps.evidence import WINDOW, evidence
+from acdm.maps.evidence import WINDOW, attribution, evidence
 from acdm.maps.judge import Judge, small_resnet
 
 
@@ -26,6 +26,14 @@ def test_what_the_judge_hangs_on_by_hand():
     assert drawn[:, :, :6, :6] == pytest.approx(-0.5 * (16 * 3 / 64) ** 0.5)
     beyond = 8 + round(WINDOW * 16) // 2
     assert drawn[:, :, beyond:].abs().max() == drawn[:, :, :, beyond:].abs().max() == 0
+
+
+def test_attributions_add_up_to_the_decision():
+    """Exactly, where the logits are linear: 3 times the mean of the corner's residual."""
+    x, residual = torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+    owed = attribution(Judge(Corner(), 1.0), x, residual)
+    assert owed.sum(dim=(1, 2, 3)) == pytest.approx(3 * residual[:, :, :8, :8].mean(dim=(1, 2, 3)))
+    assert not owed[:, :, 8:].any()
 
 
 def test_signs_stay_and_nothing_is_nothing():

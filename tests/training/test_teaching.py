@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import inf, log
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from acdm.training.segmenter import (
     Lessons,
     Teacher,
     _members,
+    choose_teacher,
+    image_auroc,
     lessons,
     loss_of,
     state_loss,
@@ -119,6 +122,26 @@ def test_images_without_any_finding_teach_though_they_come_last():
     states = torch.eye(3, dtype=torch.long)[:, :2].repeat_interleave(5_000, dim=0)
     taught = states[lessons_of(states, seed=0)]
     assert (taught.sum(dim=1) == 0).sum() >= 800
+
+
+@pytest.mark.parametrize(
+    ("evidence", "attributions", "taught_by"),
+    [
+        ([0.1, 0.9, 0.8, 0.2], [0.1, 0.2, 0.8, 0.9], "attributions"),
+        ([0.1, 0.2, 0.8, 0.9], [0.1, 0.9, 0.8, 0.2], "evidence"),
+        ([0.1, 0.2, 0.8, 0.9], [0.3, 0.4, 0.5, 0.6], "evidence"),
+    ],
+)
+def test_the_map_that_tells_unseen_images_apart_better_teaches(evidence, attributions, taught_by, monkeypatch):
+    """Of four validation images two are positive, by what each map says of them; evidence where both are right."""
+    x = torch.tensor([evidence, attributions]).T[:, :, None, None].expand(-1, -1, 8, 8)
+    for channel, name in enumerate(("evidence", "attributions")):
+        teacher = Teacher(name, lambda images, channel=channel: images[:, channel].numpy(), 1.0)
+        monkeypatch.setattr(f"acdm.training.segmenter._{name}", lambda *_, teacher=teacher: teacher)
+    unseen = x, torch.tensor([0, 0, 1, 1])
+    teacher, auroc = choose_teacher(SimpleNamespace(judge=object()), None, unseen, unseen, seed=0)
+    assert teacher.name == taught_by
+    assert auroc == image_auroc(x[:, 0].numpy(), unseen[1]), "of evidence, whatever teaches"
 
 
 def test_maps_are_drawn_until_each_finding_is_there_though_the_time_is_over():

@@ -32,7 +32,19 @@ def evidence(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
     Returns:
         (n, C, S, S).
     """
-    return residual * (x.shape[-1] * nearby(gradients(judge, x, residual), WINDOW)).sqrt()
+    weights = gradients(judge, x, residual).abs().mean(dim=1, keepdim=True)
+    return residual * (x.shape[-1] * nearby(weights, WINDOW)).sqrt()
+
+
+def attribution(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
+    """What each pixel of the residual adds to the judge's decision: integrated gradients from the counterfactual.
+
+    Over all pixels and channels they add up to the logits' difference at x less that at x - residual, as nearly as
+    `POINTS` points of the path allow.
+
+    Args and returns as for `evidence`, but positive is what speaks for class 1.
+    """
+    return residual * gradients(judge, x, residual)
 
 
 def nearby(weights: Tensor, share: float) -> Tensor:
@@ -42,7 +54,7 @@ def nearby(weights: Tensor, share: float) -> Tensor:
 
 
 def gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
-    """|d (positive logit - negative logit) / d pixel|, the gradient averaged over the path, (n, 1, S, S)."""
+    """d (positive logit - negative logit) / d pixel, averaged over the path from x - residual to x, (n, C, S, S)."""
     count = max(1, TOGETHER // (x.shape[-1] * x.shape[-2]))
     parts = []
     judge.network.eval()
@@ -53,5 +65,5 @@ def gradients(judge: Judge, x: Tensor, residual: Tensor) -> Tensor:
                 point = (image - (k + 0.5) / POINTS * left).clone().requires_grad_(True)
                 logits = judge.network(point.to(judge.device))
                 total += torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), point)[0]
-            parts.append((total / POINTS).abs().mean(dim=1, keepdim=True))
+            parts.append(total / POINTS)
     return torch.cat(parts)

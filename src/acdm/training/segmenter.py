@@ -23,10 +23,12 @@ from torch import Tensor
 from acdm.core.config import DEFAULT_MAP, TAUGHT, Config, MapName
 from acdm.core.device import resident
 from acdm.data.augmentation import moves
-from acdm.data.batches import FindingBatches, balance, member, mix
+from acdm.data.batches import FindingBatches, balance, first_of_each, member, mix
 from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import AnyFeatures, Backbone
+from acdm.maps.calibration import calibrate_like_residual
 from acdm.maps.decomposer import TOGETHER, Decomposer
+from acdm.maps.evidence import attribution
 from acdm.maps.features import Features
 from acdm.maps.kinds import MARKED
 from acdm.maps.probe import Probe, fit_probe
@@ -34,6 +36,7 @@ from acdm.maps.segmenter import Segmenter, UNet
 
 MAP: MapName = "evidence"  # that teaches
 WORTH = 0.01  # of AUROC, that the probe's weight has to gain
+CALIBRATED = 50  # images of each class that attributions are calibrated on
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
@@ -75,6 +78,10 @@ class Teacher:
     threshold: float | None
     most: int = MOST
 
+    def scores_of(self, x: Tensor) -> Floats:
+        """Scores of many images, a few at a time."""
+        return np.concatenate([self.scores(part) for part in x.split(TOGETHER)])
+
 
 @dataclass(frozen=True)
 class Lessons:
@@ -114,33 +121,62 @@ def choose_teacher(
     validation: tuple[Tensor, Tensor],
     seed: int,
 ) -> tuple[Teacher, float]:
-    """Decide what teaches: evidence, or evidence weighed by a probe of the features.
+    """Decide what teaches: evidence, evidence weighed by a probe of the features, or attributions.
 
-    The weight is worth it where the highest score tells validation images of the classes apart better by `WORTH`, as it
-    does where evidence is faint; where evidence is sure, it marks more of the object without (docs/results/choices.md).
+    Whichever highest score tells validation images of the classes apart better teaches, of evidence and attributions.
+    The weight is worth it where that gains by `WORTH`, as it does where evidence is faint; where it is sure, it marks
+    more of the object without (docs/results/choices.md).
 
     Args:
-        decomposer: what draws evidence.
-        features: frozen; None leaves evidence alone.
+        decomposer: what draws the maps.
+        features: frozen; None leaves the probe out.
         training, validation: images (n, C, S, S) and classes (n,).
         seed: of the probe.
 
     Returns:
         The teacher, and how well evidence's highest score tells validation images apart (AUROC).
     """
-    known, (x, y) = decomposer.calibration[MAP], validation
-
-    def evidence(images: Tensor) -> Floats:
-        return known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
-
-    scores = known.scores(decomposer.maps(x, y)[MAP])
-    alone = image_auroc(scores, y)
+    x, y = validation
+    evidence = _evidence(decomposer)
+    drawn = evidence.scores_of(x)
+    alone = image_auroc(drawn, y)
+    if decomposer.judge:
+        attributions = _attributions(decomposer, *training)
+        if image_auroc(attributions.scores_of(x), y) > alone:
+            return attributions, alone
     if features is not None:
         probe = fit_probe(features, *training, seed)
-        if image_auroc(scores * _weight(probe, x), y) >= alone + WORTH:
+        if image_auroc(drawn * _weight(probe, x), y) >= alone + WORTH:
             name = f"{MAP}, weighed by a probe of the features,"
-            return Teacher(name, lambda images: evidence(images) * _weight(probe, images), None), alone
-    return Teacher(MAP, evidence, known.threshold, MOST_UNWEIGHED), alone
+            return Teacher(name, lambda images: evidence.scores(images) * _weight(probe, images), None), alone
+    return evidence, alone
+
+
+def _evidence(decomposer: Decomposer) -> Teacher:
+    known = decomposer.calibration[MAP]
+    return Teacher(
+        MAP, lambda images: known.scores(_as_positive(decomposer, images, MAP)), known.threshold, MOST_UNWEIGHED
+    )
+
+
+def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
+    """What the residual adds to the judge's decision, calibrated on a few training images of classes (n,)."""
+    judge = decomposer.judge
+    assert judge is not None
+
+    def attributions(images: Tensor) -> Tensor:
+        residual = _as_positive(decomposer, images, "residual")
+        return attribution(judge, images, residual)
+
+    some = first_of_each(y, classes=2, each=CALIBRATED)
+    signed = torch.cat([attributions(part) for part in x[some].split(TOGETHER)])
+    known = calibrate_like_residual(signed, y[some])
+    return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold, MOST_UNWEIGHED)
+
+
+def _as_positive(decomposer: Decomposer, images: Tensor, name: MapName) -> Tensor:
+    """A map (n, C, S, S) of images (n, C, S, S) as those of the positive class."""
+    return decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[name]
 
 
 def what_it_drew(decomposer: Decomposer) -> Teacher:
