@@ -130,10 +130,11 @@ def test_images_without_any_finding_teach_though_they_come_last():
         ([0.1, 0.9, 0.8, 0.2], [0.1, 0.2, 0.8, 0.9], "attributions"),
         ([0.1, 0.2, 0.8, 0.9], [0.1, 0.9, 0.8, 0.2], "evidence"),
         ([0.1, 0.2, 0.8, 0.9], [0.3, 0.4, 0.5, 0.6], "evidence"),
+        ([0.9, 0.8, 0.2, 0.1], [0.1, 0.7, 0.6, 0.8], "evidence"),
     ],
 )
 def test_the_map_that_tells_unseen_images_apart_better_teaches(evidence, attributions, taught_by, monkeypatch):
-    """Of four validation images two are positive, by what each map says of them; evidence where both are right."""
+    """Of four validation images the last two are positive; evidence where both are right, or attributions unsure."""
     x = torch.tensor([evidence, attributions]).T[:, :, None, None].expand(-1, -1, 8, 8)
     for channel, name in enumerate(("evidence", "attributions")):
         teacher = Teacher(name, lambda images, channel=channel: images[:, channel].numpy(), 1.0)

@@ -36,6 +36,7 @@ from acdm.maps.segmenter import Segmenter, UNet
 
 MAP: MapName = "evidence"  # that teaches
 WORTH = 0.01  # of AUROC, that the probe's weight has to gain
+SURE = 0.9  # AUROC from which attributions may teach
 CALIBRATED = 50  # images of each class that attributions are calibrated on
 MOST_IMAGES = 600  # of each class
 DRAWING_SHARE = 1 / 3  # of what is left of --minutes
@@ -123,8 +124,8 @@ def choose_teacher(
 ) -> tuple[Teacher, float]:
     """Decide what teaches: evidence, evidence weighed by a probe of the features, or attributions.
 
-    Whichever highest score tells validation images of the classes apart better teaches, of evidence and attributions.
-    The weight is worth it where that gains by `WORTH`, as it does where evidence is faint; where it is sure, it marks
+    Attributions teach where their highest score tells validation images of the classes apart better than evidence's,
+    and well (`SURE`).  The weight is worth it where that gains by `WORTH`, as it does where evidence is faint; where it is sure, it marks
     more of the object without (docs/results/choices.md).
 
     Args:
@@ -142,7 +143,7 @@ def choose_teacher(
     alone = image_auroc(drawn, y)
     if decomposer.judge:
         attributions = _attributions(decomposer, *training)
-        if image_auroc(attributions.scores_of(x), y) > alone:
+        if image_auroc(attributions.scores_of(x), y) > max(alone, SURE):
             return attributions, alone
     if features is not None:
         probe = fit_probe(features, *training, seed)
