@@ -172,7 +172,7 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
     some = first_of_each(y, classes=2, each=CALIBRATED)
     signed = torch.cat([attributions(part) for part in x[some].split(TOGETHER)])
     known = calibrate_like_residual(signed, y[some])
-    return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold, MOST_UNWEIGHED)
+    return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold)
 
 
 def _as_positive(decomposer: Decomposer, images: Tensor, name: MapName) -> Tensor:
