@@ -125,8 +125,8 @@ def choose_teacher(
     """Decide what teaches: evidence, evidence weighed by a probe of the features, or attributions.
 
     Attributions teach where their highest score tells validation images of the classes apart better than evidence's,
-    and well (`SURE`).  The weight is worth it where that gains by `WORTH`, as it does where evidence is faint; where it is sure, it marks
-    more of the object without (docs/results/choices.md).
+    and well (`SURE`).  The weight is worth it where it gains `WORTH`, as it does where evidence is faint; where that is
+    sure, it marks more of the object without (docs/results/choices.md).
 
     Args:
         decomposer: what draws the maps.
