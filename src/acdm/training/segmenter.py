@@ -33,6 +33,7 @@ from acdm.maps.features import Features
 from acdm.maps.kinds import MARKED
 from acdm.maps.probe import Probe, fit_probe
 from acdm.maps.segmenter import Segmenter, UNet
+from acdm.method.inference import network_maps
 
 MAP: MapName = "evidence"  # that teaches
 WORTH = 0.01  # of AUROC, that the probe's weight has to gain
@@ -95,7 +96,7 @@ class Lessons:
             any of them is, or, as (n, K, S, S), where each is; NaN leaves a finding to its states, None all of them.
         corrected: (n,) whether a person's mask is the target; None where there are none.
         most: steps that they are worth.
-        places: (n,) of the images among the training images; None where none of them has a mask.
+        places: (n,) of the images among the training images, by which masks find them; None where none will come.
     """
 
     x: Tensor
@@ -155,9 +156,11 @@ def choose_teacher(
 
 def _evidence(decomposer: Decomposer) -> Teacher:
     known = decomposer.calibration[MAP]
-    return Teacher(
-        MAP, lambda images: known.scores(_as_positive(decomposer, images, MAP)), known.threshold, MOST_UNWEIGHED
-    )
+
+    def scores(images: Tensor) -> Floats:
+        return known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
+
+    return Teacher(MAP, scores, known.threshold, MOST_UNWEIGHED)
 
 
 def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
@@ -166,18 +169,14 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
     assert judge is not None
 
     def attributions(images: Tensor) -> Tensor:
-        residual = _as_positive(decomposer, images, "residual")
-        return attribution(judge, images, residual)
+        positive = torch.ones(len(images), dtype=torch.long)
+        drawn = network_maps(images, positive, *decomposer.split(images, positive, 1 - positive))
+        return attribution(judge, images, drawn["residual"])
 
     some = first_of_each(y, classes=2, each=CALIBRATED)
     signed = torch.cat([attributions(part) for part in x[some].split(TOGETHER)])
     known = calibrate_like_residual(signed, y[some])
     return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold)
-
-
-def _as_positive(decomposer: Decomposer, images: Tensor, name: MapName) -> Tensor:
-    """A map (n, C, S, S) of images (n, C, S, S) as those of the positive class."""
-    return decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[name]
 
 
 def what_it_drew(decomposer: Decomposer) -> Teacher:
