@@ -43,13 +43,14 @@ def chosen(count: int, of: int, seed: int) -> list[int]:
 
 def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     model, config, dataset, images, truths = opened(path, data)
-    found, (x, y) = find_corrections(masks, dataset), images.train
+    (found, _), (x, y) = find_corrections(masks, dataset), images.train
     features = Features.installed() if config.features == "auto" else None
     teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
     learned = lessons(teacher, x, y)
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:
-        show("maps, the run's own", model, truths, dataset, (x, y))
+        with_them = f" and {model.segmenter.masks} masks" if model.segmenter.masks else ""
+        show(f"maps{with_them}, the run's own", model, truths, dataset, (x, y))
     for count in [*counts, len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
         taught = with_masks(learned, x, read_corrections(some, dataset, config.size))

@@ -4,7 +4,7 @@
     acdm.evaluate(run, "healthy/", "tumour/"), acdm.report(run)
     model = acdm.load(run.path)
     d = model.decompose("scan.png", label="tumour")  # d.psi1, d.contrast, d.evidence, d.object, d.counterfactual
-    boxes = acdm.segment(d.object).boxes
+    boxes = acdm.segment(d.maps()[d.default_map]).boxes
 
 Importing this is cheap: torch is loaded when something is called.
 """

@@ -40,14 +40,14 @@ def mask(left=0, right=0):
 def test_a_mask_belongs_to_the_image_whose_path_ends_like_its_own(dataset, tmp_path, name):
     stem = trained(dataset, "ill")[0]
     save(tmp_path / "masks" / f"{name.format(stem)}.png", mask(0, 10))
-    (found,) = find_corrections(tmp_path / "masks", dataset)
+    (found,), _ = find_corrections(tmp_path / "masks", dataset)
     assert dataset.train[found.index].path == tmp_path / f"data/train/ill/{stem}.png"
 
 
 def test_a_name_of_both_classes_is_the_positive_one_s(dataset, tmp_path):
     save(tmp_path / "masks/0.png", mask())
     save(tmp_path / "masks" / f"{trained(dataset, 'ill')[-1]}.png", mask())
-    found = find_corrections(tmp_path / "masks", dataset)
+    found, _ = find_corrections(tmp_path / "masks", dataset)
     assert {dataset.train[c.index].label for c in found} == {"ill"}
 
 
@@ -59,7 +59,7 @@ def test_a_mask_of_a_positive_image_never_teaches_a_negative_one_of_its_name(tmp
             save(tmp_path / label / f"{number}.png", g.integers(0, 255, (10, 20), np.uint8))
             save(tmp_path / "masks" / f"{number}.png", mask(0, 10))
     dataset = load_dataset([tmp_path / "healthy", tmp_path / "ill"], positive="ill")
-    found = find_corrections(tmp_path / "masks", dataset)
+    found, _ = find_corrections(tmp_path / "masks", dataset)
     assert {dataset.train[c.index].label for c in found} == {"ill"}
     assert len(found) == len(trained(dataset, "ill")) < 30
 
@@ -68,7 +68,7 @@ def test_masks_become_squares_as_their_images_do(dataset, tmp_path):
     """A left half of 20 x 10 pixels is the left half of a square of 8, filled up above and below."""
     stem = trained(dataset, "ill")[0]
     save(tmp_path / "masks" / f"{stem}.png", mask(0, 10))
-    masks = read_corrections(find_corrections(tmp_path / "masks", dataset), dataset, size=8)
+    masks = read_corrections(find_corrections(tmp_path / "masks", dataset)[0], dataset, size=8)
     (square,) = masks.values()
     assert square.shape == (1, 8, 8)
     assert square[0, :, :3].gt(0.99).all()
@@ -82,7 +82,9 @@ def test_masks_of_images_that_teach_nothing_are_passed_over(dataset, tmp_path):
     with pytest.raises(DataError, match="all 2 masks are of validation or test images"):
         find_corrections(tmp_path / "masks", dataset)
     save(tmp_path / "masks" / f"{trained(dataset, 'ill')[0]}.png", mask())
-    assert len(find_corrections(tmp_path / "masks", dataset)) == 1
+    found, passed_over = find_corrections(tmp_path / "masks", dataset)
+    assert len(found) == 1
+    assert sorted(path.stem for path in passed_over) == sorted([validation, "till3"])
 
 
 @pytest.mark.parametrize(
@@ -107,4 +109,4 @@ def test_a_folder_that_is_not_there_and_a_mask_of_another_size_are_sentences(dat
     stem = trained(dataset, "ill")[0]
     save(tmp_path / "masks" / f"{stem}.png", mask()[:8])
     with pytest.raises(DataError, match=re.escape("has 20 x 8 pixels, its image 20 x 10")):
-        read_corrections(find_corrections(tmp_path / "masks", dataset), dataset, size=8)
+        read_corrections(find_corrections(tmp_path / "masks", dataset)[0], dataset, size=8)

@@ -262,7 +262,7 @@ def test_corrected_masks_teach_the_segmenter_of_one_finding(run, three, tmp_path
     assert json.loads((tmp_path / "results.json").read_text())["masks"] == 6
 
     assert main(["train", str(three), "-o", str(tmp_path / "run"), "--resume", "--steps", "14"]) == 0
-    assert "6 masks taught this run's segmenter: give them again" in (tmp_path / "run/log.txt").read_text()
+    assert "6 masks taught this run's segmenter, and 0 are given now" in (tmp_path / "run/log.txt").read_text()
     assert (tmp_path / "run/findings/disc/segmenter.safetensors").is_file()
     assert (tmp_path / "run/findings-before/disc/results.json").is_file(), "what was there is set aside, not lost"
 

@@ -10,10 +10,13 @@ from acdm.maps.segmenter import Segmenter, UNet, joined, load_segmenter, of_find
 
 
 def some(channels=1, features=None):
-    """A segmenter whose last convolution says something, in evaluation mode."""
+    """A segmenter that says something and has seen something, in evaluation mode."""
     torch.manual_seed(0)
     network = UNet(channels, features.channels if features else ())
     nn.init.normal_(network.head.weight)
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm2d)):
+        nn.init.normal_(norm.running_mean)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
     return Segmenter(network.eval(), features)
 
 
@@ -93,3 +96,12 @@ def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trus
     ):
         save_segmenter(path, replace(some(), auroc=auroc, evidence_auroc=teacher, mistaken=mistaken))
         assert load_segmenter(path, 1).trusted is trusted
+
+
+@pytest.mark.parametrize(
+    ("auroc", "mistaken", "trusted"), [(0.96, 0.05, True), (0.94, 0.05, False), (0.96, 0.2, False)]
+)
+def test_what_masks_have_taught_is_trusted_though_evidence_never_errs(auroc, mistaken, trusted):
+    taught = replace(some(), auroc=auroc, evidence_auroc=1.0, mistaken=mistaken)
+    assert not taught.trusted
+    assert replace(taught, masks=5).trusted is trusted

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -92,6 +93,28 @@ def test_a_finished_run_trains_on_only_where_steps_or_minutes_are_given(run):
     assert newest_checkpoint(run / "checkpoints").step > before + 30
 
 
+class Stopping(Heard):
+    """Stops the training half-way, once."""
+
+    def advance(self, facts=(), done=None, total=None):
+        if total and done == total // 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_finished_run_that_is_stopped_while_it_trains_on_is_unfinished_until_it_goes_on(run, tmp_path):
+    (tmp_path / "masks").mkdir()
+    image = next(Path(file.path) for file in Run(run).read_data().files["train"] if file.label == "with")
+    Image.fromarray(np.full((16, 16), 255, np.uint8)).save(tmp_path / "masks" / f"{image.stem}.png")
+    with pytest.raises(InterruptedTrainingError, match=rf"--resume --masks {re.escape(str(tmp_path))}/masks'"):
+        resume(run, Stopping(), options={"steps": 60}, masks=tmp_path / "masks")
+    assert newest_checkpoint(run / "checkpoints").step < 60
+    with pytest.raises(RunError):
+        acdm.load(run).require_ready(None)
+    resume(run)
+    assert newest_checkpoint(run / "checkpoints").step == 60
+    acdm.load(run).require_ready(None)
+
+
 @pytest.mark.parametrize("name", ["checkpoints/step-4.safetensors", "judge.safetensors", "calibration.json"])
 def test_a_file_of_another_run_is_known(run, made, name):
     shutil.copy(made / "two" / name, run / name)
@@ -176,12 +199,11 @@ def test_a_run_of_before_gets_a_segmenter_and_keeps_its_networks(run):
     assert (run / "segmenter.safetensors").read_bytes() == taught, "the same seed, the same segmenter"
 
 
-def test_a_damaged_segmenter_is_a_sentence_and_taught_anew_where_it_is_removed(run):
+def test_a_damaged_segmenter_is_a_sentence_and_taught_anew(run):
     taught = (run / "segmenter.safetensors").read_bytes()
     (run / "segmenter.safetensors").write_bytes(taught[:100])
     with pytest.raises(CheckpointError, match="damaged"):
         acdm.load(run)
-    (run / "segmenter.safetensors").unlink()
     resume(run)
     assert (run / "segmenter.safetensors").read_bytes() == taught
 
@@ -228,6 +250,18 @@ def test_masks_teach_the_segmenter_of_a_finished_run_anew_and_leave_its_networks
     assert segmenter.masks == 2
     with pytest.raises(ConfigError, match="--segmenter"):
         resume(run, masks=tmp_path / "masks", options={"segmenter": False})
+    next((tmp_path / "masks").iterdir()).unlink()
+    heard = Heard()
+    resume(run, heard, masks=tmp_path / "masks")
+    assert any("2 masks taught this run's segmenter, and 1 are given now" in line for line in heard.lines)
+
+
+def test_other_features_teach_the_segmenter_of_a_finished_run_anew(run):
+    assert acdm.load(run).segmenter.features is None
+    before = networks_of(run)
+    resume(run, options={"features": "auto"})
+    assert acdm.load(run).segmenter.features is not None
+    assert networks_of(run) == before
 
 
 def test_features_of_a_file_are_named_anew_and_never_kept(run, tmp_path):

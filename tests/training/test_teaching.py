@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 
 from acdm.core.config import Config
+from acdm.errors import DataError
 from acdm.training.findings import lessons_of
 from acdm.training.segmenter import (
     MOST,
@@ -109,6 +111,9 @@ def test_labels_alone_teach_where_each_of_two_findings_is():
         assert places[120:][having, k].flatten(1).gather(1, loudest).mean() > 0.9
 
 
+BY_FIRST_CHANNEL = Teacher("evidence", lambda images: images[:, 0].numpy(), 1.0)
+
+
 def test_classes_that_lie_one_after_the_other_all_teach():
     """Three classes of 5,000 images; in whatever part there is time for, each is there and absent."""
     states = torch.eye(3, dtype=torch.long).repeat_interleave(5_000, dim=0)
@@ -146,14 +151,37 @@ def test_the_map_that_tells_unseen_images_apart_better_teaches(evidence, attribu
 
 
 def test_maps_are_drawn_until_each_finding_is_there_though_the_time_is_over():
-    """The second finding is in the fortieth image alone, and maps are drawn of sixteen at a time."""
-    states = torch.zeros(100, 2, dtype=torch.long)
-    states[:50, 0], states[39, 1] = 1, 1
-    teacher = Teacher("evidence", lambda images: images[:, 0].numpy(), 1.0)
-    taught = lessons(teacher, torch.rand(100, 1, 8, 8), states, end=0.0)
-    assert taught.targets is not None
-    assert taught.y.sum(dim=0).tolist() == [48, 1]
-    assert taught.targets.shape == (98, 1, 8, 8)
+    """Some image alone has the second finding, and maps are drawn of sixteen at a time."""
+    drawn = set()
+    for rare in range(0, 50, 7):
+        states = torch.zeros(100, 2, dtype=torch.long)
+        states[:50, 0], states[rare, 1] = 1, 1
+        taught = lessons(BY_FIRST_CHANNEL, torch.rand(100, 1, 8, 8), states, end=0.0)
+        assert taught.targets is not None
+        assert len(taught.targets) == len(taught.y) == len(taught.places)
+        assert taught.y[:, 1].sum() == 1
+        drawn.add(int(taught.y[:, 0].sum()))
+    assert drawn <= {16, 32, 48, 50}
+    assert len(drawn) > 1
+
+
+def test_where_the_time_is_over_images_of_all_places_teach():
+    """Of a hundred places with four images each, one after the other, not the first ones alone."""
+    x = torch.arange(400.0)[:, None, None, None].expand(-1, 1, 8, 8) / 400
+    taught = lessons(BY_FIRST_CHANNEL, x, torch.ones(400, dtype=torch.long), end=0.0)
+    assert len(taught.x) == 16
+    assert len((taught.places // 4).unique()) > 12
+    assert (taught.places // 100).unique().tolist() == [0, 1, 2, 3]
+    torch.testing.assert_close(taught.targets, taught.x / 2)
+
+
+def test_of_many_images_those_that_teach_are_spread_over_all_of_them():
+    y = torch.arange(400) % 2
+    taught = lessons(BY_FIRST_CHANNEL, torch.rand(400, 1, 8, 8), y, most=50)
+    for k in (0, 1):
+        own = taught.places[taught.y == k]
+        assert len(own.unique()) == 50
+        assert (own.sort().values.diff() >= 6).all(), "two hundred of each class, every fourth"
 
 
 def test_what_labels_cost_by_hand():
@@ -185,6 +213,27 @@ def test_masks_are_half_of_what_a_class_is_taught_by():
         assert len(chosen) == 6
         assert corrected[chosen].sum() == 3
         assert not corrected[_members(taught, 0, step, seed=0)].any()
+
+
+def test_a_thin_object_stays_one_and_weighs_in_full():
+    """A line that fills three tenths of the network's pixels; half of it would be unsure in a map."""
+    line = torch.zeros(1, 8, 8)
+    line[0, 4] = 0.3
+    x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+    taught = with_masks(Lessons(x, y, torch.zeros(2, 1, 8, 8), places=torch.arange(2)), x, {1: line})
+    assert taught.y.tolist() == [0, 1]
+    logits = torch.full((1, 1, 8, 8), -2.0)
+    by_map, by_mask = (loss_of(logits, line[None], torch.tensor([1]), torch.tensor([known])) for known in (False, True))
+    pixel = F.binary_cross_entropy_with_logits(torch.tensor(-2.0), torch.tensor(0.3)).item()
+    assert (by_mask - by_map).item() == pytest.approx((1 - 0.2) * pixel / 8, rel=1e-4), "one row of eight"
+
+
+@pytest.mark.parametrize("drawn", [0.0, 1.0])
+def test_masks_that_leave_one_class_alone_are_a_sentence(drawn):
+    x, y = torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1])
+    known = Lessons(x, y, torch.zeros(4, 1, 8, 8), places=torch.arange(4))
+    with pytest.raises(DataError, match="all zero where there is nothing"):
+        with_masks(known, x, {k: torch.full((1, 8, 8), drawn) for k in range(4)})
 
 
 def test_what_a_mask_says_is_the_class_and_the_target():

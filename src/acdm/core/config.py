@@ -234,9 +234,12 @@ class Ablation(Options):
     )
 
 
-def _section(name: str, order: int) -> Parameter:
+PRESET_DECIDES = "Defaults are those of 64 px; 128 and 256 px have others. config.yaml of a run has what was taken."
+
+
+def _section(name: str, order: int, words: str = "") -> Parameter:
     """Options of a section stand together in the help, below training's own."""
-    return Parameter(group=Group(name, sort_key=order))
+    return Parameter(group=Group(name, sort_key=order, help=words))
 
 
 def segmenter_share(minutes: float | None, findings: int = 1) -> float:
@@ -257,12 +260,12 @@ def segmenter_share(minutes: float | None, findings: int = 1) -> float:
 class Config(Options):
     """Everything that decides what a training does."""
 
-    size: int = Field(
+    size: Annotated[int, Parameter(show_default=False)] = Field(
         64,
         ge=16,
         le=2048,
         description="Side in pixels of the square that the network sees. By default the images' own, as far as it lies"
-        " between 64 and 128 on a CPU, between 64 and 256 on a GPU.",
+        " between 64 and 128 on a CPU, between 64 and 256 on a GPU, and less where few steps fit into the minutes.",
     )
     steps: int | None = Field(
         None,
@@ -276,11 +279,11 @@ class Config(Options):
         le=100_000,
         description="Bound on training's wall clock, in place of --steps: the measured speed becomes a step count.",
     )
-    half_size_steps: int = Field(
+    half_size_steps: Annotated[int, Parameter(show_default=False)] = Field(
         0,
         ge=0,
         description="First steps, done with images of half the size and a branch 1 that need not be sparse: what is"
-        " large is learned first; at most half of all steps, and none where --network.stem is 1.",
+        " large is learned first; at most half of all steps, and none where --network.stem is 1. By default 500 at 256 px, else none.",
     )
     batch: int = Field(4, ge=2, le=1024, description="Images in a step. 8 is calmer and takes twice as long a step.")
     accumulate: int | None = Field(
@@ -341,7 +344,7 @@ class Config(Options):
     )
     images: Annotated[Reading, _section("Reading images", 2)] = Reading()
     loss: Annotated[Weights, _section("Loss weights", 3)] = Weights()
-    network: Annotated[Network, _section("Network", 4)] = Network()
+    network: Annotated[Network, _section("Network", 4, PRESET_DECIDES)] = Network()
     optimiser: Annotated[Optimiser, _section("Optimiser", 5)] = Optimiser()
     augment: Annotated[Augment, _section("Augmentation", 6)] = Augment()
     ablation: Annotated[Ablation, _section("Ablations: parts of the method to leave out", 7)] = Ablation()

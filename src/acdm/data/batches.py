@@ -129,10 +129,18 @@ def mix(*numbers: int) -> int:
     return state
 
 
-def first_of_each(labels: Tensor, *, classes: int, each: int) -> Tensor:
-    """Indices of the first `each` images of every class, class by class.
+def some_of_each(labels: Tensor, *, classes: int, each: int) -> Tensor:
+    """Indices of `each` images of every class, or all there are, class by class.
 
-    >>> first_of_each(torch.tensor([1, 0, 0, 1, 0]), classes=2, each=2).tolist()
-    [1, 2, 0, 3]
+    They are spread evenly over the order of files, where images of one patient or place come one after the other.
+
+    >>> some_of_each(torch.tensor([1, 0, 0, 1, 0]), classes=2, each=2).tolist()
+    [1, 4, 0, 3]
     """
-    return torch.cat([torch.nonzero(labels == k).squeeze(1)[:each] for k in range(classes)])
+    found = [torch.nonzero(labels == k).squeeze(1) for k in range(classes)]
+    return torch.cat([own if len(own) <= each else own[_spread(len(own), each)] for own in found])
+
+
+def _spread(among: int, count: int) -> Tensor:
+    """So many of the numbers below `among`, the first and the last with them, in even steps."""
+    return torch.linspace(0, among - 1, count).round().long()

@@ -1,4 +1,4 @@
-"""The data doctor: what is in the folders, what is wrong, and what would separate the classes trivially."""
+"""What is in the folders, what is wrong, and what would separate the classes trivially."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SAMPLES = 12  # images that are kept for a few steps of training
 
 @dataclass(repr=False)
 class Checkup:
-    """What the doctor found.
+    """What the check found.
 
     Attributes:
         dataset: as it would be trained on.

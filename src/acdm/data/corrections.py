@@ -29,12 +29,12 @@ class Correction:
     path: Path
 
 
-def find_corrections(folder: Path, dataset: Dataset) -> list[Correction]:
-    """The masks in a folder that belong to training images; those of validation and test images are passed over.
+def find_corrections(folder: Path, dataset: Dataset) -> tuple[list[Correction], list[Path]]:
+    """The masks in a folder that belong to training images, and those of validation and test images.
 
     A mask belongs to the image whose path, without its ending, ends as the mask's path in the folder does: x.png,
-    A/x.png and train/A/x.png all belong to train/A/x.jpg.  Where several end so, it is one that is trained on, and of
-    these the positive one.
+    A/x.png and train/A/x.png all belong to train/A/x.jpg.  Where several end so, it is a positive one, and of these one
+    that is trained on.
 
     Raises:
         DataError: for a folder that cannot be read or is empty, and for masks of no image, of several images, or of
@@ -67,7 +67,7 @@ def find_corrections(folder: Path, dataset: Dataset) -> list[Correction]:
         indices = [correction.index for correction in found]
         twice = next(c for k, c in enumerate(found) if c.index in indices[:k])
         raise DataError(f"{twice.path}: is the second mask of {dataset.train[twice.index].path}; leave one")
-    return found
+    return found, [path for path, owner in owners.items() if owner.path not in places]
 
 
 def read_corrections(corrections: Sequence[Correction], dataset: Dataset, size: int) -> Mapping[int, Tensor]:

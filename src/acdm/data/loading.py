@@ -13,7 +13,7 @@ from torch import Tensor
 from acdm.core.config import Reading
 from acdm.core.progress import QUIET, Progress
 from acdm.core.records import DataRecord, Shortcut
-from acdm.data.batches import first_of_each
+from acdm.data.batches import some_of_each
 from acdm.data.dataset import Dataset, Item
 from acdm.data.duplicates import find_duplicates, refuse_duplicates
 from acdm.data.findings import Findings
@@ -90,14 +90,14 @@ class TrainingImages:
         return int(self.train[1].max()) + 1
 
     def head(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first validation images and their classes, as many of each class."""
+        """So many validation images and their classes, as many of each class, or all there are."""
         x, y = self.validation
-        chosen = self.first(count)
+        chosen = self.unseen(count)
         return x[chosen], y[chosen]
 
-    def first(self, count: int) -> Tensor:
-        """Places of the first validation images, as many of each class."""
-        return first_of_each(self.validation[1], classes=2, each=count // 2)
+    def unseen(self, count: int) -> Tensor:
+        """Places of so many validation images, as many of each class, or all there are."""
+        return some_of_each(self.validation[1], classes=2, each=count // 2)
 
     def describe(self, dataset: Dataset, findings: Findings | None = None) -> DataRecord:
         """What data.json says of these images, of the data set they came from, and of several findings in them."""

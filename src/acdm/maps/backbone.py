@@ -38,7 +38,8 @@ class Backbone(nn.Module):
         self.see = see
         self.register_buffer("place", torch.zeros(()), persistent=False)
         several = torch.zeros(2, 3, SIDE, SIDE)  # a file may take one image alone
-        self.channels = tuple(level.shape[1] for level in self(several))
+        with torch.no_grad():
+            self.channels = tuple(level.shape[1] for level in self(several))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Features of images (B, C, H, W) in [-1, 1]; other than three channels enter as their mean, three times."""
@@ -72,7 +73,7 @@ def load_backbone(path: Path) -> Backbone:
 
 
 def _torchscript(path: Path) -> tuple[See, nn.Module]:
-    network: Any = torch.jit.load(str(path), map_location="cpu")
+    network: Any = torch.jit.load(str(path), map_location="cpu").eval()
     return network, network
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from acdm.core.config import MAPS, TAUGHT, MapName
 from acdm.core.files import parse_json, write_json
 from acdm.core.run import Run
-from acdm.data.batches import first_of_each
+from acdm.data.batches import some_of_each
 from acdm.data.images.arrays import Floats
 from acdm.errors import ConfigError, RunError
 from acdm.maps.kinds import KINDS, QUANTILE, MapKind
@@ -124,8 +124,8 @@ def smoothed(scores: np.ndarray, scale: float) -> np.ndarray:
 
 
 def calibration_images(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The training images (n, C, S, S) and classes (n,) that a calibration looks at: the first of each class."""
-    chosen = first_of_each(y, classes=2, each=IMAGES)
+    """The training images (n, C, S, S) and classes (n,) that a calibration looks at: some of each class."""
+    chosen = some_of_each(y, classes=2, each=IMAGES)
     return x[chosen], y[chosen]
 
 

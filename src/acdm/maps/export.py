@@ -145,6 +145,8 @@ def export(decomposer: Decomposer, folder: Path, kind: Kind) -> Path:
     write_json(folder / "model.json", about(decomposer))
     if alone:
         write_bytes(folder / f"{TAUGHT}.{ending}", alone)
+    else:
+        (folder / f"{TAUGHT}.{ending}").unlink(missing_ok=True)  # of an export before
     path = folder / f"model.{ending}"
     write_bytes(path, content)
     return path

@@ -52,6 +52,11 @@ def load_findings(run: Run, features: Backbone | Path | str | None = None) -> Fi
     return FindingsDecomposer({name: _decomposer(networks, name) for name in networks.runs})
 
 
+def load_branches(run: Run) -> Decomposer:
+    """Load a run in two classes without its segmenter, which is to be taught anew; raises as `load`."""
+    return _decomposer(_read(run, None, segmenter=False), "")
+
+
 @dataclass(frozen=True)
 class _Networks:
     """What was read of a run: by finding where it has several, else by "".
@@ -73,8 +78,8 @@ class _Networks:
     segmenters: Mapping[str, Segmenter | None]
 
 
-def _read(run: Run, features: Backbone | Path | str | None) -> _Networks:
-    """Read all networks of a run, on a GPU where there is one."""
+def _read(run: Run, features: Backbone | Path | str | None, segmenter: bool = True) -> _Networks:
+    """Read all networks of a run, on a GPU where there is one; the segmenter is left out where it is not asked for."""
     backbone = load_backbone(Path(features)) if isinstance(features, (str, Path)) else features
     flush_denormals()
     _survive_forks()
@@ -89,8 +94,15 @@ def _read(run: Run, features: Backbone | Path | str | None) -> _Networks:
         judges[name] = segmenters[name] = None
         if data.findings or one.judge.exists():
             judges[name] = load_judge(one.judge, data.channels, len(one.read_data().classes), device, one.id)
-        if one.segmenter.is_file():
+        if segmenter and one.segmenter.is_file():
             segmenters[name] = load_segmenter(one.segmenter, data.channels, device, one.id, backbone)
+            if segmenters[name] is None:
+                remedy = "give --features PATH" if config.features == GIVEN else "pip install 'acdm[features]'"
+                warnings.warn(
+                    f"{one.path}: has a segmenter, whose features are not here: the map 'object' is left out, and"
+                    f" evidence stands for it; {remedy}",
+                    stacklevel=3,
+                )
     return _Networks(config, checkpoint.tensors, branches, runs, judges, segmenters)
 
 
@@ -99,13 +111,6 @@ def _decomposer(networks: _Networks, name: str) -> Decomposer:
     run, config, branches = networks.runs[name], networks.config, networks.branches
     judge, segmenter = networks.judges[name], networks.segmenters[name]
     data, calibration, findings = run.read_data(), load_calibration(run), tuple(networks.runs)
-    if run.segmenter.is_file() and segmenter is None:
-        remedy = "give --features PATH" if config.features == GIVEN else "pip install 'acdm[features]'"
-        warnings.warn(
-            f"{run.path}: has a segmenter, whose features are not here: the map 'object' is left out, and evidence"
-            f" stands for it; {remedy}",
-            stacklevel=3,
-        )
     view: Branches | OneFinding = branches
     if isinstance(branches, FindingBranches):
         view = OneFinding(branches, findings.index(name), _StatesTold(networks))

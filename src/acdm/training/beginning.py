@@ -43,7 +43,13 @@ def session_of_any(whole: Session, dataset: Dataset) -> tuple[Session, int]:
     else:
         run.begin(config, images.describe(dataset), whole.run.read_environment())
     session = Session(
-        run=run, config=config, images=images, progress=whole.progress, group=whole.group, whole=whole.run
+        run=run,
+        config=config,
+        images=images,
+        progress=whole.progress,
+        group=whole.group,
+        whole=whole.run,
+        again=whole.again,
     )
     return session, session.restore() if begun else 0
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from acdm.core.config import TAUGHT
 from acdm.core.run import Run
-from acdm.data.batches import first_of_each, mix
+from acdm.data.batches import mix, some_of_each
 from acdm.data.findings import Findings
 from acdm.data.images.arrays import Floats
 from acdm.maps.backbone import AnyFeatures, Backbone
@@ -281,9 +281,9 @@ def calibration_images_of(session: Session) -> tuple[Tensor, Tensor]:
 
 
 def _some(states: Tensor, each: int) -> Tensor:
-    """Places of the first images with each finding, without it, and without any, in their order, each once."""
+    """Places of some images with each finding, without it, and without any, in their order, each once."""
     found = torch.cat([states, states.any(dim=1, keepdim=True)], dim=1)
-    return torch.cat([first_of_each(of_one, classes=2, each=each) for of_one in found.T]).unique()
+    return torch.cat([some_of_each(of_one, classes=2, each=each) for of_one in found.T]).unique()
 
 
 def lessons_of(states: Tensor, seed: int) -> Tensor:

@@ -18,6 +18,7 @@ from acdm.data.folder import load_dataset
 from acdm.errors import ConfigError, RunError
 from acdm.maps.backbone import Backbone, load_backbone
 from acdm.maps.calibration import load_calibration
+from acdm.maps.segmenter import is_segmenter
 from acdm.training.defaults import FEWEST_WITHOUT, choose, resolve
 from acdm.training.launch import launched, require_named
 
@@ -64,6 +65,7 @@ class Prepared:
         corrections: masks of training images.
         backbone: features of a file, where the segmenter is taught on such.
         findings: several in an image, where there are such.
+        again: options that are to be given again where the training goes on, as they are typed.
     """
 
     dataset: Dataset
@@ -73,6 +75,7 @@ class Prepared:
     corrections: Sequence[Correction] = ()
     backbone: Backbone | None = None
     findings: Findings | None = None
+    again: str = ""
 
 
 def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
@@ -81,6 +84,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     Raises:
         ConfigError, DataError, RunError, RunLockedError: a sentence that says what is wrong, where, and what to do.
     """
+    given = (("masks", request.masks), ("features", file_of_features(request.options)))
+    again = "".join(f" --{name} {file}" for name, file in given if file)
     request, backbone = _with_backbone(request)
     seed = Config.of({key: request.options.get(key) for key in ("seed", "size")}).seed
     if request.preset is not None and request.preset not in PRESETS:
@@ -138,7 +143,7 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         raise ConfigError(
             f"{path}: is one of several findings, which are trained together; go on with -o {begun.networks.path}"
         )
-    return Prepared(dataset, config, path, trains_on, corrections, backbone, findings)
+    return Prepared(dataset, config, path, trains_on, corrections, backbone, findings, again)
 
 
 def _findings(
@@ -172,8 +177,13 @@ def _corrections(folder: Path, dataset: Dataset, config: Config, progress: Progr
     """The masks that were given; raises ConfigError where no segmenter is to be taught by them."""
     if not config.segmenter:
         raise ConfigError("--masks: teach the segmenter, which --no-segmenter leaves out; give --segmenter")
-    found = find_corrections(folder, dataset)
+    found, passed_over = find_corrections(folder, dataset)
     progress.say(f"masks of {len(found)} training images teach the segmenter, too")
+    if passed_over:
+        progress.say(
+            f"{len(passed_over)} masks are of validation or test images, which teach nothing: {passed_over[0]}"
+            f"{', …' if len(passed_over) > 1 else ''}"
+        )
     return found
 
 
@@ -225,7 +235,7 @@ def is_finished(run: Run, segmenter: bool | None = None) -> bool:
     try:
         if names := run.findings():
             return all(is_finished(Run(run.path / FINDINGS / name), segmenter) for name in names)
-        taught = run.segmenter.is_file() and TAUGHT in load_calibration(run)
+        taught = is_segmenter(run.segmenter) and TAUGHT in load_calibration(run)
         return has_networks(run) and (taught or not (run.config().segmenter if segmenter is None else segmenter))
     except RunError:
         return False

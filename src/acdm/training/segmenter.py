@@ -23,8 +23,9 @@ from torch import Tensor
 from acdm.core.config import DEFAULT_MAP, TAUGHT, Config, MapName
 from acdm.core.device import resident
 from acdm.data.augmentation import moves
-from acdm.data.batches import FindingBatches, balance, first_of_each, member, mix
+from acdm.data.batches import FindingBatches, balance, member, mix, some_of_each
 from acdm.data.images.arrays import Floats
+from acdm.errors import DataError
 from acdm.maps.backbone import AnyFeatures, Backbone
 from acdm.maps.calibration import calibrate_like_residual
 from acdm.maps.decomposer import TOGETHER, Decomposer
@@ -40,7 +41,7 @@ WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 SURE = 0.9  # AUROC from which attributions may teach
 CALIBRATED = 50  # images of each class that attributions are calibrated on
 MOST_IMAGES = 600  # of each class
-DRAWING_SHARE = 1 / 3  # of what is left of --minutes
+CHOICE_SHARE, DRAWING_SHARE = 1 / 4, 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
 MOST_OF_FINDINGS = 1200  # by labels, and as many by maps
 MOST_UNWEIGHED = 240  # steps of evidence alone: later ones learn its mistakes (docs/results/choices.md)
@@ -80,9 +81,13 @@ class Teacher:
     threshold: float | None
     most: int = MOST
 
-    def scores_of(self, x: Tensor) -> Floats:
+    def scores_of(self, x: Tensor, after_each: Callable[[], None] = lambda: None) -> Floats:
         """Scores of many images, a few at a time."""
-        return np.concatenate([self.scores(part) for part in x.split(TOGETHER)])
+        drawn = []
+        for part in x.split(TOGETHER):
+            drawn.append(self.scores(part))
+            after_each()
+        return np.concatenate(drawn)
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ def choose_teacher(
     training: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     seed: int,
+    after_each: Callable[[], None] = lambda: None,
+    end: float = inf,
 ) -> tuple[Teacher, float]:
     """Decide what teaches: evidence, evidence weighed by a probe of the features, or attributions.
 
@@ -134,19 +141,22 @@ def choose_teacher(
         features: frozen; None leaves the probe out.
         training, validation: images (n, C, S, S) and classes (n,).
         seed: of the probe.
+        after_each: called now and then; what it raises ends the choice.
+        end: when the minutes are over, on the clock of `time.perf_counter`; evidence teaches alone where
+            `CHOICE_SHARE` of them is over before the others have been asked.
 
     Returns:
         The teacher, and how well evidence's highest score tells validation images apart (AUROC).
     """
     x, y = validation
-    evidence = _evidence(decomposer)
-    drawn = evidence.scores_of(x)
+    evidence, until = _evidence(decomposer), part_until(end, CHOICE_SHARE)
+    drawn = evidence.scores_of(x, after_each)
     alone = image_auroc(drawn, y)
-    if decomposer.judge:
+    if decomposer.judge and time.perf_counter() < until:
         attributions = _attributions(decomposer, *training)
-        if image_auroc(attributions.scores_of(x), y) > max(alone, SURE):
+        if image_auroc(attributions.scores_of(x, after_each), y) > max(alone, SURE):
             return attributions, alone
-    if features is not None:
+    if features is not None and time.perf_counter() < until:
         probe = fit_probe(features, *training, seed)
         if image_auroc(drawn * _weight(probe, x), y) >= alone + WORTH:
             name = f"{MAP}, weighed by a probe of the features,"
@@ -173,7 +183,7 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
         drawn = network_maps(images, positive, *decomposer.split(images, positive, 1 - positive))
         return attribution(judge, images, drawn["residual"])
 
-    some = first_of_each(y, classes=2, each=CALIBRATED)
+    some = some_of_each(y, classes=2, each=CALIBRATED)
     signed = torch.cat([attributions(part) for part in x[some].split(TOGETHER)])
     known = calibrate_like_residual(signed, y[some])
     return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold)
@@ -211,16 +221,21 @@ def lessons(
     end: float = inf,
     most: int = MOST_IMAGES,
 ) -> Lessons:
-    """Lessons of training images (n, C, S, S) of classes (n,), or in states (n, K), of the first `most` of each class.
+    """Lessons of training images (n, C, S, S) of classes (n,), or in states (n, K), of at most `most` of each class.
 
-    Maps are drawn of the positive ones alone, which have some finding, a few at a time, and of fewer where
-    `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over, but every finding is there.
+    Maps are drawn of the positive ones alone, which have some finding, a few at a time in an order drawn once and for
+    all, and of fewer where `DRAWING_SHARE` of the time until `end`, on the clock of `time.perf_counter`, is over, but
+    every finding is there.
     """
-    found = y.view(len(y), -1).any(dim=1)
-    negative, positive = (torch.nonzero(found == k).squeeze(1)[:most] for k in (0, 1))
-    drawn = np.concatenate([teacher.scores(x[places]) for places in drawn_in_time(positive, y, end, after_each)])
+    found = y.view(len(y), -1).any(dim=1).long()
+    some = some_of_each(found, classes=2, each=most)
+    negative, positive = some[found[some] == 0], some[found[some] == 1]
+    order = positive[torch.randperm(len(positive), generator=torch.Generator().manual_seed(0))]
+    drawn = np.concatenate([teacher.scores(x[places]) for places in drawn_in_time(order, y, end, after_each)])
+    positive, by_name = order[: len(drawn)].sort()
+    drawn = drawn[by_name.numpy()]
     threshold = float(threshold_otsu(drawn)) if teacher.threshold is None else teacher.threshold
-    chosen = torch.cat([negative, positive[: len(drawn)]])
+    chosen = torch.cat([negative, positive])
     taught = torch.from_numpy(np.concatenate([np.zeros((len(negative), *drawn.shape[1:])), drawn])).float()
     return Lessons(x[chosen], y[chosen], targets_of(taught, found[chosen], threshold), most=teacher.most, places=chosen)
 
@@ -249,7 +264,11 @@ def drawn_in_time(places: Tensor, y: Tensor, end: float, after_each: Callable[[]
 def with_masks(learned: Lessons, x: Tensor, masks: Mapping[int, Tensor]) -> Lessons:
     """Lessons where masks (1, S, S) of images at their places in x (n, C, S, S) stand for these images' maps.
 
-    Images with a mask are all among them; their class is what the mask says.  Without masks they are what was learned.
+    Images with a mask are all among them; their class is what the mask says, however small its object is.  Without
+    masks they are what was learned.
+
+    Raises:
+        DataError: where after the masks no image is left with the object, or none without.
     """
     if not masks:
         return learned
@@ -258,10 +277,15 @@ def with_masks(learned: Lessons, x: Tensor, masks: Mapping[int, Tensor]) -> Less
     corrected = torch.tensor(sorted(masks))
     others = ~torch.isin(learned.places, corrected)
     drawn = torch.stack([masks[int(index)] for index in corrected])
-    classes = (drawn >= 0.5).flatten(1).any(dim=1).long()
+    y = torch.cat([learned.y[others], (drawn > 0).flatten(1).any(dim=1).long()])
+    if len(y.unique()) < 2:
+        raise DataError(
+            "--masks: with these masks every training image has the object, or none has; a mask is all zero where there"
+            " is nothing, and nonzero where the object is"
+        )
     return Lessons(
         torch.cat([learned.x[others], x[corrected]]),
-        torch.cat([learned.y[others], classes]),
+        y,
         torch.cat([learned.targets[others], drawn]),
         torch.arange(int(others.sum()) + len(corrected)) >= int(others.sum()),
     )
@@ -303,11 +327,14 @@ def targets_of(scores: Tensor, y: Tensor, threshold: float) -> Tensor:
     return ((scores / (2 * max(threshold, 1e-9))).clamp(0, 1) * (y == 1)[:, None, None])[:, None]
 
 
-def loss_of(logits: Tensor, targets: Tensor, y: Tensor) -> Tensor:
-    """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K)."""
+def loss_of(logits: Tensor, targets: Tensor, y: Tensor, sure: Tensor | None = None) -> Tensor:
+    """What the segmenter pays for logits (B, K, S, S) of images of classes (B,), or in states (B, K).
+
+    Where `sure` (B,), of classes, the target is a person's mask, and no pixel of it weighs less.
+    """
     if y.ndim == 1:
         images = F.binary_cross_entropy(_loudest(logits.sigmoid(), LOUDEST, 1)[:, 0], y.float())
-        return _pixel_loss(logits, targets) + CLASS_WEIGHT * images
+        return _pixel_loss(logits, targets, sure) + CLASS_WEIGHT * images
     if targets.shape[1] < y.shape[1]:
         absent = F.softplus(logits)[y == 0].mean()
         return _pixel_loss(any_of(logits, y), targets) + absent + STATE_WEIGHT * state_loss(logits, y)
@@ -328,8 +355,11 @@ def any_of(logits: Tensor, states: Tensor) -> Tensor:
     return none + torch.log(-torch.expm1(-none))
 
 
-def _pixel_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    weight = torch.where((targets > UNSURE / 2) & (targets < 0.5), UNSURE_WEIGHT, 1.0)
+def _pixel_loss(logits: Tensor, targets: Tensor, sure: Tensor | None = None) -> Tensor:
+    unsure = (targets > UNSURE / 2) & (targets < 0.5)
+    if sure is not None:
+        unsure &= ~sure[:, None, None, None]
+    weight = torch.where(unsure, UNSURE_WEIGHT, 1.0)
     pixels = F.binary_cross_entropy_with_logits(logits, targets, weight)
     found = logits.sigmoid()
     both, either = ((found * targets).sum(dim=(0, 2, 3)), (found + targets).sum(dim=(0, 2, 3)))
@@ -398,7 +428,8 @@ def teach(
         if targets is None:
             loss = state_loss(logits, y[chosen].to(device))
         else:
-            loss = loss_of(logits, wanted.to(device), y[chosen].to(device))
+            sure = taught.corrected[chosen.cpu()].to(device) if taught.corrected is not None else None
+            loss = loss_of(logits, wanted.to(device), y[chosen].to(device), sure)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -17,7 +17,7 @@ from acdm.core.processes import ProcessGroup
 from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import checkpoints, newest_checkpoint
-from acdm.data.batches import first_of_each
+from acdm.data.batches import some_of_each
 from acdm.data.images.write import png
 from acdm.data.loading import TrainingImages
 from acdm.errors import CheckpointError, DivergedError, InterruptedTrainingError
@@ -62,6 +62,7 @@ class Session:
         measured_from: the step from which the speed is measured, and when that was.
         graphs: plays steps on a GPU; None where they are done call by call.
         whole: the run that this training is a part of; None where it is one of its own.
+        again: options that are to be given again where the training goes on, as they are typed.
     """
 
     run: Run
@@ -77,6 +78,7 @@ class Session:
     measured_from: tuple[int, float] = (0, 0.0)
     graphs: GraphedSteps | None = None
     whole: Run | None = None
+    again: str = ""
     players: Players = field(init=False)
     tensorboard: TensorBoard = field(init=False)
     _records: list[StepRecord] = field(default_factory=list)
@@ -113,6 +115,11 @@ class Session:
     def shown(self) -> Run:
         """The run that people look at."""
         return self.whole or self.run
+
+    @property
+    def how_to_go_on(self) -> str:
+        """Words for how to resume this training."""
+        return f"go on with 'acdm train DATA -o {self.shown.path} --resume{self.again}'"
 
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""
@@ -189,7 +196,7 @@ class Session:
             def after_each() -> None:
                 self.progress.advance()
                 if stop.signum is not None:
-                    remedy = f"{phase} begins anew when you {go_on(self.run.networks)}"
+                    remedy = f"{phase} begins anew when you {self.how_to_go_on}"
                     raise InterruptedTrainingError(f"stopped by signal {stop.signum}; {remedy}", stop.signum)
 
             yield after_each
@@ -304,7 +311,7 @@ class Session:
         looks = []
         for k in range(self.images.findings):
             images = self.images.of_finding(k)
-            chosen = first_of_each(images.validation[1], classes=2, each=VALIDATION_IMAGES // 4)
+            chosen = some_of_each(images.validation[1], classes=2, each=VALIDATION_IMAGES // 4)
             x, y = (tensor[chosen] for tensor in images.validation)
             states = self.images.states[1][chosen]
             looks.append(look(self.players, self.seen(x), y, self.config.precision, states, k)[0])
@@ -321,7 +328,7 @@ class Session:
         """Draw a sheet in the layout of the paper's fig. 4, of the first validation images of each class."""
         if not self.group.is_first:
             return
-        chosen = self.images.first(SHEET_IMAGES)
+        chosen = self.images.unseen(SHEET_IMAGES)
         x, y = (tensor[chosen].to(self.config.device) for tensor in self.images.validation)
         x = self.seen(x)
         states = self.images.states
@@ -329,8 +336,3 @@ class Session:
         with torch.no_grad():
             psi = branches(x, y if states is None else states[1][chosen, 0].to(self.config.device))[0]
         write_bytes(self.run.samples / f"step-{step}.png", png(sheet(x.cpu(), psi.cpu())))
-
-
-def go_on(run: Run) -> str:
-    """Words for how to resume a run."""
-    return f"go on with 'acdm train DATA -o {run.path} --resume'"

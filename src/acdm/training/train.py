@@ -29,7 +29,7 @@ from acdm.maps.backbone import Backbone
 from acdm.maps.calibration import calibrate, calibration_images, load_calibration, save_calibration
 from acdm.maps.judge import STEPS as JUDGE_STEPS
 from acdm.maps.judge import load_judge, save_judge, train_judge
-from acdm.maps.loading import load
+from acdm.maps.loading import load, load_branches
 from acdm.maps.segmenter import masks_that_taught, save_segmenter
 from acdm.training.beginning import copy_and_teach, see_features, session_of_any
 from acdm.training.checkpoints import disk_use, load_choice
@@ -52,7 +52,7 @@ from acdm.training.segmenter import (
     what_it_drew,
     with_masks,
 )
-from acdm.training.session import VALIDATION_IMAGES, Session, go_on
+from acdm.training.session import VALIDATION_IMAGES, Session
 from acdm.training.signals import Stop, listening
 from acdm.training.validation import Health
 
@@ -122,19 +122,20 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
                 resume
                 and not prepared.trains_on
                 and not given.masks
-                and group.broadcast(is_finished(Run.open(path), config.segmenter))
+                and group.broadcast(_is_finished_as(Run.open(path), config))
             ):
                 if group.is_first:
                     progress.say(f"{path}: is finished; give --steps or --minutes to train on")
                 return Run.open(path)
-            session = Session(run=Run.open(path), config=config, images=images, progress=progress, group=group)
+            session = Session(
+                run=Run.open(path), config=config, images=images, progress=progress, group=group, again=prepared.again
+            )
+            _tell_of_masks(session, len(given.masks))
             trained = resume and not prepared.trains_on and group.broadcast(_lacks_the_end_alone(session.run))
             if trained:
                 session.tell("the branches are trained already, and left as they are")
                 session.change(segmenter=config.segmenter, features=config.features)
             else:
-                if not given.masks:
-                    _tell_of_masks(session)
                 _begin(session)
                 start = 0
                 if config.begins_as_one(images.findings) and not checkpoints(session.run.checkpoints):
@@ -150,13 +151,20 @@ def fit(prepared: Prepared, command: str, resume: bool = False, progress: Progre
     return Run.open(path)
 
 
-def _tell_of_masks(session: Session) -> None:
-    """Say so where a person's masks taught the segmenter that this training replaces."""
+def _is_finished_as(run: Run, config: Config) -> bool:
+    """Whether a run is finished, with the segmenter and the features that are asked for."""
+    as_asked = not config.segmenter or run.config().features == config.features
+    return as_asked and is_finished(run, config.segmenter)
+
+
+def _tell_of_masks(session: Session, given: int) -> None:
+    """Say so where more masks of a person taught the segmenter that this training replaces than are given now."""
     kept = (session.run.segmenter, *(session.run.path / FINDINGS).glob(f"*/{session.run.segmenter.name}"))
     known = sum(map(masks_that_taught, kept))
-    if known:
+    if session.config.segmenter and known > given:
         session.tell(
-            f"⚠ {known} masks taught this run's segmenter: give them again with --masks, or the next goes without"
+            f"⚠ {known} masks taught this run's segmenter, and {given} are given now: the next learns from these alone;"
+            " to keep all, put them into one folder for --masks"
         )
 
 
@@ -206,6 +214,7 @@ def _begin(session: Session) -> None:
     needed, free = disk_use(session.players), disk_usage(session.run.path).free
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
+        session.run.calibration.unlink(missing_ok=True)  # of networks that change now: until the end it is unfinished
         if aside := session.run.forget_findings():
             session.tell(f"the branches are trained on: what each finding had, its figures and masks, is in {aside}")
         session.progress.changed(session.run.path)
@@ -256,7 +265,7 @@ def _train(session: Session, start: int, files: list[str]) -> int:
     if session.group.any(stop.signum is not None):
         signum = int(session.group.broadcast(stop.signum or 15))
         raise InterruptedTrainingError(
-            f"stopped by signal {signum}; saved after step {done}, {go_on(session.shown)}", signum
+            f"stopped by signal {signum}; saved after step {done}, {session.how_to_go_on}", signum
         )
     return done
 
@@ -457,14 +466,17 @@ def _teach(session: Session, given: Given) -> None:
     """Teach the segmenter by the maps and masks of training images, and calibrate what it draws."""
     run, config, (x, y) = session.run, session.config, session.images.train
     features = features_of(config, given.backbone, session.tell)
-    decomposer = load(run.path, features=given.backbone)
+    one_of_several = run.networks != run
+    decomposer = load(run.path, features=given.backbone) if one_of_several else load_branches(run)
     with session.interruptible("the segmenter") as after_each:
         unseen, classes = session.images.head(VALIDATION_IMAGES)
         before = decomposer.segmenter
-        if before and before.trusted and decomposer.findings:  # one of several findings, which others' maps taught, too
+        if before and before.trusted:  # of one of several findings, which others' maps taught, too
             teacher, evidence_auroc = what_it_drew(decomposer), before.evidence_auroc
         else:
-            teacher, evidence_auroc = choose_teacher(decomposer, features, (x, y), (unseen, classes), config.seed)
+            teacher, evidence_auroc = choose_teacher(
+                decomposer, features, (x, y), (unseen, classes), config.seed, after_each, session.end
+            )
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
         learned = with_masks(lessons(teacher, x, y, after_each, session.end), x, given.masks)
         steps = steps_within_reach(learned, config, features, session.end)
@@ -480,8 +492,9 @@ def _teach(session: Session, given: Given) -> None:
         masks=len(given.masks),
         mistaken=mistaken(drawn, classes),
     )
-    save_segmenter(run.segmenter, segmenter, run.id)
     x, y = calibration_images(x, y)
-    save_calibration(run, {**decomposer.calibration, **calibrate({TAUGHT: taught.objects(x)}, y)})
+    of_object = calibrate({TAUGHT: taught.objects(x)}, y)
+    save_segmenter(run.segmenter, segmenter, run.id)
+    save_calibration(run, {**decomposer.calibration, **of_object})
     teachers = teacher.name + (f" and {len(given.masks)} masks" if given.masks else "")
     session.tell(f"segmenter: taught by {teachers} in {steps} steps; {in_words(segmenter)}")

@@ -123,6 +123,25 @@ def test_a_mask_may_be_any_format(tmp_path):
         np.testing.assert_array_equal(read_mask(tmp_path / name), mask > 0)
 
 
+def test_of_a_mask_with_a_palette_the_indices_count_whatever_their_colours(tmp_path):
+    indices = np.zeros((9, 12), np.uint8)
+    indices[2:4, 5:8], indices[6, 1] = 1, 2
+    image = Image.fromarray(indices, mode="P")
+    image.putpalette([255, 255, 255, 0, 0, 0, 9, 9, 9])  # white stands for nothing, black for the object
+    image.save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "x.png"), indices > 0)
+
+
+@pytest.mark.parametrize("highest", [255, 60])
+def test_what_a_jpeg_blurs_about_a_mask_is_not_the_object(tmp_path, highest):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:40, 24:48] = highest  # along its blocks of 8 x 8, and across them
+    mask[3:9, 50:61] = highest
+    Image.fromarray(mask).save(tmp_path / "x.jpg", quality=90)
+    assert (np.asarray(Image.open(tmp_path / "x.jpg")) > 0).sum() > (mask > 0).sum() + 20
+    np.testing.assert_array_equal(read_mask(tmp_path / "x.jpg"), mask > 0)
+
+
 @pytest.mark.parametrize(("name", "expected"), [("a.b.nii.gz", "a.b"), ("a.TIF", "a"), ("a", "a")])
 def test_the_stem_of_a_name(tmp_path, name, expected):
     assert stem(tmp_path / name) == expected

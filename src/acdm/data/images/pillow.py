@@ -14,7 +14,8 @@ from acdm.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _DEPTH = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0, "I": 65535.0}
-_WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": "palette"}
+PALETTE = "palette"
+_WORDS = {"1": "black and white", "L": "grey, 8 bits", "I;16": "grey, 16 bits", "I": "grey, 16 bits", "P": PALETTE}
 _DEEP_PNG = {2: 3, 4: 2, 6: 4}  # channels by colour type (PNG, 11.2.2): RGB, grey and alpha, RGB and alpha
 MAX_WEBP = 24_000_000  # pixels; its decoder holds several copies of the picture
 
@@ -59,6 +60,12 @@ def read_with_pillow(path: Path) -> Raw:
     pixels = np.asarray(upright, dtype=np.float32)
     values = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return Raw(np.ascontiguousarray(values), words, _DEPTH[upright.mode])
+
+
+def palette_indices(path: Path) -> Array:
+    """Which colour of its palette each pixel of an image has, upright: (H, W)."""
+    with Image.open(path, formats=FORMATS) as image:
+        return np.asarray(ImageOps.exif_transpose(image), np.float32)
 
 
 def plain(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.dicom import read_dicom, says_dicom
 from acdm.data.images.grid import Grid
 from acdm.data.images.nifti import read_nifti
-from acdm.data.images.pillow import FORMATS, read_with_pillow, webp_size
+from acdm.data.images.pillow import FORMATS, PALETTE, palette_indices, read_with_pillow, webp_size
 from acdm.data.images.raw import DEPTHS, Raw, choose_bands, require_size, undecodable
 from acdm.data.images.tiff import read_tiff
 from acdm.errors import DataError
@@ -57,7 +57,9 @@ def read_image(path: Path, reading: Reading = AS_IS) -> Array:
 
 
 def read_mask(path: Path, shape: tuple[int, ...] | None = None) -> Mask:
-    """A mask image: (H, W), true where any channel is nonzero.
+    """A mask image: (H, W), true where any channel is nonzero, and the file does not say that there is no data.
+
+    Of a palette its indices count, not its colours.  A JPEG, which blurs, is cut at half of its highest value.
 
     Args:
         path: of the mask.
@@ -66,7 +68,11 @@ def read_mask(path: Path, shape: tuple[int, ...] | None = None) -> Mask:
     Raises:
         DataError: a sentence that begins with the path; for a mask of another size than its image, too.
     """
-    mask = np.asarray(decode(path).values.any(axis=0))
+    raw = decode(path)
+    values = palette_indices(path)[None] if raw.kind.endswith(PALETTE) else raw.values
+    mask = np.asarray((values > values.max() / 2 if raw.kind.startswith("JPEG") else values != 0).any(axis=0))
+    if raw.valid is not None:
+        mask &= raw.valid
     if shape is not None and mask.shape != shape:
         raise DataError(f"{path}: has {mask.shape[1]} x {mask.shape[0]} pixels, its image {shape[1]} x {shape[0]}")
     return mask
