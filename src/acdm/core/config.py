@@ -283,7 +283,8 @@ class Config(Options):
         0,
         ge=0,
         description="First steps, done with images of half the size and a branch 1 that need not be sparse: what is"
-        " large is learned first; at most half of all steps, and none where --network.stem is 1. By default 500 at 256 px, else none.",
+        " large is learned first; at most half of all steps, and none where --network.stem is 1."
+        " By default 500 at 256 px, else none.",
     )
     batch: int = Field(4, ge=2, le=1024, description="Images in a step. 8 is calmer and takes twice as long a step.")
     accumulate: int | None = Field(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NO_SEGMENTER = (
     "this run draws no map 'object': it has no segmenter (add one with 'acdm train DATA -o RUN --resume --segmenter'),"
-    " or the features it was taught on are not here (pip install 'acdm[features]', or --features PATH for a file of your"
-    " own)"
+    " or the features it was taught on are not here (pip install 'acdm[features]', or --features PATH for a file of"
+    " your own)"
 )
 OF_BRANCHES = ("psi1", "contrast")  # maps that branches alone give
 
