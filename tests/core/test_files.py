@@ -3,6 +3,7 @@ import os
 import pytest
 
 from acdm.core import files
+from acdm.core.files import json_equals, write_json
 from acdm.errors import WriteError
 
 
@@ -30,3 +31,9 @@ def test_nan_never_reaches_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_tuple_is_the_list_that_json_makes_of_it(tmp_path):
+    write_json(tmp_path / "x.json", {"bands": (1, 2)})
+    assert json_equals(tmp_path / "x.json", {"bands": (1, 2)})
+    assert not json_equals(tmp_path / "x.json", {"bands": (2, 1)})

@@ -1,5 +1,6 @@
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,72 @@ def test_a_mask_that_fits_both_classes_is_the_positive_ones(train_and_test):
     save(train_and_test / "test/masks/3.png")  # both classes have a 3.png
     dataset = load_dataset([train_and_test], positive="healthy")
     assert [i.name for i in dataset.test if i.mask] == ["healthy/3.png"]
+
+
+def test_a_mask_belongs_to_the_image_whose_folders_end_like_its_own(train_and_test):
+    """A folder a patient, and the same names of slices in each."""
+    for patient in ("p1", "P2"):
+        save(train_and_test / "test/ill" / patient / "slice.png")
+        save(train_and_test / "test/masks" / patient.lower() / "slice.png")
+    save(train_and_test / "test/ill/p3/slice.png")
+    dataset = load_dataset([train_and_test], positive="ill")
+    masks = {
+        item.path.parent.name: item.mask and item.mask.parent.name for item in dataset.test if item.path.stem == "slice"
+    }
+    assert masks == {"p1": "p1", "P2": "p2", "p3": None}
+
+
+def test_a_mask_that_fits_several_images_is_none_s_and_named(train_and_test):
+    for patient in ("p1", "p2"):
+        save(train_and_test / "test/ill" / patient / "slice.png")
+    save(train_and_test / "test/masks/slice.png")
+    dataset = load_dataset([train_and_test], positive="ill")
+    assert not any(item.mask for item in dataset.test)
+    assert "1 a mask that fits several images by its name" in dataset.unused_in_words()
+
+
+def test_umlauts_are_the_same_however_a_system_writes_them(train_and_test):
+    """A Mac writes a letter and its dots, others one sign."""
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, f"{form}ä.png")
+        save(train_and_test / "test/ill" / name)
+        save(train_and_test / "test/masks" / unicodedata.normalize("NFD" if form == "NFC" else "NFC", name))
+    (train_and_test / "test/dev.txt").write_text(
+        "\n".join(unicodedata.normalize("NFC", f"ill/{form}ä.png") for form in ("NFC", "NFD"))
+    )
+    dataset = load_dataset([train_and_test], positive="ill")
+    assert len(dataset.part("dev")) == sum(bool(item.mask) for item in dataset.test) == 2
+    lines = [f"test/ill/{path.name},ill" for path in sorted((train_and_test / "test/ill").iterdir())]
+    lines += [f"train/healthy/{number}.png,healthy" for number in range(12)]
+    (train_and_test / "list.csv").write_text("path,label\n" + "\n".join(lines))
+    assert all(item.path.is_file() for item in load_dataset([train_and_test / "list.csv"]).items)
+
+
+def test_a_half_with_names_of_no_image_is_refused(train_and_test):
+    (train_and_test / "test/dev.txt").write_text("ill/0.png\nill/o1.png\n")
+    with pytest.raises(DataError, match=r"1 of its 2 lines name no test image, such as 'ill/o1\.png'"):
+        load_dataset([train_and_test]).part("final")
+
+
+def test_a_few_new_images_can_be_measured_on(tmp_path):
+    """Nothing is set apart of what is all test images."""
+    for label in ("a", "b"):
+        for number in range(2):
+            save(tmp_path / label / f"{number}.png")
+    with pytest.raises(DataError, match="at least"):
+        load_dataset([tmp_path / "a", tmp_path / "b"])
+    for folders in ([tmp_path / "a", tmp_path / "b"], [tmp_path]):
+        assert len(load_dataset(folders, whole=True).test) == 4
+
+
+def test_a_folder_within_the_other_is_refused(tmp_path):
+    save(tmp_path / "images/tumour/0.png")
+    for folders in (
+        [tmp_path / "images", tmp_path / "images/tumour"],
+        [tmp_path / "images/tumour", tmp_path / "images"],
+    ):
+        with pytest.raises(DataError, match="lies within"):
+            load_dataset(folders)
 
 
 def test_images_listed_without_a_box_mark_no_class(train_and_test):

@@ -12,7 +12,8 @@ from acdm.core.config import Reading
 from acdm.data.findings import find_findings, find_several
 from acdm.data.folder import load_dataset
 from acdm.data.loading import load_images, settle_reading
-from acdm.errors import DataError
+from acdm.errors import ConfigError, DataError
+from acdm.training.request import Request, prepare
 
 KINDS = Path(__file__).parents[3] / "shared" / "data" / "pcb_kinds"
 
@@ -259,3 +260,8 @@ def test_counts_of_a_real_set_are_those_of_its_readme():
     both = {name: counts["train"][name] + counts["validation"][name] for name in kinds}
     assert both == dict(zip(kinds, (153, 117, 153, 132, 74, 110, 424), strict=True))
     assert counts["test"] == dict(zip(kinds, (34, 22, 47, 37, 30, 36, 154), strict=True))
+
+
+def test_findings_come_in_pairs_so_that_an_odd_batch_is_refused(labelled):
+    with pytest.raises(ConfigError, match="even number, not 5"):
+        prepare(Request(folders=[labelled], options={"batch": 5, "size": 16}))

@@ -79,3 +79,13 @@ def test_too_few_groups_say_nothing(tmp_path, rng):
     Image.fromarray(noise(rng)[0]).save(path := tmp_path / "a.png")
     measured = [traits(read_image(path), path)] * 4
     assert shortcuts(measured, np.array([0, 1, 0, 1]), ["a", "b", "a", "b"]) == []
+
+
+def test_of_very_many_images_those_of_a_small_class_are_all_looked_at(rng, monkeypatch):
+    """A hundred against four thousand: of two thousand drawn anyhow fifty would be left."""
+    labels = np.repeat([0, 1], [4_000, 100])
+    seen = []
+    monkeypatch.setattr("acdm.data.shortcuts._separation", lambda x, y, folds: seen.append(y) or 0.5)
+    shortcuts([{"size": np.zeros(1)}] * len(labels), labels, [str(i) for i in range(len(labels))])
+    assert len(seen[0]) == 2_000
+    assert seen[0].sum() == 100

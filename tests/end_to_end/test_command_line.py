@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -244,7 +245,8 @@ def test_python_users_get_the_same(run, toy, two_folders, tmp_path):
 def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     folder = tmp_path / "stopped"
     arguments = ["train", str(toy), "-o", str(folder), *SMALL, length]
-    process = subprocess.Popen([*ACDM, *arguments], stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, number, signal.SIG_DFL)  # whatever the tests themselves are let ignore
+    process = subprocess.Popen([*ACDM, *arguments], stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     while process.poll() is None and not (folder / "metrics.csv").exists():
         time.sleep(0.01)
     process.send_signal(number)
@@ -253,6 +255,18 @@ def test_a_signal_saves_and_says_so(toy, tmp_path, number, code, length):
     assert "--resume" in text
     assert "Traceback" not in text
     assert len(list((folder / "checkpoints").glob("step-*.safetensors"))) == 1
+
+
+def test_a_signal_that_is_to_be_ignored_stops_nothing(toy, tmp_path):
+    """As nohup has it, when the one who typed it logs out."""
+    folder = tmp_path / "left-alone"
+    ignored = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    process = subprocess.Popen([*ACDM, "train", str(toy), "-o", str(folder), *TINY], preexec_fn=ignored)
+    while process.poll() is None and not (folder / "metrics.csv").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=120) == 0
+    assert (folder / "calibration.json").is_file()
 
 
 def test_training_goes_on_when_nobody_reads_what_it_says(toy, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from acdm.core.config import MAPS
 from acdm.data.dataset import Dataset, Item
 from acdm.data.images.read import Picture
-from acdm.evaluation import looks
+from acdm.evaluation import looks, metrics
 from acdm.evaluation.looks import Columns
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.results import branch_figures, class_figures, reconstruction_figures, removal
@@ -173,3 +173,67 @@ def test_no_branch_is_kept_when_the_next_images_are_decomposed():
     assert decomposer.most == looks.TOGETHER
     assert len(seen.columns["psnr"]) == len(seen.scores["psi1"]) == len(images)
     assert [s.shape for s in seen.scores["psi1"]] == [image.shape[1:] for image in images]
+
+
+def told(scores, mask, groups=None, valid=None):
+    """Figures of evidence of positive images (n, H, W) with these true masks."""
+    images = [np.zeros((1, *m.shape), np.float32) for m in mask]
+    known = truth(*images, masks=mask, valid=valid)
+    items = [Item(None, "with", str(group)) for group in groups or range(len(images))]
+    none = Item(None, "without", "none")
+    blank = np.zeros_like(mask[0])
+    known = replace(
+        known,
+        items=[*items, none],
+        pictures=[*known.pictures, known.pictures[0]],
+        masks=[*mask, blank],
+        boxes=[*(metrics.boxes_of(m) for m in mask), []],
+        known=[*known.known, False],
+        valid=[*known.valid, known.valid[0]],
+    )
+    dataset = Dataset(Path(), ("without", "with"), [], [], known.items)
+    quiet = np.zeros(blank.shape)
+    return map_metrics("evidence", [*scores, quiet], known, dataset, Calibration("both", 0.0, 0.0, 0.5, "otsu", {}))
+
+
+def square(side=6, of=200):
+    mask = np.zeros((of, of), bool)
+    mask[10 : 10 + side, 20 : 20 + side] = True
+    return mask
+
+
+def test_the_interval_of_a_small_object_that_is_found_whole_is_at_its_auprc():
+    masks = [square(), square(), square(5)]
+    scores = [mask + np.random.default_rng(0).random(mask.shape) / 2 for mask in masks]
+    found = told(scores, masks)
+    assert found.auprc == 1
+    assert found.ci.auprc == pytest.approx((1, 1), abs=0.02)
+
+
+def test_of_one_group_no_interval_is_known():
+    masks = [square(), square(5)]
+    assert told([m * 0.7 for m in masks], masks, groups=("p", "p")).ci.auprc == (None, None)
+
+
+def test_boxes_of_a_small_object_are_found_at_the_threshold_that_finds_them():
+    """A smooth hill about the object: only the highest pixels of thousands have a box like its own."""
+    mask = square(6, of=400)
+    rows, columns = np.mgrid[:400, :400]
+    hill = np.exp(-((rows - 12.5) ** 2 + (columns - 22.5) ** 2) / 2e4)
+    assert told([hill, hill], [mask, mask]).box_recall == 1
+
+
+def test_blank_masks_tell_nothing_of_how_well_masks_fit():
+    blank = np.zeros((20, 20), bool)
+    found = told([np.ones((20, 20))] * 2, [blank, blank])
+    assert (found.dice, found.iou, found.auprc) == (None, None, None)
+
+
+def test_what_has_no_data_is_no_false_alarm():
+    mask, valid = square(6, of=40), np.ones((40, 40), bool)
+    valid[:, 30:] = False
+    loud = np.where(valid, 0.0, 9.0)
+    loud[mask] = 1
+    found = told([loud, loud], [mask, mask], valid=[valid, valid])
+    assert found.ap50 == pytest.approx(1)
+    assert found.dice == 1

@@ -4,6 +4,7 @@ import torch
 
 from acdm.core.run import Run
 from acdm.maps.calibration import (
+    Calibration,
     calibrate,
     calibrate_like_residual,
     load_calibration,
@@ -148,3 +149,9 @@ def test_maps_of_a_decomposition_by_hand():
     assert d.contrast.item() == 4
     assert d.reconstruction.item() == 4
     assert d.counterfactual.item() == 0
+
+
+def test_where_nothing_is_claimed_no_number_claims_it():
+    known = Calibration("both", 0.0, 0.0, 0.5, "otsu", {"otsu": 0.5})
+    assert known.threshold_for("0.2") == 0.2
+    assert known.claiming_nothing().threshold_for("0.2") == float("inf")

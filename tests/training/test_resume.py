@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from small import OPTIONS
 from torch import nn
 
 import acdm
+from acdm.core.config import Config
 from acdm.core.progress import Progress
 from acdm.core.run import Run
 from acdm.core.tensors import newest_checkpoint, read_tensors
@@ -306,3 +309,50 @@ def test_stopped_while_the_segmenter_is_taught_it_is_taught_anew(run, monkeypatc
     assert not (run / "segmenter.safetensors").exists()
     resume(run)
     assert (run / "segmenter.safetensors").read_bytes() == taught
+
+
+def test_by_the_clock_there_are_steps_beyond_those_that_are_done():
+    """However many these are: of some of them the speed is measured."""
+    session = SimpleNamespace(config=Config(), images=SimpleNamespace(findings=1))
+    assert fitting._beyond_warmup(session, 12_000) >= 22_000
+
+
+def test_a_run_among_its_images_is_refused(made, tmp_path):
+    """Its pictures would be taken for images, and its folder for a class."""
+    for name in ("without", "with"):
+        shutil.copytree(made / "toy/train" / name, tmp_path / name)
+    two = [tmp_path / "without", tmp_path / "with"]
+    for folders, out in (
+        (two, tmp_path / "with/run"),
+        ([tmp_path], tmp_path / "runs/1"),
+        ([made / "toy"], made / "toy/train/run"),
+    ):
+        with pytest.raises(ConfigError, match="lies in the folder of the images"):
+            train(Request(folders=folders, out=out, options={**OPTIONS, "steps": 4}))
+        assert not out.exists()
+
+
+def test_a_folder_that_was_left_before_the_first_step_is_free(made, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("config.yaml", "data.json"):
+        shutil.copy(made / "one" / name, tmp_path / "run")
+    train(Request(folders=[made / "toy"], out=tmp_path / "run", options={**OPTIONS, "steps": 4}))
+    acdm.load(tmp_path / "run").require_ready(None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name files in Unicode alone")
+def test_a_name_in_another_encoding_is_no_hindrance(made, tmp_path):
+    shutil.copytree(made / "toy", tmp_path / "toy")
+    image = next((tmp_path / "toy/train/with").iterdir())
+    image.rename(os.fsencode(image.parent) + b"/t\xe4ter.png")
+    train(Request(folders=[tmp_path / "toy"], out=tmp_path / "run", options={**OPTIONS, "steps": 4}))
+    resume(tmp_path / "run", options={"steps": 6})
+
+
+def test_figures_of_networks_that_have_changed_are_set_aside(run):
+    acdm.evaluate(Run(run), run.parent / "toy")
+    figures = (run / "results.json").read_bytes()
+    resume(run, options={"steps": 6})
+    assert not (run / "results.json").exists()
+    assert (run / "before/results.json").read_bytes() == figures
+    assert (run / "before/gallery").is_dir()

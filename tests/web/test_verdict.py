@@ -20,13 +20,27 @@ def figures(**known):
     )
 
 
-def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), shown="object", masks=0, **known):
+INTERVALS = Intervals(auprc=(0.1, 0.2), dice=(0.6, 0.8))
+
+
+def run(
+    steps=3000,
+    right=0.95,
+    balanced=None,
+    convinced=0.9,
+    psnr=31.0,
+    shortcuts=(),
+    shown="object",
+    masks=0,
+    scored=None,
+    **known,
+):
     results = Results(
-        run="r", data="d", split="all", seed=0, steps=steps, n={"a": 5, "b": 5}, positive="b",
+        run="r", data="d", split="all", seed=0, steps=steps, n={"a": 5, "b": 5}, scored=scored, positive="b",
         masks=masks, reconstruction=Reconstruction(psnr_mean=psnr, psnr_std=1, ssim_mean=0.9),
         branches=BranchFigures(common_gap=0, energy_share=(0.1, 0.9), dominance=0.9),
         maps={"psi1": figures(dice=0.1), shown: figures(**known)}, default_map=shown, trivial={},
-        classes=ClassFigures(swap_accuracy=convinced, judge_accuracy=right),
+        classes=ClassFigures(swap_accuracy=convinced, judge_accuracy=right, judge_balanced_accuracy=balanced),
     )  # fmt: skip
     data = DataRecord.model_construct(shortcuts=tuple(Shortcut(trait=t, auroc=a) for t, a in shortcuts))
     return conclude(results, data)
@@ -36,7 +50,10 @@ def run(steps=3000, right=0.95, convinced=0.9, psnr=31.0, shortcuts=(), shown="o
     ("of", "light", "words"),
     [
         ({"steps": 150, "dice": 0.9}, "red", "trained for 150 steps"),
-        ({"right": 0.52, "dice": 0.9}, "red", "is right about the class of 52%"),
+        ({"right": 0.52, "dice": 0.9}, "red", "is right about 52%"),
+        ({"right": 0.9, "balanced": 0.5, "dice": 0.9}, "red", "is right about 50%"),
+        ({"dice": 0.72, "scored": 4}, "amber", "of 4 images by 0.72"),
+        ({"dice": 0.72, "scored": 40, "ci": INTERVALS}, "green", "95 %: 0.60 to 0.80"),
         ({"convinced": 0.23, "dice": 0.9, "shown": "evidence"}, "red", "23% of the counterfactuals"),
         ({"convinced": 0.23, "dice": 0.9}, "green", "masks cut from object"),
         ({"convinced": 0.23, "image_auroc": 0.97}, "green", "branches are behind: 23%"),

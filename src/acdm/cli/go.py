@@ -47,9 +47,9 @@ def go(
         given["minutes"] = MINUTES
     if out is not None:
         require_free(out)
-    seed = Config.of({"seed": given.get("seed")}).seed
+    known = Config.of({"seed": given.get("seed"), "images": given.get("images", {})})
     with showing() as progress:
-        found = examine_folders(data, progress, positive, seed, reference)
+        found = examine_folders(data, progress, positive, known.seed, reference, known.images)
         progress.say(summary(found))
         if found.problems:
             raise DataError(f"{len(found.problems)} problems stop the training; the first: {found.problems[0]}")

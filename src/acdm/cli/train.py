@@ -75,9 +75,9 @@ def check(
     from acdm.training.plan import make_plan
 
     given = layers(config, options)
-    seed = Config.of({"seed": given.get("seed")}).seed
+    known = Config.of({"seed": given.get("seed"), "images": given.get("images", {})})
     with showing() as progress:
-        found = examine_folders(data, progress, positive, seed, reference)
+        found = examine_folders(data, progress, positive, known.seed, reference, known.images)
         if not found.problems:
             found.plan = make_plan(found, preset, given)
     print(dumps(found.as_json(), indent=1, ensure_ascii=False) if json else summary(found))

@@ -81,9 +81,9 @@ def parse_json(text: str) -> Any:
 
 
 def json_equals(path: Path, content: Any) -> bool | None:
-    """Whether the file holds exactly this JSON; None if there is no such file."""
+    """Whether the file holds what `write_json` makes of this; None if there is no such file."""
     try:
-        return bool(parse_json(path.read_text(encoding="utf-8")) == content)
+        return bool(parse_json(path.read_text(encoding="utf-8")) == json.loads(json.dumps(content)))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -93,7 +93,7 @@ def json_equals(path: Path, content: Any) -> bool | None:
 def append_line(path: Path, line: str) -> None:
     """Add one line to a log; a crash may cost its last line, never an earlier one."""
     try:
-        with path.open("a", encoding="utf-8", newline="") as file:
+        with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(line + "\n")
     except OSError as error:
         raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None

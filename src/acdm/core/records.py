@@ -44,7 +44,7 @@ class Record(BaseModel):
             RunError: when it is missing, damaged, or lacks a key.
         """
         try:
-            return cls.model_validate(parse_json(path.read_text(encoding="utf-8")))
+            return cls.model_validate(parse_json(path.read_text(encoding="utf-8", errors="surrogateescape")))
         except FileNotFoundError:
             raise RunError(f"{path}: missing; {remedy}") from None
         except ValidationError as error:

@@ -79,6 +79,7 @@ class ClassFigures(Record):
 
     swap_accuracy: Figure
     judge_accuracy: Figure
+    judge_balanced_accuracy: Figure = None
     label_accuracy: Figure = None
     image_auroc: Figure = None
     reconstruction_accuracy: Figure = None
@@ -105,6 +106,7 @@ class Results(Record):
         schema_: version of the file's keys; "schema" in the file.
         steps, step: how many steps the run had planned, and the one whose networks draw the maps.
         n: test images of each class.
+        scored: positive test images with a mask or box; None in files of before.
         masks: how many masks of training images taught the segmenter; 0 where labels alone did.
         trivial: AUPRC of scores that need no learning.
     """
@@ -117,6 +119,7 @@ class Results(Record):
     steps: int | None = None
     step: int | None = None
     n: dict[str, int]
+    scored: int | None = None
     masks: int = 0
     positive: str
     reconstruction: Reconstruction

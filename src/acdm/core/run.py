@@ -139,6 +139,16 @@ class Run:
         rmtree(aside, ignore_errors=True)
         return found.replace(aside)
 
+    def forget_figures(self) -> None:
+        """Set aside what was measured, for it is of networks that change now."""
+        aside = self.path / "before"
+        for path in (self.results, self.look_first, self.gallery):
+            if path.exists():
+                aside.mkdir(exist_ok=True)
+                old = aside / path.name
+                rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+                path.replace(old)
+
     def begin_finding(self, name: str, data: DataRecord) -> "Run":
         """Make the folder of a finding: the same configuration and machine, classes of its own."""
         run = Run(self.path / FINDINGS / name)
@@ -283,9 +293,15 @@ def require_free(path: Path) -> None:
     _require_empty(path)
 
 
+BEFORE_BEGUN = {LOCK, "config.yaml", "data.json"}  # what a training that was cut off before its first step leaves
+
+
 def _require_empty(path: Path) -> None:
-    if path.exists() and (not path.is_dir() or any(p.name != LOCK for p in path.iterdir())):
-        raise RunError(f"{path}: already exists; choose another folder with -o, or go on with it by --resume")
+    if path.exists() and (not path.is_dir() or any(p.name not in BEFORE_BEGUN for p in path.iterdir())):
+        raise RunError(
+            f"{path}: already exists; choose another folder with -o, or go on with it by 'acdm train DATA -o {path}"
+            " --resume'"
+        )
 
 
 def next_folder(name: str) -> Path:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acdm.core.config import Reading
 from acdm.core.progress import QUIET, Progress
 from acdm.core.records import Shortcut
 from acdm.data.dataset import Dataset
@@ -16,7 +17,7 @@ from acdm.data.duplicates import Duplicate, find_duplicates
 from acdm.data.findings import Findings, find_several
 from acdm.data.folder import load_dataset
 from acdm.data.images.arrays import Array, Vector
-from acdm.data.images.read import decode, digest, read_mask
+from acdm.data.images.read import AS_IS, decode, digest, read_mask
 from acdm.data.loading import require_one_depth, settle_reading
 from acdm.data.shortcuts import WARN, shortcuts, traits
 from acdm.errors import DataError
@@ -130,10 +131,11 @@ def examine_folders(
     positive: str | None = None,
     seed: int = 0,
     reference: str | None = None,
+    reading: Reading = AS_IS,
 ) -> Checkup:
     """Find what folders hold, classes or several findings, and examine it; raises DataError as `load_dataset`."""
     findings = find_several(paths, seed, positive, reference)
-    dataset = findings.any() if findings else load_dataset(paths, positive, seed)
+    dataset = replace(findings.any() if findings else load_dataset(paths, positive, seed), reading=reading)
     progress.begin("looking at images", len(dataset.items))
     return examine(dataset, progress, findings)
 

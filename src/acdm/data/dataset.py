@@ -1,6 +1,7 @@
 """A data set as values: images with class and group, and how they are split."""
 
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ class Item:
     @property
     def name(self) -> str:
         """<class>/<file>, as test/dev.txt and boxes.json call the image; of findings, its path in the data folder."""
-        return self.below or f"{self.label}/{self.path.name}"
+        return unicodedata.normalize("NFC", self.below or f"{self.label}/{self.path.name}")
 
 
 @dataclass(frozen=True)
@@ -125,4 +126,9 @@ class Dataset:
             return self.test
         if not self.dev:
             raise DataError(f"{self.root}: has no test/dev.txt, so --split {split} means nothing; leave it out")
+        if strange := self.dev - {item.name for item in self.test}:
+            raise DataError(
+                f"{self.root / 'test/dev.txt'}: {len(strange)} of its {len(self.dev)} lines name no test image, such as"
+                f" '{min(strange)}'; name each <class>/<file>"
+            )
         return [item for item in self.test if (item.name in self.dev) == (split == "dev")]

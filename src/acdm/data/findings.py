@@ -16,7 +16,7 @@ from acdm.core.config import Reading
 from acdm.core.records import FOLDER_NAME
 from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.images.arrays import Box
-from acdm.data.manifest import plain_name, plain_path, read_boxes, read_groups, read_names, read_table
+from acdm.data.manifest import last_two, plain_name, plain_path, read_boxes, read_groups, read_names, read_table
 from acdm.data.search import MaskFiles, images_below
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
@@ -71,8 +71,8 @@ class Findings:
         return replace(
             seen,
             test=[replace(item, mask=masks.get(item.path)) for item in seen.test],
-            boxes={item.name: boxes[_last_two(item.path)] for item in seen.test if _last_two(item.path) in boxes},
-            dev=frozenset(item.name for item in seen.test if _last_two(item.path) in self.dev),
+            boxes={item.name: boxes[last_two(item.path)] for item in seen.test if last_two(item.path) in boxes},
+            dev=frozenset(item.name for item in seen.test if last_two(item.path) in self.dev),
         )
 
     @property
@@ -146,11 +146,6 @@ class Findings:
                     found[item.path] = mask
         owners = Counter(found.values())
         return {path: mask for path, mask in found.items() if owners[mask] == 1}
-
-
-def _last_two(path: Path) -> str:
-    """An image's folder and file, as test/dev.txt and boxes.json name it."""
-    return "/".join(path.parts[-2:])
 
 
 def require_finding(name: str, names: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """Folders of images and their classes: what is there, which class is positive, and how it is split."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.findings import find_findings
 from acdm.data.images.read import read_mask
 from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
-from acdm.data.search import MaskFiles, has_images, images_below
+from acdm.data.search import MaskFiles, has_images, images_below, shared_folders
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -18,7 +17,11 @@ VALIDATION = ("val", "valid", "validation")  # what a folder of validation image
 
 
 def load_dataset(
-    paths: Sequence[Path], positive: str | None = None, seed: int = 0, reference: str | None = None
+    paths: Sequence[Path],
+    positive: str | None = None,
+    seed: int = 0,
+    reference: str | None = None,
+    whole: bool = False,
 ) -> Dataset:
     """Read one data folder, one CSV, or two class folders.
 
@@ -28,6 +31,7 @@ def load_dataset(
         positive: the class that carries the object; left out, the one with masks or boxes, else the second.
         seed: of the splits that have to be made.
         reference: with more than two classes, the one without a finding.
+        whole: whether images of which no test part was set apart are all test images; else a part of them is.
 
     Raises:
         DataError: one sentence that names the folder and the remedy.
@@ -35,7 +39,7 @@ def load_dataset(
     if not 1 <= len(paths) <= 2:
         raise DataError(f"give one data folder or two class folders, got {len(paths)}")
     if len(paths) == 2:
-        return _from_two(paths[0], paths[1], positive, seed)
+        return _from_two(paths[0], paths[1], positive, None if whole else seed)
     if findings := find_findings(paths, seed, reference):
         if positive is None and len(findings.names) > 1:
             raise DataError(f"{paths[0]}: has several findings, {', '.join(findings.names)}; name one with --positive")
@@ -45,22 +49,25 @@ def load_dataset(
         raise DataError(f"{root}: no such folder; give DATA with one folder a class, or two folders of images")
     if root.is_file():
         items = read_list(root)
-        return _from_heap(root, items, sorted({item.label for item in items}), positive, seed)
+        return _from_heap(root, items, sorted({item.label for item in items}), positive, None if whole else seed)
     if (root / "train").is_dir():
-        return _from_train_test(root, positive, seed)
+        return _from_train_test(root, positive, seed, whole)
     names = [name for name in _folders(root) if name not in ("test", "masks") and has_images(root / name)]
     masks = MaskFiles.below(root / "masks")
     items, unused = _scan({name: root / name for name in names}, read_groups(root), root, lambda folder: masks)
-    return _from_heap(root, items, names, positive, seed, unused)
+    return _from_heap(root, items, names, positive, None if whole else seed, unused)
 
 
-def _from_two(a: Path, b: Path, positive: str | None, seed: int) -> Dataset:
+def _from_two(a: Path, b: Path, positive: str | None, seed: int | None) -> Dataset:
     a, b = (Path(os.path.abspath(folder)) for folder in (a, b))  # what is beside them counts wherever one stands
     for folder in (a, b):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give two folders of images")
     if a.samefile(b):
         raise DataError(f"{a}: given twice; two different folders are needed")
+    for inner, outer in ((a, b), (b, a)):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            raise DataError(f"{inner}: lies within {outer}, so that its images would be of both classes; put it beside")
     if a.name == b.name:
         raise DataError(f"{a} and {b} have the same name, which is the name of the class; rename one")
     siblings = a.parent == b.parent
@@ -80,20 +87,26 @@ def _from_heap(
     items: list[Item],
     names: Sequence[str],
     positive: str | None,
-    seed: int,
+    seed: int | None,
     unused: Sequence[Unused] = (),
     given: Sequence[Item] = (),
 ) -> Dataset:
-    """A data set of which nothing but validation images may have been set apart, those `given`."""
+    """A data set of which nothing but validation images may have been set apart, those `given`.
+
+    Without a seed nothing is set apart, and all are test images.
+    """
     classes = _ordered(names, positive, _marked(items), root)
-    rest, test = split_test(_unambiguous(items, classes[1]), seed)
+    known, shared = _unambiguous(items, classes[1])
+    if seed is None:
+        return Dataset(root, classes, [], [], [*known, *given], split_made=True, unused=(*unused, *shared))
+    rest, test = split_test(known, seed)
     train, validation = _apart(rest, given, seed)
-    return Dataset(root, classes, train, validation, test, split_made=True, unused=tuple(unused))
+    return Dataset(root, classes, train, validation, test, split_made=True, unused=(*unused, *shared))
 
 
-def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
+def _from_train_test(root: Path, positive: str | None, seed: int, whole: bool) -> Dataset:
     groups = read_groups(root)
-    names = _folders(root / "train")
+    names = [name for name in _folders(root / "train") if name != "masks"]
     train, unused = _scan({name: root / "train" / name for name in names}, groups, root, lambda folder: MaskFiles())
     folders = _folders(root / "test") if (root / "test").is_dir() else []
     masks = MaskFiles.below(root / "test" / "masks")
@@ -109,21 +122,12 @@ def _from_train_test(root: Path, positive: str | None, seed: int) -> Dataset:
     classes = _ordered(names, positive, marked, root)
     refuse_shared_groups({"train": train, "test": test, "validation": given}, root)
     if not test:
-        return _from_heap(root, train, names, positive, seed, unused, given)
+        return _from_heap(root, train, names, positive, None if whole else seed, unused, given)
     fit, validation = _apart(train, given, seed)
     ignored = tuple(name for name in folders if name not in (*names, "masks"))
     dev = read_names(root / "test" / "dev.txt")
-    return Dataset(
-        root,
-        classes,
-        fit,
-        validation,
-        _unambiguous(test, classes[1]),
-        boxes,
-        ignored,
-        dev=dev,
-        unused=tuple(unused),
-    )
+    known, shared = _unambiguous(test, classes[1])
+    return Dataset(root, classes, fit, validation, known, boxes, ignored, dev=dev, unused=(*unused, *shared))
 
 
 def _apart(train: list[Item], given: Sequence[Item], seed: int) -> tuple[list[Item], list[Item]]:
@@ -181,13 +185,27 @@ def _marks(mask: Path) -> bool:
         return True
 
 
-def _unambiguous(items: list[Item], positive: str) -> list[Item]:
-    """A mask that fits images of both classes by its name belongs to the positive one."""
-    owners = Counter(item.mask for item in items if item.mask)
-    return [
-        replace(item, mask=None) if item.mask and owners[item.mask] > 1 and item.label != positive else item
-        for item in items
-    ]
+def _unambiguous(items: list[Item], positive: str) -> tuple[list[Item], list[Unused]]:
+    """Images whose masks are theirs alone, and the masks that still fit several.
+
+    A mask that fits images of both classes by its name belongs to the positive one; one that fits several of these, to
+    the one whose folders end like its own.
+    """
+    owners: dict[Path, list[Item]] = {}
+    for item in items:
+        if item.mask:
+            owners.setdefault(item.mask, []).append(item)
+    own: dict[Path, Path] = {}
+    shared: list[Unused] = []
+    for mask, fitting in owners.items():
+        likely = [item for item in fitting if item.label == positive] if len(fitting) > 1 else fitting
+        most = max((shared_folders(mask, item.path) for item in likely), default=0)
+        likely = [item for item in likely if shared_folders(mask, item.path) == most]
+        if len(likely) == 1:
+            own[likely[0].path] = mask
+        else:
+            shared.append(Unused(mask, "a mask that fits several images by its name"))
+    return [replace(item, mask=own.get(item.path)) for item in items], shared
 
 
 def _scan(

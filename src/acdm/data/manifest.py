@@ -48,8 +48,8 @@ def read_list(path: Path) -> list[Item]:
     """
     items: dict[Path, Item] = {}
     for number, row in enumerate(read_table(path, ("path", "label")), start=2):
-        image = path.parent / plain_path(row["path"])
-        mask = path.parent / plain_path(row["mask"]) if row.get("mask") else None
+        image = _listed(path, row["path"])
+        mask = _listed(path, row["mask"]) if row.get("mask") else None
         if image in items:
             raise DataError(f"{path}, line {number}: {row['path']} is listed twice; leave one line")
         if mask and not mask.is_file():
@@ -57,6 +57,12 @@ def read_list(path: Path) -> list[Item]:
         group = (row.get("group") or "").strip() or plain_name(row["path"])
         items[image] = Item(image, row["label"].strip(), group, mask)
     return list(items.values())
+
+
+def _listed(table: Path, name: str) -> Path:
+    """A file that a table names: as it is written where there is such a file, else as people mean it."""
+    exact = table.parent / name
+    return exact if exact.is_file() else table.parent / plain_path(name)
 
 
 def plain_path(name: str) -> Path:
@@ -83,7 +89,7 @@ def read_boxes(path: Path, items: list[Item], category: str | None = None) -> di
         return {}
     try:
         coco = parse_json(path.read_text(encoding="utf-8-sig"))
-        known = [item.name if category is None else "/".join(item.path.parts[-2:]) for item in items]
+        known = [item.name if category is None else last_two(item.path) for item in items]
         names = {image["id"]: _match(image["file_name"], known) for image in coco["images"]}
         boxes: dict[str, list[Box]] = {name: [] for name in names.values() if name}
         wanted = {c["id"] for c in coco.get("categories", ()) if c["name"] == category}
@@ -100,6 +106,11 @@ def read_boxes(path: Path, items: list[Item], category: str | None = None) -> di
     return boxes
 
 
+def last_two(path: Path) -> str:
+    """An image's folder and file, as test/dev.txt and boxes.json name it."""
+    return unicodedata.normalize("NFC", "/".join(path.parts[-2:]))
+
+
 def read_names(path: Path) -> frozenset[str]:
     """One name a line; nothing where there is no such file."""
     if not path.is_file():
@@ -113,7 +124,7 @@ def read_names(path: Path) -> frozenset[str]:
 
 def _match(file_name: str, known: list[str]) -> str | None:
     """The one of the names <folder>/<file> that a file name of boxes.json means."""
-    parts = Path(file_name.replace("\\", "/")).parts
+    parts = Path(unicodedata.normalize("NFC", file_name.replace("\\", "/"))).parts
     wanted = "/".join(parts[-2:])
     same = [name for name in known if (name if len(parts) > 1 else name.rpartition("/")[2]) == wanted]
     return same[0] if len(same) == 1 else None

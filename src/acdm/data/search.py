@@ -1,5 +1,6 @@
 """Images in a folder and below it, and the masks that belong to them."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,23 +49,53 @@ def has_images(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x."""
+    """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x.
 
-    by_stem: dict[str, Path] = field(default_factory=dict)
+    Attributes:
+        by_stem: all of one stem.
+    """
+
+    by_stem: dict[str, list[Path]] = field(default_factory=dict)
 
     @classmethod
     def below(cls, folder: Path, deep: bool = True) -> "MaskFiles":
         """Look through a folder of masks, and, if `deep`, the folders within it; nothing where there is none."""
-        found: dict[str, Path] = {}
+        exact: dict[str, list[Path]] = {}
+        other: dict[str, list[Path]] = {}
         for path in images_below(folder, masks=True)[0] if folder.is_dir() else ():
             if not deep and path.parent != folder:
                 continue
-            name = stem(path).casefold()
+            name = _known_as(path)
             plain = next((name.removesuffix(end) for end in MASK_ENDINGS if name.endswith(end)), name)
-            found.setdefault(plain, path)
-            found[name] = path
-        return cls(found)
+            exact.setdefault(name, []).append(path)
+            other.setdefault(plain, []).append(path)
+        return cls(other | exact)
 
     def of(self, image: Path) -> Path | None:
-        """The mask of an image."""
-        return self.by_stem.get(stem(image).casefold())
+        """The mask of an image: of those with its stem, the one whose folders end most like the image's own.
+
+        None where several do, in folders of their own.
+        """
+        masks = self.by_stem.get(_known_as(image), [])
+        most = max((shared_folders(mask, image) for mask in masks), default=0)
+        likely = [mask for mask in masks if shared_folders(mask, image) == most]
+        return likely[-1] if len({mask.parent for mask in likely}) == 1 else None
+
+
+def shared_folders(one: Path, other: Path) -> int:
+    """How many folders above two files have the same names, from the files upwards.
+
+    >>> shared_folders(Path("test/masks/p3/a.png"), Path("test/ill/P3/a.jpg"))
+    1
+    """
+    above = [[_composed(part) for part in reversed(path.parent.parts)] for path in (one, other)]
+    return next((k for k, (a, b) in enumerate(zip(*above, strict=False)) if a != b), min(map(len, above)))
+
+
+def _known_as(path: Path) -> str:
+    return _composed(stem(path))
+
+
+def _composed(name: str) -> str:
+    """A name in lower case, its Unicode composed: systems write umlauts in two ways."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -59,7 +59,7 @@ def shortcuts(measured: list[dict[str, Vector]], labels: Vector, groups: list[st
         groups: each image's group; none is on both sides of a fold.
         seed: decides the folds, and which images are looked at where there are very many.
     """
-    chosen = np.random.default_rng(seed).permutation(len(measured))[:MAX_IMAGES]
+    chosen = _some(labels, np.random.default_rng(seed).permutation(len(measured)))
     y, group = labels[chosen], np.asarray(groups)[chosen]
     least = min((len(set(group[y == k])) for k in (0, 1)), default=0)
     if least < 2:
@@ -75,6 +75,16 @@ def shortcuts(measured: list[dict[str, Vector]], labels: Vector, groups: list[st
             _best_place(x, y, folds) if name == "place" else Shortcut(trait=name, auroc=_separation(x, y, folds))
         )
     return sorted(found, key=lambda s: (-s.auroc, not s.detail))
+
+
+def _some(labels: Vector, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first `MAX_IMAGES` in an order of images, but half of them of the smaller class, or all it has."""
+    if len(order) <= MAX_IMAGES:
+        return order
+    least = min(MAX_IMAGES // 2, *(int((labels == k).sum()) for k in (0, 1)))
+    first = np.concatenate([order[labels[order] == k][:least] for k in (0, 1)])
+    rest = order[~np.isin(order, first)]
+    return np.concatenate([first, rest[: MAX_IMAGES - len(first)]])
 
 
 def _separation(x: NDArray[np.float64], y: Vector, folds: list[tuple[Vector, Vector]]) -> float:

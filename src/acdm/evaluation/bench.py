@@ -28,7 +28,7 @@ from acdm.data.sets.synthetic import SCENES, write_synthetic
 from acdm.errors import AcdmError, ConfigError, InterruptedTrainingError, RunLockedError
 from acdm.evaluation.grid import Cell, Drawn, Study, cells
 from acdm.evaluation.results import evaluate
-from acdm.training.request import Request, is_finished
+from acdm.training.request import Request, file_of_features, is_finished
 from acdm.training.train import train
 
 MAP_FIGURES = ("auprc", "best_iou", "best_dice", "dice")
@@ -164,7 +164,7 @@ def _run_cell(cell: Cell, folder: Path, command: str, progress: Progress) -> Non
     )
     run = cell.run if is_finished(cell.run) else train(request, progress)
     for split in cell.splits:
-        evaluate(run, [folder], split).write(cell.results(split))
+        evaluate(run, [folder], split, features=file_of_features(cell.options)).write(cell.results(split))
 
 
 def _require_same(cell: Cell) -> None:
@@ -177,11 +177,15 @@ def _folder(name: str, source: Path | Drawn, root: Path, out: Path, progress: Pr
     if isinstance(source, Path):
         return root / source
     folder, scene = out / "data" / name, SCENES[source.toy]
-    if not (folder / "toy.json").is_file():  # written last
+    drawn = folder / "drawn.json"
+    if json_equals(drawn, vars(source)) is False:
+        raise ConfigError(f"{folder}: holds images of '{name}' as it was before; take another folder with -o")
+    if not drawn.is_file():  # written last
         progress.say(f"drawing images into {folder}")
         rmtree(folder, ignore_errors=True)  # what a killed process began
         size, train, test = source.size or scene.size, source.train or scene.train, source.test or scene.test
         write_synthetic(folder, source.toy, size, train, test, source.seed)
+        write_json(drawn, vars(source))
     return folder
 
 

@@ -95,7 +95,7 @@ def compare(
 
 def _measure_finished(name: str, path: Path, setting: Setting, out: Path, progress: Progress) -> None:
     """Measure a run, unless the figures of these very weights are there."""
-    decomposer, file = load(path), _file(out, name)
+    decomposer, file = load(path, features=setting.backbone), _file(out, name)
     if not file.is_file() or Measured.read(file, REMEDY).facts.get("origin") != decomposer.origin:
         progress.say(f"{name}: measuring")
         _save(file, measure_run(Run.open(path), decomposer, setting))

@@ -31,6 +31,9 @@ def map_metrics(
         calibration: how the map becomes scores and masks.
     """
     kind = kind_of(name)
+    raw = [
+        scores * counted for scores, counted in zip(raw, truth.valid, strict=True)
+    ]  # as segment does, before all else
     cuts = [cut(smoothed(scores, calibration.scale), calibration) for scores in raw]
     scores = [c.scores * counted for c, counted in zip(cuts, truth.valid, strict=True)]
     positives, negatives = truth.scored(dataset.positive), truth.only(dataset.classes[0])
@@ -46,7 +49,7 @@ def map_metrics(
     judged = sorted({*positives, *negatives})  # of positive images without truth nobody knows what is right
     everywhere = [scores[i] if i in claimed else np.zeros_like(scores[i]) for i in judged]
     true_boxes = [truth.boxes[i] for i in judged]
-    levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), 1])
+    levels = np.quantile(flat, [*np.linspace(0.7, 0.998, 30), *(1 - np.geomspace(1e-3, 1 / len(flat), 30)), 1])
     other = truth.pooled([cuts[i].mask for i in negatives], negatives)
     ap50, ap50_95 = metrics.box_ap(
         [[(r.box, r.score) for r in cuts[i].regions] if i in claimed else [] for i in judged],
@@ -60,8 +63,8 @@ def map_metrics(
         auroc=metrics.auroc(flat, true),
         best_iou=highest,
         best_dice=metrics.dice_of_iou(highest),
-        iou=metrics.iou(predicted, true) if any(truth.known) else math.nan,
-        dice=metrics.dice(predicted, true) if any(truth.known) else math.nan,
+        iou=metrics.iou(predicted, true) if true.any() else math.nan,
+        dice=metrics.dice(predicted, true) if true.any() else math.nan,
         dice_by_group=_mean_over_groups(cuts, truth, positives),
         threshold=calibration.threshold,
         rule=calibration.rule,
@@ -116,10 +119,12 @@ def _intervals(
     masks: Sequence[Mask],
     groups: list[str],
 ) -> Intervals:
-    """95 % bootstrap over groups of AUPRC and of the mask-free Dice."""
-    if not any(mask.any() for mask in masks):
+    """95 % bootstrap over groups of AUPRC and of the mask-free Dice; of one group nothing is known."""
+    if len({group for group, mask in zip(groups, masks, strict=True) if mask.any()}) < 2:
         return Intervals(auprc=(math.nan, math.nan), dice=(math.nan, math.nan))
-    edges = np.unique(np.quantile(np.concatenate([s.ravel() for s in scores]), np.linspace(0, 1, BOOTSTRAP_BINS)))
+    everywhere, true = (np.concatenate(parts) for parts in (scores, [s[m] for s, m in zip(scores, masks, strict=True)]))
+    shares = np.linspace(0, 1, BOOTSTRAP_BINS)
+    edges = np.unique([np.quantile(everywhere, shares), np.quantile(true, shares)])  # an object may be a few pixels
 
     def histogram(s: Floats, m: Mask) -> Floats:
         bins = np.clip(np.searchsorted(edges, s, side="right") - 1, 0, len(edges) - 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from acdm.core.config import TAUGHT, Network, Split, segmenter_share
+from acdm.core.config import GIVEN, TAUGHT, Network, Split, segmenter_share
 from acdm.core.options import Layer
 from acdm.core.progress import Progress
 from acdm.core.results import MapFigures
@@ -31,14 +31,14 @@ from acdm.evaluation.baselines.trivial import fit_trivial
 from acdm.evaluation.looks import look_at_all, own_size
 from acdm.evaluation.map_metrics import map_metrics
 from acdm.evaluation.truth import Truth, read_truth
+from acdm.maps.backbone import Backbone, load_backbone
 from acdm.maps.calibration import Calibration, calibrate, calibrate_like_residual, calibration_images, score, smoothed
 from acdm.maps.decomposer import Decomposer
-from acdm.maps.features import Features
 from acdm.maps.loading import load, mirrors
 from acdm.maps.segmenter import mirrored
 from acdm.training.defaults import choose, settle
-from acdm.training.request import Request, is_finished
-from acdm.training.segmenter import Teacher, lessons, steps_within_reach, teach
+from acdm.training.request import Request, file_of_features, is_finished
+from acdm.training.segmenter import Teacher, features_of, lessons, steps_within_reach, teach
 from acdm.training.train import train
 
 BASELINES: dict[str, Fit] = {
@@ -75,6 +75,7 @@ class Setting:
         images: what baselines learn from.
         folders, preset, options: as `acdm.training.request.Request` has them.
         taught: whether each baseline's maps teach acdm's segmenter, too.
+        backbone: features of a file, where segmenters are taught on such.
         shown: places of the test images in the pictures.
         asked: what an output folder remembers.
     """
@@ -86,6 +87,7 @@ class Setting:
     preset: str | None
     options: Layer
     taught: bool
+    backbone: Backbone | None
     shown: list[int]
     asked: dict[str, Any]
 
@@ -143,7 +145,9 @@ def prepare(
         ConfigError, DataError: where options, images or truth cannot be used.
     """
     options = {**options, "minutes": minutes}
-    dataset, outlook = choose(load_dataset(folders, positive, int(options.get("seed", 0))), preset, options)
+    file = file_of_features(options)
+    known = {**options, "features": GIVEN} if file else options
+    dataset, outlook = choose(load_dataset(folders, positive, int(options.get("seed", 0))), preset, known)
     config = outlook.config
     truth = read_truth(dataset, split)
     loaded = load_images(dataset, config.size)
@@ -157,6 +161,7 @@ def prepare(
         preset=preset,
         options=options,
         taught=taught,
+        backbone=load_backbone(file) if file else None,
         shown=[int(i) for i in np.concatenate(chosen)],
         asked={
             "data": [str(path.resolve()) for path in folders],
@@ -191,7 +196,7 @@ def measure_baseline(name: str, setting: Setting) -> MethodResult:
 def _taught(draw: Maps, known: Calibration, setting: Setting) -> Maps:
     """What acdm's segmenter draws, taught by these maps in the place of acdm's own, in as many minutes."""
     config, end = setting.images.config, time.perf_counter() + 60 * setting.segmenter_minutes
-    features = Features.installed() if config.features == "auto" else None
+    features = features_of(config, setting.backbone, lambda line: None)
     teacher = Teacher("", lambda images: known.scores(draw(images)), known.threshold)
     learned = lessons(teacher, *setting.images.train, end=end)
     segmenter = teach(learned, config, features, steps_within_reach(learned, config, features, end))
@@ -217,7 +222,7 @@ def train_method(name: str, setting: Setting, run: Path, command: str, progress:
         resume=Run(run).begun,
         command=command,
     )
-    return load(run if is_finished(Run(run)) else train(request, progress).path)
+    return load(run if is_finished(Run(run)) else train(request, progress).path, features=setting.backbone)
 
 
 def measure_run(run: Run, decomposer: Decomposer, setting: Setting) -> MethodResult:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -85,7 +86,8 @@ def keep_pictures(run: Run, decomposer: Decomposer, truth: Truth, seen: Seen) ->
 def _test_images(run: Run, data: Sequence[Path]) -> Dataset:
     """The data set as the run takes it; of a heap all images are test images, but those that the run has seen."""
     about, config = run.read_data(), run.config()
-    dataset = replace(load_dataset(data, about.positive, config.seed, about.reference), reading=config.images)
+    dataset = load_dataset(data, about.positive, config.seed, about.reference, whole=True)
+    dataset = replace(dataset, reading=config.images)
     for name in about.classes:
         dataset.index(name)
     whole = sorted(dataset.items, key=lambda item: item.path)
@@ -103,6 +105,7 @@ def measure(run: Run, decomposer: Decomposer, dataset: Dataset, truth: Truth, sp
         steps=config.steps,
         step=load_choice(run.chosen, run.id)[0] or config.steps,
         n={label: len(truth.only(label)) for label in decomposer.classes},
+        scored=sum(truth.known[i] for i in truth.only(dataset.positive)),
         masks=decomposer.segmenter.masks if decomposer.segmenter else 0,
         positive=dataset.positive,
         reconstruction=reconstruction_figures(seen.columns),
@@ -150,10 +153,12 @@ def branch_figures(columns: Columns) -> BranchFigures:
 def class_figures(columns: Columns) -> ClassFigures:
     """How the check classifier sees real images, reconstructions and counterfactuals, and how close these are."""
     y, real = columns["y"], columns["real"]
+    right = real.argmax(dim=1) == y
     kept, swapped = (columns[name].argmax(dim=1) for name in ("kept", "swapped"))
     return ClassFigures(
         swap_accuracy=float((swapped == 1 - y).float().mean()),
-        judge_accuracy=float((real.argmax(dim=1) == y).float().mean()),
+        judge_accuracy=float(right.float().mean()),
+        judge_balanced_accuracy=float(torch.stack([right[y == k].float().mean() for k in (0, 1)]).mean()),
         label_accuracy=float((columns["label"] == y).float().mean()),
         image_auroc=float(roc_auc_score(y == 1, real[:, 1])),
         reconstruction_accuracy=float((kept == y).float().mean()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,15 @@ def read_truth(dataset: Dataset, split: Split, progress: Progress = QUIET, seen:
     missing = set(dataset.classes) - {item.label for item in items}
     if missing:
         raise DataError(f"{dataset.root}: no test images of class '{min(missing)}' in the part '{split}'")
-    pictures = read_all(items, dataset.reading, keep=lambda picture, _: picture, progress=progress)
-    kept = [k for k, picture in enumerate(pictures) if not seen or digest(picture.pixels) not in seen]
-    if len(kept) < len(items):
-        progress.say(f"{len(items) - len(kept)} images were trained on and are left out of the test")
-        items, pictures = [items[k] for k in kept], [pictures[k] for k in kept]
+
+    def unseen(picture: Picture, path: Path) -> Picture | None:
+        return None if seen and digest(picture.pixels) in seen else picture
+
+    read = read_all(items, dataset.reading, keep=unseen, progress=progress)
+    pictures = [picture for picture in read if picture]
+    if len(pictures) < len(items):
+        progress.say(f"{len(items) - len(pictures)} images were trained on and are left out of the test")
+        items = [item for item, picture in zip(items, read, strict=True) if picture]
         if missing := set(dataset.classes) - {item.label for item in items}:
             raise DataError(f"{dataset.root}: all test images of class '{min(missing)}' were trained on")
     valid = [np.ones(p.pixels.shape[1:], bool) if p.valid is None else p.valid for p in pictures]

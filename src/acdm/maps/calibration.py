@@ -96,7 +96,7 @@ class Calibration:
         if not value >= 0:
             names = ", ".join(("default", *self.thresholds))
             raise ConfigError(f"threshold '{rule}': no such rule; give {names}, or a number of at least 0")
-        return value
+        return np.inf if self.threshold == np.inf else value  # where nothing is claimed, no number claims it
 
 
 def score(signed: np.ndarray | Tensor, polarity: str) -> np.ndarray:

@@ -24,6 +24,9 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, f
 BATCH_NORM_EPS = 1e-3
 EXPANSION = 6
 STEM = 32
+# Where the stride is 2, TensorFlow's "same" pads an even side by one less before than behind.  So do filters that begin
+# with a row and a column of zeros and are padded alike on all sides, without a padded copy.
+ZEROS = 1
 STAGES = (
     (1, 3, 1, 16),
     (2, 3, 2, 24),
@@ -51,14 +54,13 @@ class Block(nn.Module):
         super().__init__()
         wide = expansion * width_in
         self.expand = nn.Conv2d(width_in, wide, 1) if expansion > 1 else None
-        self.filter = nn.Conv2d(wide, wide, kernel, stride, kernel // 2 if stride == 1 else 0, groups=wide)
+        self.filter = nn.Conv2d(wide, wide, kernel + ZEROS * (stride == 2), stride, kernel // 2, groups=wide)
         self.project = nn.Conv2d(wide, width_out, 1)
-        self.pads = _same(kernel) if stride > 1 else None
         self.residual = stride == 1 and width_in == width_out
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu6(self.expand(x), inplace=True) if self.expand else x
-        h = F.relu6(self.filter(F.pad(h, self.pads) if self.pads else h), inplace=True)
+        h = F.relu6(self.filter(h), inplace=True)
         h = self.project(h)
         return h.add_(x) if self.residual else h
 
@@ -71,7 +73,7 @@ class Features(nn.Module):
     def __init__(self, origin: Origin) -> None:
         super().__init__()
         self.origin = origin
-        self.stem = nn.Conv2d(3, STEM, 3, 2)
+        self.stem = nn.Conv2d(3, STEM, 3 + ZEROS, 2, 1)
         blocks, width = [], STEM
         for stage, (count, kernel, stride, channels) in enumerate(STAGES):
             for i in range(count):
@@ -95,7 +97,8 @@ class Features(nn.Module):
         if digest != SHA256:
             raise ConfigError(f"{path}: is not the file that {PACKAGE} 0.1.0 has; install it anew")
         features = cls(Origin(PACKAGE, package.version, digest))
-        features.load_state_dict(_folded(torch.load(path, map_location="cpu", weights_only=True)))
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        features.load_state_dict(_folded(weights, features.state_dict()))
         features.eval().requires_grad_(False)
         features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return features
@@ -108,7 +111,7 @@ class Features(nn.Module):
             side: pixels that they are scaled to; a multiple of 16.
             levels: how many of the finest are asked for.
         """
-        h = F.relu6(self.stem(F.pad(as_photographs(x, side), _same(3))), inplace=True)
+        h = F.relu6(self.stem(as_photographs(x, side)), inplace=True)
         seen = []
         for index, block in enumerate(self.blocks[: TAPS[levels - 1] + 1]):
             h = block(h)
@@ -129,8 +132,11 @@ def as_photographs(x: Tensor, side: int = SIDE) -> Tensor:
     return torch.stack([(channel - mean) / deviation for channel, mean, deviation in channels], dim=1)
 
 
-def _folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The package's weights by our names, each batch norm multiplied into the convolution before it."""
+def _folded(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The package's weights by our names, each batch norm multiplied into the convolution before it.
+
+    Where one of our `own` weights is of a wider filter, it begins with zeros.
+    """
     pairs = {"stem": ("_conv_stem", "_bn0")}
     for index in range(TAPS[-1] + 1):
         for ours, theirs, norm in (("expand", "_expand_conv", "_bn0"), ("filter", "_depthwise_conv", "_bn1"),
@@ -140,12 +146,8 @@ def _folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     folded = {}
     for ours, (theirs, norm) in pairs.items():
         gain = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + BATCH_NORM_EPS).sqrt()
-        folded[f"{ours}.weight"] = weights[f"{theirs}.weight"] * gain[:, None, None, None]
+        kernel = weights[f"{theirs}.weight"] * gain[:, None, None, None]
+        zeros = own[f"{ours}.weight"].shape[-1] - kernel.shape[-1]
+        folded[f"{ours}.weight"] = F.pad(kernel, (zeros, 0, zeros, 0))
         folded[f"{ours}.bias"] = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * gain
     return folded
-
-
-def _same(kernel: int) -> tuple[int, int, int, int]:
-    """Left, right, top, bottom padding of a stride of 2 as TensorFlow's "same" has it for an even side."""
-    before, after = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
-    return (before, after, before, after)

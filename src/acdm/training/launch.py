@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acdm.errors import ConfigError
-from acdm.training.signals import SAVING, STOPPING
+from acdm.training.signals import SAVING, STOPPING, heeded
 
 PORT = 29500  # of the first machine, where MASTER_PORT names no other
 INTERRUPTED = (129, 130, 143)  # exit codes
@@ -69,7 +69,7 @@ def _watched(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
 
     The processes are in sessions of their own, so that no signal reaches them by a second way.
     """
-    for number in STOPPING | SAVING:
+    for number in heeded(STOPPING) | SAVING:
         signal.signal(number, lambda received, frame: _send(processes, received))
     while any(process.poll() is None for process in processes):
         codes = [code for code in (process.poll() for process in processes) if code]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
+from shlex import quote
 
 from acdm.core.config import GIVEN, PRESETS, TAUGHT, Config
 from acdm.core.options import Layer, overlay, with_new_names
@@ -85,9 +86,10 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
         ConfigError, DataError, RunError, RunLockedError: a sentence that says what is wrong, where, and what to do.
     """
     given = (("masks", request.masks), ("features", file_of_features(request.options)))
-    again = "".join(f" --{name} {file}" for name, file in given if file)
+    again = "".join(f" --{name} {quote(str(file))}" for name, file in given if file)
     request, backbone = _with_backbone(request)
-    seed = Config.of({key: request.options.get(key) for key in ("seed", "size")}).seed
+    asked = Config.of({key: request.options.get(key) for key in ("seed", "batch")})
+    seed = asked.seed
     if request.preset is not None and request.preset not in PRESETS:
         raise ConfigError(f"preset: no '{request.preset}'; there are {', '.join(PRESETS)}")
     positive, begun = request.positive, _begun(request)
@@ -99,8 +101,12 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
             raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
     reference = begun.read_data().reference if begun else request.reference
     findings = _findings(request.folders, positive, seed, reference, begun)
+    if findings and asked.batch % 2:
+        raise ConfigError(f"batch: of several findings images come in pairs; give an even number, not {asked.batch}")
     dataset = findings.any() if findings else load_dataset(request.folders, positive, seed, reference)
     path = request.out or next_folder(dataset.root.resolve().name)
+    if begun is None:
+        _require_apart(path, request.folders)
     if begun is not None:
         config = _continued(begun.config(), request, path)
         for name in DECIDED:
@@ -144,6 +150,15 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
             f"{path}: is one of several findings, which are trained together; go on with -o {begun.networks.path}"
         )
     return Prepared(dataset, config, path, trains_on, corrections, backbone, findings, again)
+
+
+def _require_apart(path: Path, folders: Sequence[Path]) -> None:
+    """Raise ConfigError for a run folder among the images, for which it and its pictures would be taken."""
+    out = path.resolve()
+    for folder in (each.resolve() for each in folders if each.is_dir()):
+        images = [folder / "train", folder / "test"] if (folder / "train").is_dir() else [folder]
+        if any(out.is_relative_to(place) for place in images):
+            raise ConfigError(f"{path}: lies in the folder of the images, {folder}; name a place beside it with -o")
 
 
 def _findings(

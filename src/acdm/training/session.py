@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
+from shlex import quote
 from statistics import fmean, median
 
 import torch
@@ -119,7 +120,7 @@ class Session:
     @property
     def how_to_go_on(self) -> str:
         """Words for how to resume this training."""
-        return f"go on with 'acdm train DATA -o {self.shown.path} --resume{self.again}'"
+        return f"go on with 'acdm train DATA -o {quote(str(self.shown.path))} --resume{self.again}'"
 
     def tell(self, line: str) -> None:
         """Say a line and write it into the run's log."""

@@ -19,9 +19,16 @@ class Stop:
     save: bool = False
 
 
+def heeded(signals: set[int]) -> set[int]:
+    """Those of the signals that the process does not ignore."""
+    return {number for number in signals if signal.getsignal(number) is not signal.SIG_IGN}
+
+
 @contextmanager
 def listening() -> Iterator[Stop]:
     """Catch SIGINT, SIGTERM and SIGHUP, and SIGUSR1 (save and go on), where the system has them, while inside.
+
+    Those that whoever started the process lets it ignore, as nohup does, stay ignored.
 
     After the first that stops, a second one acts as if nobody listened.
     Outside the main thread Python delivers no signals, so nothing is caught there.
@@ -38,7 +45,7 @@ def listening() -> Iterator[Stop]:
         stop.save = True
 
     try:
-        for number in STOPPING:
+        for number in heeded(STOPPING):
             previous[number] = signal.signal(number, note)
         for saving in SAVING:
             previous[saving] = signal.signal(saving, remember)

@@ -215,6 +215,7 @@ def _begin(session: Session) -> None:
     session.tell(f"the run takes about {needed / 1e6:,.0f} MB on the disk, where {free / 1e9:,.1f} GB are free")
     if session.group.is_first:
         session.run.calibration.unlink(missing_ok=True)  # of networks that change now: until the end it is unfinished
+        session.run.forget_figures()
         if aside := session.run.forget_findings():
             session.tell(f"the branches are trained on: what each finding had, its figures and masks, is in {aside}")
         session.progress.changed(session.run.path)
@@ -310,7 +311,7 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     In a new training these steps lie within the warm-up, where the learning rate does not depend on the count.
     """
     first, last = MEASURED_STEPS
-    horizon = _beyond_warmup(session)
+    horizon = _beyond_warmup(session, start)
     seconds, done = [], start
     for record in _steps(session, batches, horizon, start):
         done = record.step
@@ -331,10 +332,13 @@ def _measure_speed(session: Session, batches: Batches, start: int, stop: Stop) -
     return done
 
 
-def _beyond_warmup(session: Session) -> int:
-    """A number of steps for a training whose own is not known yet: until it is, the learning rate does not fall."""
+def _beyond_warmup(session: Session, start: int) -> int:
+    """A number of steps for a training whose own is not known yet, beyond those that are done.
+
+    Until it is known, the learning rate does not fall.
+    """
     halved = session.config.steps_at_half_size(session.images.findings)
-    return max(10_000, 4 * session.config.optimiser.warmup, 4 * halved)
+    return start + max(10_000, 4 * session.config.optimiser.warmup, 4 * halved)
 
 
 def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterator[StepRecord]:
@@ -386,7 +390,7 @@ def _with_this_plan(session: Session, batches: Batches, start: int, stop: Stop, 
         The step it ended at, and whether to go on with other weights of losses, or to another end.
     """
     weights, done = session.config.loss, start
-    steps = session.config.steps or _beyond_warmup(session)
+    steps = session.config.steps or _beyond_warmup(session, start)
     for record in _steps(session, batches, steps, start):
         done = record.step
         over = session.group.any(session.over)
@@ -447,6 +451,7 @@ def _finish(session: Session, given: Given) -> None:
 
 def _end(session: Session, given: Given) -> None:
     """What comes after the branches, as far as the run has it not yet: calibration and segmenter."""
+    session.run.forget_figures()
     if not (given.masks and is_finished(session.run)):
         session.run.segmenter.unlink(missing_ok=True)  # of other networks, or damaged
     if not has_networks(session.run):

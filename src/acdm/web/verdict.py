@@ -23,6 +23,7 @@ PLACES_OF_MASKS = (
     " DATA/test/masks/NAME/)"
 )
 REBUILT = 25.0  # dB
+FEWEST_SCORED = 5  # images with truth that a green light by masks needs
 USABLE, FOUND = 0.6, 0.4  # Dice of the masks that no mask was seen for
 SEPARATED = 0.9  # AUROC of images by the default map's highest score
 
@@ -60,13 +61,14 @@ def _too_short(results: Results, data: DataRecord) -> Verdict | None:
 
 
 def _nothing_to_see(results: Results, data: DataRecord) -> Verdict | None:
-    right = results.classes.judge_accuracy
+    classes = results.classes
+    right = classes.judge_accuracy if classes.judge_balanced_accuracy is None else classes.judge_balanced_accuracy
     if right is None or right >= TOLD:
         return None
     return Verdict(
         "red",
-        f"Nothing to see: a classifier trained apart is right about the class of {right:.0%} of the images"
-        f" ({TOLD:.0%} are needed). A map of such images shows nothing that can be trusted.",
+        f"Nothing to see: the check classifier, trained apart, is right about {right:.0%} of the images, each class"
+        f" counting alike ({TOLD:.0%} are needed). A map of such images shows nothing that can be trusted.",
         "See whether the images lie in the right folders, and whether the object is in them at this size.",
     )
 
@@ -77,7 +79,7 @@ def _dead(results: Results, data: DataRecord) -> Verdict | None:
         return None
     return Verdict(
         "red",
-        f"Not ready: {share:.0%} of the counterfactuals convince a classifier trained apart ({CONVINCING:.0%} are"
+        f"Not ready: {share:.0%} of the counterfactuals fool the check classifier, trained apart ({CONVINCING:.0%} are"
         " needed). Branch 1 does not hold the class.",
         "Train longer (acdm train DATA -o RUN --resume --minutes 30); if branch 1 stays silent, begin anew with"
         " --loss.keep 1.",
@@ -115,7 +117,17 @@ def _by_masks(results: Results, data: DataRecord) -> Verdict | None:
     seen = "for which no test mask was seen"
     if name == TAUGHT and results.masks:
         seen = f"taught by {counted(results.masks, 'mask')} of training images and by no test mask"
-    found = f"masks cut from {name}, {seen}, agree with the true ones by {shown.dice:.2f} (Dice;"
+    low, high = shown.ci.dice
+    among = "" if low is None or high is None else f", 95 %: {low:.2f} to {high:.2f}"
+    of = "" if results.scored is None else f" of {counted(results.scored, 'image')}"
+    found = f"masks cut from {name}, {seen}, agree with the true ones{of} by {shown.dice:.2f} (Dice{among};"
+    few = results.scored is not None and results.scored < FEWEST_SCORED
+    if shown.dice >= USABLE and few:
+        return Verdict(
+            "amber",
+            f"It may be usable: {found} at least {FEWEST_SCORED} images with masks are needed to say so).",
+            f"Draw masks of ten test images, put them into {PLACES_OF_MASKS}, and evaluate again.",
+        )
     if shown.dice >= USABLE:
         return Verdict(
             "green",
@@ -143,10 +155,10 @@ def _without_masks(results: Results) -> Verdict:
     sure = told is not None and told >= SEPARATED
     share = results.classes.swap_accuracy
     behind = share is not None and share < CONVINCING
-    branches = f" Its branches are behind: {share:.0%} of the counterfactuals convince." if behind else ""
+    fooled = f" Its branches are behind: {share:.0%} of the counterfactuals fool the check classifier."
     return Verdict(
         "green" if sure else "amber",
         ("Ready to be looked at." if sure else "Look with care: the map is unsure.")
-        + f"{known}{branches} How well it marks the object is not known, as no masks were given.",
+        + f"{known}{fooled if behind else ''} How well it marks the object is not known, as no masks were given.",
         f"Draw masks of ten test images, put them into {PLACES_OF_MASKS}, and evaluate again.",
     )

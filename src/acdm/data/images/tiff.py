@@ -9,7 +9,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,18 +137,20 @@ def open_tiff(
     Raises:
         DataError: a sentence that begins with the path.
     """
-    try:
-        _require_sound_pages(path)
-        with TiffFile(path) as file, tempfile.TemporaryDirectory(prefix="acdm-") as folder:
-            source = _source(path, file, bands, pages_are_channels, Path(folder) if on_disk else None)
-            yield source
-            del source
-    except DataError:
-        raise
-    except _DAMAGED as error:
-        if "imagecodecs" in str(error):
-            raise DataError(f"{path}: its compression needs imagecodecs: pip install 'acdm[geo]'") from None
-        raise undecodable(path, error) from None
+    with ExitStack() as opened:
+        try:
+            _require_sound_pages(path)
+            file = opened.enter_context(TiffFile(path))
+            folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="acdm-"))) if on_disk else None
+            source = _source(path, file, bands, pages_are_channels, folder)
+        except DataError:
+            raise
+        except _DAMAGED as error:
+            if "imagecodecs" in str(error):
+                raise DataError(f"{path}: its compression needs imagecodecs: pip install 'acdm[geo]'") from None
+            raise undecodable(path, error) from None
+        yield source
+        del source
 
 
 def tiff_size(path: Path) -> tuple[int, int]:

@@ -17,6 +17,14 @@ from acdm.errors import DataError
 TEST_SHARE = 0.2  # of the groups
 
 
+def require_sound(size: int, train: int, test: int, seed: int) -> None:
+    """Raise DataError where images cannot be drawn of such a size, in such numbers, or from such a seed."""
+    if size < 16 or min(train, test) < 8:
+        raise DataError(f"size must be at least 16 and images at least 8 a part, got {size}, {train} and {test}")
+    if seed < 0:
+        raise DataError(f"--seed {seed}: must be 0 or more")
+
+
 def empty_folder(path: Path) -> Path:
     """Raises DataError when something is there already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

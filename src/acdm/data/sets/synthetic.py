@@ -12,9 +12,8 @@ from acdm.core.files import write_bytes, write_json
 from acdm.core.progress import QUIET, Progress
 from acdm.data.images.write import png
 from acdm.data.sets import texture, toy, vagan
-from acdm.data.sets.layout import empty_folder
+from acdm.data.sets.layout import empty_folder, require_sound
 from acdm.data.sets.toy import ToyImage
-from acdm.errors import DataError
 
 Set = Literal["1", "2", "tint", "texture", "vagan"]
 
@@ -68,10 +67,7 @@ def write_synthetic(
         DataError: when the folder holds something already, or a number makes no sense.
     """
     empty_folder(folder)
-    if size < 16 or min(train, test) < 8:
-        raise DataError(f"size must be at least 16 and images at least 8 a part, got {size}, {train} and {test}")
-    if seed < 0:
-        raise DataError(f"--seed {seed}: must be 0 or more")
+    require_sound(size, train, test, seed)
     scene, boxes = SCENES[which], {}
     for part, (name, count) in enumerate({"train": train, "test": test}.items()):
         rng = np.random.default_rng([seed, part])

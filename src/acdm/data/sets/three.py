@@ -13,7 +13,7 @@ from acdm.core.progress import QUIET, Progress
 from acdm.core.tables import csv_text
 from acdm.data.images.arrays import Array, Mask
 from acdm.data.images.write import png
-from acdm.data.sets.layout import empty_folder
+from acdm.data.sets.layout import empty_folder, require_sound
 from acdm.data.sets.toy import WHITE, as_bytes, background
 
 FINDINGS = ("rectangle", "disc", "stripe")
@@ -61,9 +61,10 @@ def write_three(folder: Path, size: int, train: int, test: int, seed: int, progr
         progress: told after every image.
 
     Raises:
-        DataError: when the folder holds something already.
+        DataError: when the folder holds something already, or a number makes no sense.
     """
     empty_folder(folder)
+    require_sound(size, train, test, seed)
     rows: list[dict[str, object]] = []
     for part, (split, count) in enumerate({"train": train, "test": test}.items()):
         rng = np.random.default_rng([seed, part])
