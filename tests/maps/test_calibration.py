@@ -105,12 +105,14 @@ def line(image):
 
 
 def test_a_faint_large_object_asks_for_smoothing_and_a_thin_loud_one_for_none():
-    def scale(draw):
+    def scale(draw, **most):
         scores, y = dirty(64, draw)
-        return calibrate_like_residual(torch.from_numpy(scores)[:, None], torch.from_numpy(y), "positive").scale
+        return calibrate_like_residual(torch.from_numpy(scores)[:, None], torch.from_numpy(y), "positive", **most).scale
 
     assert scale(blob) >= 0.02
     assert scale(line) == 0.0
+    assert scale(blob, most=0.01) == 0.01
+    assert scale(blob, most=0.0) == 0.0
 
 
 def test_evidence_is_as_fine_as_the_residual():

@@ -38,7 +38,7 @@ SPECK_SHARE = 1 / 8  # of the usual part's area
 ONE_SIDED = 0.75  # share of the maps' energy on one sign, from which on that sign alone is scored
 KMEANS_PIXELS = 100_000
 POLARITIES = ("positive", "negative", "both")
-IMAGES = 150  # of each class, the first of the training images
+IMAGES = 150  # of each class
 
 
 @dataclass(frozen=True)
@@ -144,14 +144,17 @@ def calibrate(maps: Mapping[MapName, Tensor], y: Tensor) -> dict[MapName, Calibr
     }
 
 
-def calibrate_like_residual(signed: Tensor, y: Tensor, polarity: str | None = None) -> Calibration:
+def calibrate_like_residual(
+    signed: Tensor, y: Tensor, polarity: str | None = None, most: float = np.inf
+) -> Calibration:
     """Calibrate another method's maps (n, C, S, S) of images of classes (n,), which are defined for both classes.
 
-    Methods are then compared by what they see, not by how their maps are smoothed and cut.
+    Methods are then compared by what they see, not by how their maps are smoothed and cut.  They are smoothed by `most`
+    at the most.
     """
     loud, quiet = (np.asarray(signed[y == k]) for k in (1, 0))
     polarity = polarity or _polarity(loud)
-    return _cut(KINDS["residual"], loud, quiet, polarity, _scale(score(signed, polarity), y.numpy()))
+    return _cut(KINDS["residual"], loud, quiet, polarity, _scale(score(signed, polarity), y.numpy(), most))
 
 
 def _cut(kind: MapKind, loud: Floats, quiet: Floats, polarity: str, scale: float) -> Calibration:
@@ -165,10 +168,14 @@ def _cut(kind: MapKind, loud: Floats, quiet: Floats, polarity: str, scale: float
     return Calibration(polarity, scale, speck_share(scores, threshold), threshold, rule, thresholds, kind.probability)
 
 
-def _scale(scores: Floats, y: Floats) -> float:
-    """The smallest of `SCALES` after which images' highest scores separate the classes as well as after any other."""
-    told = np.array([roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in SCALES])
-    return SCALES[int(np.argmax(told >= told.max() - AUROC_TIE))]
+def _scale(scores: Floats, y: Floats, most: float = np.inf) -> float:
+    """The smallest of `SCALES` after which images' highest scores separate the classes as well as after any other.
+
+    None is larger than `most`.
+    """
+    scales = [scale for scale in SCALES if scale <= most]
+    told = np.array([roc_auc_score(y == 1, smoothed(scores, scale).max(axis=(1, 2))) for scale in scales])
+    return scales[int(np.argmax(told >= told.max() - AUROC_TIE))]
 
 
 def speck_share(scores: Floats, threshold: float) -> float:

@@ -27,7 +27,7 @@ from acdm.data.batches import FindingBatches, balance, member, mix, some_of_each
 from acdm.data.images.arrays import Floats
 from acdm.errors import DataError
 from acdm.maps.backbone import AnyFeatures, Backbone
-from acdm.maps.calibration import calibrate_like_residual
+from acdm.maps.calibration import calibrate_like_residual, calibration_images
 from acdm.maps.decomposer import TOGETHER, Decomposer
 from acdm.maps.evidence import attribution
 from acdm.maps.features import Features
@@ -39,7 +39,7 @@ from acdm.method.inference import network_maps
 MAP: MapName = "evidence"  # that teaches
 WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 SURE = 0.9  # AUROC from which attributions may teach
-CALIBRATED = 50  # images of each class that attributions are calibrated on
+WIDER = 5  # times as wide as residual attributions may be smoothed
 MOST_IMAGES = 600  # of each class
 CHOICE_SHARE, DRAWING_SHARE = 1 / 4, 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
@@ -174,7 +174,7 @@ def _evidence(decomposer: Decomposer) -> Teacher:
 
 
 def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
-    """What the residual adds to the judge's decision, calibrated on a few training images of classes (n,)."""
+    """What the residual adds to the judge's decision, calibrated on training images of classes (n,)."""
     judge = decomposer.judge
     assert judge is not None
 
@@ -183,9 +183,9 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
         drawn = network_maps(images, positive, *decomposer.split(images, positive, 1 - positive))
         return attribution(judge, images, drawn["residual"])
 
-    some = some_of_each(y, classes=2, each=CALIBRATED)
-    signed = torch.cat([attributions(part) for part in x[some].split(TOGETHER)])
-    known = calibrate_like_residual(signed, y[some])
+    x, y = calibration_images(x, y)
+    signed = torch.cat([attributions(part) for part in x.split(TOGETHER)])
+    known = calibrate_like_residual(signed, y, most=WIDER * decomposer.calibration["residual"].scale)
     return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold)
 
 
