@@ -33,7 +33,6 @@ from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import Features
 from acdm.maps.loading import load
 from acdm.training.segmenter import choose_teacher, lessons, teach, with_masks
-from acdm.training.session import VALIDATION_IMAGES
 
 
 def chosen(count: int, of: int, seed: int) -> list[int]:
@@ -45,7 +44,7 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     model, config, dataset, images, truths = opened(path, data)
     (found, _), (x, y) = find_corrections(masks, dataset), images.train
     features = Features.installed() if config.features == "auto" else None
-    teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
+    teacher, _ = choose_teacher(model, features, (x, y), images.validation, config.seed)
     learned = lessons(teacher, x, y)
     print("| taught by | part | AUPRC | best Dice | Dice |\n| --- | --- | --- | --- | --- |")
     if model.segmenter:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.features import CHANNELS, SIDE, Features
 from acdm.training.segmenter import choose_teacher, lessons, teach
-from acdm.training.session import VALIDATION_IMAGES
 
 SIDES = (96, 128, 160, 224, 288)
 TIMED = 32  # images
@@ -49,7 +48,7 @@ def main(path: Path, data: Path, sides: list[int]) -> None:
     model, config, dataset, images, truths = opened(path, data)
     features, (x, y) = Features.installed(), images.train
     assert features is not None, "the package of the features is not installed"
-    teacher, _ = choose_teacher(model, features, (x, y), images.head(VALIDATION_IMAGES), config.seed)
+    teacher, _ = choose_teacher(model, features, (x, y), images.validation, config.seed)
     learned = lessons(teacher, x, y)
     print(f"| side | {' | '.join(f'AUPRC, {split}' for split in truths)} | images a second | without mirror views |")
     print("| --- " * (len(truths) + 3) + "|", flush=True)

@@ -27,7 +27,7 @@ from acdm.data.batches import FindingBatches, balance, member, mix, some_of_each
 from acdm.data.images.arrays import Floats
 from acdm.errors import DataError
 from acdm.maps.backbone import AnyFeatures, Backbone
-from acdm.maps.calibration import calibrate_like_residual, calibration_images
+from acdm.maps.calibration import calibrate_like_residual
 from acdm.maps.decomposer import TOGETHER, Decomposer
 from acdm.maps.evidence import attribution
 from acdm.maps.features import Features
@@ -39,6 +39,8 @@ from acdm.method.inference import network_maps
 MAP: MapName = "evidence"  # that teaches
 WORTH = 0.01  # of AUROC, that the probe's weight has to gain
 SURE = 0.9  # AUROC from which attributions may teach
+LOOKED_AT = 64  # validation images of each class that a choice looks at
+ASKED, FEWEST_ASKED = 150, 40  # of each class, that attributions are calibrated on and asked of
 WIDER = 5  # times as wide as residual attributions may be smoothed
 MOST_IMAGES = 600  # of each class
 CHOICE_SHARE, DRAWING_SHARE = 1 / 4, 1 / 3  # of what is left of --minutes
@@ -132,29 +134,33 @@ def choose_teacher(
 ) -> tuple[Teacher, float]:
     """Decide what teaches: evidence, evidence weighed by a probe of the features, or attributions.
 
-    Attributions teach where their highest score tells validation images of the classes apart better than evidence's,
-    and well (`SURE`).  The weight is worth it where it gains `WORTH`, as it does where evidence is faint; where that is
-    sure, it marks more of the object without (docs/results/choices.md).
+    Attributions teach where the mean of their loudest pixels tells validation images of the classes apart better than
+    evidence's, and well (`SURE`).  The weight is worth it where it gains `WORTH`, as it does where evidence is faint;
+    where that is sure, it marks more of the object without (docs/results/choices.md).
 
     Args:
         decomposer: what draws the maps.
         features: frozen; None leaves the probe out.
-        training, validation: images (n, C, S, S) and classes (n,).
+        training, validation: images (n, C, S, S) and classes (n,); some of them are looked at.
         seed: of the probe.
         after_each: called now and then; what it raises ends the choice.
-        end: when the minutes are over, on the clock of `time.perf_counter`; evidence teaches alone where
-            `CHOICE_SHARE` of them is over before the others have been asked.
+        end: when the minutes are over, on the clock of `time.perf_counter`; attributions are drawn of as many images
+            as `CHOICE_SHARE` of them holds, and not asked where these are few.
 
     Returns:
         The teacher, and how well evidence's highest score tells validation images apart (AUROC).
     """
-    x, y = validation
-    evidence, until = _evidence(decomposer), part_until(end, CHOICE_SHARE)
+    evidence, until, began = _evidence(decomposer), part_until(end, CHOICE_SHARE), time.perf_counter()
+    x, y = _some(validation, LOOKED_AT)
     drawn = evidence.scores_of(x, after_each)
     alone = image_auroc(drawn, y)
-    if decomposer.judge and time.perf_counter() < until:
-        attributions = _attributions(decomposer, *training)
-        if image_auroc(attributions.scores_of(x, after_each), y) > max(alone, SURE):
+    seconds = (time.perf_counter() - began) / len(x)
+    each = int(min(ASKED, (until - time.perf_counter()) / seconds / 6))  # two maps of both classes, one of lessons
+    if decomposer.judge and each >= FEWEST_ASKED:
+        attributions = _attributions(decomposer, *_some(training, each))
+        more, classes = _some(validation, each)
+        told = [image_auroc(t.scores_of(more, after_each), classes, LOUDEST) for t in (evidence, attributions)]
+        if told[1] > max(told[0], SURE):
             return attributions, alone
     if features is not None and time.perf_counter() < until:
         probe = fit_probe(features, *training, seed)
@@ -174,7 +180,7 @@ def _evidence(decomposer: Decomposer) -> Teacher:
 
 
 def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
-    """What the residual adds to the judge's decision, calibrated on training images of classes (n,)."""
+    """What the residual adds to the judge's decision, calibrated on images (n, C, S, S) of classes (n,)."""
     judge = decomposer.judge
     assert judge is not None
 
@@ -183,10 +189,15 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
         drawn = network_maps(images, positive, *decomposer.split(images, positive, 1 - positive))
         return attribution(judge, images, drawn["residual"])
 
-    x, y = calibration_images(x, y)
     signed = torch.cat([attributions(part) for part in x.split(TOGETHER)])
     known = calibrate_like_residual(signed, y, most=WIDER * decomposer.calibration["residual"].scale)
     return Teacher("attributions", lambda images: known.scores(attributions(images)), known.threshold)
+
+
+def _some(images: tuple[Tensor, Tensor], each: int) -> tuple[Tensor, Tensor]:
+    """So many of the images of each class, and their classes."""
+    chosen = some_of_each(images[1], classes=2, each=each)
+    return images[0][chosen], images[1][chosen]
 
 
 def what_it_drew(decomposer: Decomposer) -> Teacher:
@@ -203,9 +214,13 @@ def _weight(probe: Probe, x: Tensor) -> Floats:
     return np.asarray(probe.probabilities(x)[:, 0].sqrt())
 
 
-def image_auroc(scores: Floats, y: Tensor) -> float:
-    """How well the highest of the scores (n, H, W) of each image tells the classes (n,) apart."""
-    return float(roc_auc_score(y.numpy() == 1, scores.max(axis=(1, 2))))
+def image_auroc(scores: Floats, y: Tensor, share: float = 0) -> float:
+    """How well the mean of this share of the scores (n, H, W) of each image, the highest or that alone, tells the
+    classes (n,) apart.
+    """
+    loudest = max(1, int(share * scores[0].size))
+    highest = np.partition(scores.reshape(len(scores), -1), -loudest, axis=1)[:, -loudest:].mean(axis=1)
+    return float(roc_auc_score(y.numpy() == 1, highest))
 
 
 def mistaken(probabilities: Tensor, y: Tensor) -> float:

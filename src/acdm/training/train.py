@@ -480,7 +480,7 @@ def _teach(session: Session, given: Given) -> None:
             teacher, evidence_auroc = what_it_drew(decomposer), before.evidence_auroc
         else:
             teacher, evidence_auroc = choose_teacher(
-                decomposer, features, (x, y), (unseen, classes), config.seed, after_each, session.end
+                decomposer, features, (x, y), session.images.validation, config.seed, after_each, session.end
             )
         session.progress.begin(DRAWING, min(MOST_IMAGES, int((y == 1).sum())))
         learned = with_masks(lessons(teacher, x, y, after_each, session.end), x, given.masks)
