@@ -344,7 +344,7 @@ def test_a_folder_that_was_left_before_the_first_step_is_free(made, tmp_path):
 def test_a_name_in_another_encoding_is_no_hindrance(made, tmp_path):
     shutil.copytree(made / "toy", tmp_path / "toy")
     image = next((tmp_path / "toy/train/with").iterdir())
-    image.rename(os.fsencode(image.parent) + b"/t\xe4ter.png")
+    image.rename(image.with_name(os.fsdecode(b"t\xe4ter.png")))
     train(Request(folders=[tmp_path / "toy"], out=tmp_path / "run", options={**OPTIONS, "steps": 4}))
     resume(tmp_path / "run", options={"steps": 6})
 
