@@ -203,16 +203,17 @@ def square(side=6, of=200):
 
 
 def test_the_interval_of_a_small_object_that_is_found_whole_is_at_its_auprc():
-    masks = [square(), square(), square(5)]
+    masks = [*[square()] * 4, square(5)]
     scores = [mask + np.random.default_rng(0).random(mask.shape) / 2 for mask in masks]
     found = told(scores, masks)
     assert found.auprc == 1
     assert found.ci.auprc == pytest.approx((1, 1), abs=0.02)
 
 
-def test_of_one_group_no_interval_is_known():
-    masks = [square(), square(5)]
-    assert told([m * 0.7 for m in masks], masks, groups=("p", "p")).ci.auprc == (None, None)
+def test_of_few_groups_no_interval_is_known():
+    masks = [square()] * 8
+    assert told([m * 0.7 for m in masks], masks, groups="aabbccdd").ci.auprc == (None, None)
+    assert told([m * 0.7 for m in masks], masks, groups="aabbccde").ci.auprc == (1, 1)
 
 
 def test_boxes_of_a_small_object_are_found_at_the_threshold_that_finds_them():

@@ -15,6 +15,7 @@ from acdm.maps.calibration import Calibration, smoothed
 from acdm.maps.kinds import kind_of
 from acdm.maps.segmentation import Segmentation, cut
 
+FEWEST_GROUPS = 5  # with an object, that an interval needs
 BOOTSTRAP_BINS = 4096  # of the histograms that the bootstrap adds up
 
 
@@ -119,8 +120,8 @@ def _intervals(
     masks: Sequence[Mask],
     groups: list[str],
 ) -> Intervals:
-    """95 % bootstrap over groups of AUPRC and of the mask-free Dice; of one group nothing is known."""
-    if len({group for group, mask in zip(groups, masks, strict=True) if mask.any()}) < 2:
+    """95 % bootstrap over groups of AUPRC and of the mask-free Dice; of few groups nothing is known."""
+    if len({group for group, mask in zip(groups, masks, strict=True) if mask.any()}) < FEWEST_GROUPS:
         return Intervals(auprc=(math.nan, math.nan), dice=(math.nan, math.nan))
     everywhere, true = (np.concatenate(parts) for parts in (scores, [s[m] for s, m in zip(scores, masks, strict=True)]))
     shares = np.linspace(0, 1, BOOTSTRAP_BINS)
