@@ -19,7 +19,9 @@ import pytest
 from PIL import Image
 
 from acdm.core.config import Reading
+from acdm.core.records import DataRecord, File
 from acdm.web import server
+from acdm.web.corrections import Corrections
 from acdm.web.server import MAX_BYTES
 
 
@@ -333,3 +335,10 @@ def test_a_colour_image_is_taken_as_grey_and_the_page_says_so(page):
     assert one == other
     assert server.as_trained(np.zeros((1, 4, 4), np.float32), 3)[0].shape == (3, 4, 4)
     assert server.as_trained(np.zeros((4, 4, 4), np.float32), 3)[0].shape == (4, 4, 4), "refused later on"
+
+
+def test_a_mask_of_an_image_beside_the_data_has_a_place(tmp_path):
+    """A CSV names ../scans/a.png; `train --masks` finds its mask by the end of its path."""
+    known = DataRecord.model_construct(files={"train": (File(path="../scans/a.png", label="ill", group="a"),)})
+    Corrections(tmp_path / "masks", Path("runs/1"), known).keep(np.ones((1, 4, 4), np.float32), "../scans/a.png")
+    assert (tmp_path / "masks/scans/a.png").is_file()

@@ -142,5 +142,5 @@ def some_of_each(labels: Tensor, *, classes: int, each: int) -> Tensor:
 
 
 def _spread(among: int, count: int) -> Tensor:
-    """So many of the numbers below `among`, the first and the last with them, in even steps."""
+    """Choose so many of the numbers below `among`, the first and the last with them, in even steps."""
     return torch.linspace(0, among - 1, count).round().long()

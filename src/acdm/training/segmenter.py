@@ -195,7 +195,7 @@ def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
 
 
 def _some(images: tuple[Tensor, Tensor], each: int) -> tuple[Tensor, Tensor]:
-    """So many of the images of each class, and their classes."""
+    """Choose so many of the images of each class; returns them and their classes."""
     chosen = some_of_each(images[1], classes=2, each=each)
     return images[0][chosen], images[1][chosen]
 

@@ -1,6 +1,7 @@
 """Masks that a person corrects on the local page, written where `acdm train --masks` reads them."""
 
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
@@ -55,10 +56,11 @@ class Corrections:
             DataError: when no training image is called that.
             WriteError: when the disk refuses.
         """
-        place = PurePosixPath(*(part for part in PurePosixPath(name).parts if part != ".."))  # of a CSV, or far folders
+        parts = PurePosixPath(name).parts
+        place = PurePosixPath(*dropwhile(lambda part: part == "..", parts))  # of a CSV, or of folders far apart
         if name not in {file.path for file in self.known.files.get("train", ())}:
             raise DataError("this is none of the run's training images, and masks of these alone teach")
-        if place.is_absolute():
+        if place.is_absolute() or ".." in place.parts:
             raise DataError(f"{name}: lies outside the data folder, so that its mask has no place; save it by hand")
         path = self.folder / place.with_name(f"{stem(place)}.png")
         write_bytes(path, png((mask.mean(axis=0) > 0).astype(np.uint8) * 255))
