@@ -160,8 +160,10 @@ def for_drawing(network: UNet) -> UNet:
     for stage in (*copy.downs, *copy.ups):
         assert isinstance(stage, nn.Sequential)
         for place in range(0, len(stage), 3):  # convolution, batch norm, ReLU
-            stage[place] = fuse_conv_bn_eval(stage[place], stage[place + 1])
-            stage[place + 1] = nn.Identity()
+            convolution, norm = stage[place], stage[place + 1]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            stage[place], stage[place + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return copy
 
 

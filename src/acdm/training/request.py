@@ -88,8 +88,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
     given = (("masks", request.masks), ("features", file_of_features(request.options)))
     again = "".join(f" --{name} {quote(str(file))}" for name, file in given if file)
     request, backbone = _with_backbone(request)
-    asked = Config.of({key: request.options.get(key) for key in ("seed", "batch")})
-    seed = asked.seed
+    known = Config.of({key: request.options.get(key) for key in ("seed", "batch")})
+    seed = known.seed
     if request.preset is not None and request.preset not in PRESETS:
         raise ConfigError(f"preset: no '{request.preset}'; there are {', '.join(PRESETS)}")
     positive, begun = request.positive, _begun(request)
@@ -101,8 +101,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
             raise ConfigError(f"--positive {request.positive}: cannot change with --resume (this run has '{positive}')")
     reference = begun.read_data().reference if begun else request.reference
     findings = _findings(request.folders, positive, seed, reference, begun)
-    if findings and asked.batch % 2:
-        raise ConfigError(f"batch: of several findings images come in pairs; give an even number, not {asked.batch}")
+    if findings and known.batch % 2:
+        raise ConfigError(f"batch: of several findings images come in pairs; give an even number, not {known.batch}")
     dataset = findings.any() if findings else load_dataset(request.folders, positive, seed, reference)
     path = request.out or next_folder(dataset.root.resolve().name)
     if begun is None:
@@ -123,8 +123,8 @@ def prepare(request: Request, progress: Progress = QUIET) -> Prepared:
                 "--begin-as-one: left out; it needs several findings,"
                 f" at least {FEWEST_WITHOUT} training images without any, and a validation image"
             )
-    known = findings or dataset
-    counts = " · ".join(f"{name} {number}" for name, number in known.counts()["train"].items())
+    counted = (findings or dataset).counts()["train"]
+    counts = " · ".join(f"{name} {number}" for name, number in counted.items())
     meant = "each finding has a branch" if findings else f"the class with the object is '{dataset.positive}'"
     progress.say(f"training images: {counts}; {meant}")
     for one, other, share in findings.never_alone() if findings else ():
