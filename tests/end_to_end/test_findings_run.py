@@ -264,7 +264,9 @@ def test_corrected_masks_teach_the_segmenter_of_one_finding(run, three, tmp_path
     assert main(["train", str(three), "-o", str(tmp_path / "run"), "--resume", "--steps", "14"]) == 0
     assert "6 masks taught this run's segmenter, and 0 are given now" in (tmp_path / "run/log.txt").read_text()
     assert (tmp_path / "run/findings/disc/segmenter.safetensors").is_file()
-    assert (tmp_path / "run/findings-before/disc/results.json").is_file(), "what was there is set aside, not lost"
+    kept = tmp_path / "run/findings-before"
+    assert (kept / "stripe/results.json").is_file(), "what was there is set aside, not lost"
+    assert (kept / "disc/before/results.json").is_file(), "of before the masks"
 
 
 def test_a_class_named_for_all_findings_is_refused_before_any_is_mapped(run, three, tmp_path, capsys):
