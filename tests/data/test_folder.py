@@ -113,9 +113,11 @@ def test_umlauts_are_the_same_however_a_system_writes_them(train_and_test):
 
 
 def test_a_half_with_names_of_no_image_is_refused(train_and_test):
-    (train_and_test / "test/dev.txt").write_text("ill/0.png\nill/o1.png\n")
-    with pytest.raises(DataError, match=r"1 of its 2 lines name no test image, such as 'ill/o1\.png'"):
+    (train_and_test / "test/dev.txt").write_text("ill/0.png\nill/o1.png\nill/o2.png\n")
+    with pytest.raises(DataError, match=r"2 of its 3 lines name no test image, such as 'ill/o1\.png'"):
         load_dataset([train_and_test]).part("final")
+    (train_and_test / "test/dev.txt").write_text("ill/0.png\nill/1.png\nill/gone.png\n")
+    assert len(load_dataset([train_and_test]).part("dev")) == 2
 
 
 def test_a_few_new_images_can_be_measured_on(tmp_path):
