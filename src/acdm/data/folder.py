@@ -9,7 +9,7 @@ from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.findings import find_findings
 from acdm.data.images.read import read_mask
 from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
-from acdm.data.search import MaskFiles, has_images, images_below, shared_folders
+from acdm.data.search import MaskFiles, has_images, images_below, most_alike
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -199,10 +199,9 @@ def _unambiguous(items: list[Item], positive: str) -> tuple[list[Item], list[Unu
     shared: list[Unused] = []
     for mask, fitting in owners.items():
         likely = [item for item in fitting if item.label == positive] if len(fitting) > 1 else fitting
-        most = max((shared_folders(mask, item.path) for item in likely), default=0)
-        likely = [item for item in likely if shared_folders(mask, item.path) == most]
-        if len(likely) == 1:
-            own[likely[0].path] = mask
+        images = most_alike(mask, [item.path for item in likely])
+        if len(images) == 1:
+            own[images[0]] = mask
         else:
             shared.append(Unused(mask, "a mask that fits several images by its name"))
     return [replace(item, mask=own.get(item.path)) for item in items], shared

@@ -1,6 +1,7 @@
 """Images in a folder and below it, and the masks that belong to them."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,10 +77,14 @@ class MaskFiles:
 
         None where several do, in folders of their own.
         """
-        masks = self.by_stem.get(_known_as(image), [])
-        most = max((shared_folders(mask, image) for mask in masks), default=0)
-        likely = [mask for mask in masks if shared_folders(mask, image) == most]
+        likely = most_alike(image, self.by_stem.get(_known_as(image), []))
         return likely[-1] if len({mask.parent for mask in likely}) == 1 else None
+
+
+def most_alike(path: Path, others: Sequence[Path]) -> list[Path]:
+    """Those of the other files whose folders end most like a file's own."""
+    most = max((shared_folders(path, other) for other in others), default=0)
+    return [other for other in others if shared_folders(path, other) == most]
 
 
 def shared_folders(one: Path, other: Path) -> int:

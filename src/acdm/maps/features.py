@@ -127,7 +127,7 @@ def as_photographs(x: Tensor, side: int = SIDE) -> Tensor:
     """
     if x.shape[1] != len(MEAN):
         x = x.mean(dim=1, keepdim=True).expand(-1, len(MEAN), -1, -1)
-    x = F.interpolate(x, (side, side), mode="bilinear", antialias=x.shape[-1] > side)
+    x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
     channels = zip(((x + 1) / 2).unbind(dim=1), MEAN, DEVIATION, strict=True)
     return torch.stack([(channel - mean) / deviation for channel, mean, deviation in channels], dim=1)
 
