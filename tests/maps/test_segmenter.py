@@ -100,6 +100,25 @@ def test_what_cannot_tell_unseen_images_apart_or_worse_than_evidence_is_not_trus
 
 
 @pytest.mark.parametrize(
+    ("auroc", "taught_by", "features", "masks", "trusted"),
+    [
+        (0.96, "evidence", False, 0, False),
+        (0.96, "evidence", True, 0, True),
+        (0.96, "attributions", False, 0, True),
+        (0.96, "evidence", False, 5, True),  # a person has shown it the object
+        (1.0, "evidence", False, 0, True),  # much better than evidence
+    ],
+)
+def test_what_evidence_taught_on_pixels_alone_has_to_be_much_better(
+    auroc, taught_by, features, masks, trusted, tmp_path
+):
+    seen = Features.installed() if features else None
+    taught = replace(some(features=seen), auroc=auroc, evidence_auroc=0.95, taught_by=taught_by, masks=masks)
+    save_segmenter(tmp_path / "segmenter.safetensors", taught)
+    assert load_segmenter(tmp_path / "segmenter.safetensors", 1).trusted is trusted
+
+
+@pytest.mark.parametrize(
     ("auroc", "mistaken", "trusted"), [(0.96, 0.05, True), (0.94, 0.05, False), (0.96, 0.2, False)]
 )
 def test_what_masks_have_taught_is_trusted_though_evidence_never_errs(auroc, mistaken, trusted):

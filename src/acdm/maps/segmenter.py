@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from acdm.core.config import DEFAULT_MAP
 from acdm.core.tensors import load_module, read_tensors, write_tensors
 from acdm.errors import CheckpointError
 from acdm.maps.backbone import AnyFeatures, Backbone
@@ -78,6 +79,7 @@ class Segmenter:
         evidence_auroc: how well the highest score of evidence does.
         masks: how many training images' masks taught it, too.
         mistaken: share of the pixels of negative validation images that it marks.
+        taught_by: the map that did, as the log calls it; empty where that is not known.
     """
 
     network: UNet
@@ -86,6 +88,7 @@ class Segmenter:
     evidence_auroc: float = 1.0
     masks: int = 0
     mistaken: float = 0.0
+    taught_by: str = ""
 
     @property
     def trusted(self) -> bool:
@@ -93,11 +96,13 @@ class Segmenter:
 
         Either it tells unseen images apart well (`TRUSTED`), and as well as evidence, which errs somewhere, or a person
         has shown it the object; or usefully (`USEFUL`), and much better than evidence.  And it marks little of images
-        that hold nothing (`QUIET`).
+        that hold nothing (`QUIET`).  What evidence taught on pixels alone has to be much better, however well it tells
+        images apart: it knows nothing that evidence does not (docs/results/choices.md).
         """
         if self.mistaken > QUIET:
             return False
-        as_evidence = self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE
+        no_more = self.features is None and self.taught_by == DEFAULT_MAP
+        as_evidence = self.evidence_auroc < 1 and self.auroc >= self.evidence_auroc - TIE and not no_more
         as_well = self.auroc >= TRUSTED and (as_evidence or self.masks > 0)
         return as_well or (self.auroc >= USEFUL and self.auroc >= self.evidence_auroc + BETTER)
 
@@ -182,7 +187,7 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     origin = {"features": {**vars(seen.origin), "channels": seen.channels}} if seen else {}
     owner = {"run": run} if run else {}
     quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks", "mistaken")}
-    about = {"kind": "segmenter", **quality, **origin, **owner}
+    about = {"kind": "segmenter", **quality, "taught_by": segmenter.taught_by, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
@@ -235,7 +240,14 @@ def load_segmenter(
     load_module(network, tensors, path)
     network = for_drawing(network)
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Segmenter(network, features.to(device) if features else None, **quality, masks=masks, mistaken=mistaken)
+    return Segmenter(
+        network,
+        features.to(device) if features else None,
+        **quality,
+        masks=masks,
+        mistaken=mistaken,
+        taught_by=str(about.get("taught_by", "")),
+    )
 
 
 def _convolutions(width_in: int, width_out: int) -> nn.Sequential:

@@ -496,6 +496,7 @@ def _teach(session: Session, given: Given) -> None:
         evidence_auroc=evidence_auroc,
         masks=len(given.masks),
         mistaken=mistaken(drawn, classes),
+        taught_by=teacher.name,
     )
     x, y = calibration_images(x, y)
     of_object = calibrate({TAUGHT: taught.objects(x)}, y)
