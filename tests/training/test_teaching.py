@@ -14,6 +14,7 @@ from acdm.errors import DataError
 from acdm.training.findings import lessons_of
 from acdm.training.segmenter import (
     MOST,
+    MOST_UNWEIGHED,
     Lessons,
     Teacher,
     _members,
@@ -148,6 +149,20 @@ def test_the_map_that_tells_unseen_images_apart_better_teaches(evidence, attribu
     teacher, auroc = choose_teacher(SimpleNamespace(judge=object()), None, unseen, unseen, seed=0)
     assert teacher.name == taught_by
     assert auroc == image_auroc(x[:, 0].numpy(), unseen[1]), "of evidence, whatever teaches"
+
+
+@pytest.mark.parametrize(("features", "most"), [(None, MOST), (object(), MOST_UNWEIGHED)])
+def test_evidence_teaches_longer_where_pixels_are_all_that_is_seen(features, most, monkeypatch):
+    """The probe says the same of every pixel, and so gains nothing."""
+    probe = SimpleNamespace(probabilities=lambda x: torch.full((len(x), 1, 8, 8), 0.25))
+    monkeypatch.setattr("acdm.training.segmenter.fit_probe", lambda *_: probe)
+    known = SimpleNamespace(scores=lambda signed: signed.numpy(), threshold=1.0)
+    branches = SimpleNamespace(
+        judge=None, calibration={"evidence": known}, draw=lambda x, y: SimpleNamespace(maps={"evidence": x[:, 0]})
+    )
+    unseen = torch.rand(8, 1, 8, 8), torch.tensor([0, 1] * 4)
+    teacher, _ = choose_teacher(branches, features, unseen, unseen, seed=0)
+    assert (teacher.name, teacher.most) == ("evidence", most)
 
 
 def test_maps_are_drawn_until_each_finding_is_there_though_the_time_is_over():

@@ -46,7 +46,7 @@ MOST_IMAGES = 600  # of each class
 CHOICE_SHARE, DRAWING_SHARE = 1 / 4, 1 / 3  # of what is left of --minutes
 MOST, STEP_SHARE = 600, 1 / 5  # steps, and share of the branches' steps where no clock decides
 MOST_OF_FINDINGS = 1200  # by labels, and as many by maps
-MOST_UNWEIGHED = 240  # steps of evidence alone: later ones learn its mistakes (docs/results/choices.md)
+MOST_UNWEIGHED = 240  # steps of evidence alone, with features: later ones learn its mistakes (docs/results/choices.md)
 TRIED = 3  # steps whose speed is measured
 TIME_SHARE = 0.9  # of what is left of --minutes; the rest is for calibration
 EACH, EACH_CORRECTED = 6, 3  # images of each class in a batch, and of those with masks, where there are any
@@ -150,7 +150,8 @@ def choose_teacher(
     Returns:
         The teacher, and how well evidence's highest score tells validation images apart (AUROC).
     """
-    evidence, until, began = _evidence(decomposer), part_until(end, CHOICE_SHARE), time.perf_counter()
+    until, began = part_until(end, CHOICE_SHARE), time.perf_counter()
+    evidence = _evidence(decomposer, MOST_UNWEIGHED if features else MOST)
     x, y = _some(validation, LOOKED_AT)
     drawn = evidence.scores_of(x, after_each)
     alone = image_auroc(drawn, y)
@@ -170,13 +171,13 @@ def choose_teacher(
     return evidence, alone
 
 
-def _evidence(decomposer: Decomposer) -> Teacher:
+def _evidence(decomposer: Decomposer, most: int) -> Teacher:
     known = decomposer.calibration[MAP]
 
     def scores(images: Tensor) -> Floats:
         return known.scores(decomposer.draw(images, torch.ones(len(images), dtype=torch.long)).maps[MAP])
 
-    return Teacher(MAP, scores, known.threshold, MOST_UNWEIGHED)
+    return Teacher(MAP, scores, known.threshold, most)
 
 
 def _attributions(decomposer: Decomposer, x: Tensor, y: Tensor) -> Teacher:
