@@ -6,6 +6,7 @@ from pathlib import Path
 
 import acdm
 from acdm.cli.app import app
+from acdm.core.config import MAPS
 from acdm.errors import AcdmError
 from acdm.maps.decomposer import Decomposer
 from acdm.maps.decomposition import Decomposition
@@ -14,7 +15,7 @@ from acdm.maps.segmentation import Segmentation
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 CLASSES = {
     Decomposer: ("decompose", "decompose_all", "split", "attribute", "classify"),
-    Decomposition: ("psi1", "contrast", "residual", "evidence", "reconstruction", "counterfactual", "maps"),
+    Decomposition: (*MAPS, "reconstruction", "counterfactual", "maps", "plot", "save"),
     Segmentation: ("boxes",),
 }
 

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from math import inf, log
+from time import perf_counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -151,17 +153,46 @@ def test_the_map_that_tells_unseen_images_apart_better_teaches(evidence, attribu
     assert auroc == image_auroc(x[:, 0].numpy(), unseen[1]), "of evidence, whatever teaches"
 
 
+def by_channel(judge=None):
+    """A decomposer whose evidence is the first channel of the images, with a threshold of 1."""
+    known = SimpleNamespace(scores=lambda signed: signed.numpy(), threshold=1.0)
+
+    def draw(x, _):
+        return SimpleNamespace(maps={"evidence": x[:, 0]})
+
+    return SimpleNamespace(judge=judge, calibration={"evidence": known}, draw=draw)
+
+
+def test_a_probe_that_knows_what_evidence_does_not_weighs_it(monkeypatch):
+    """Evidence is loudest in an image without the object; the second channel is the probe's probability."""
+    probe = SimpleNamespace(probabilities=lambda x: x[:, 1:])
+    monkeypatch.setattr("acdm.training.segmenter.fit_probe", lambda *_: probe)
+    x = torch.tensor([[0.9, 0.01], [0.1, 0.01], [0.8, 0.81], [0.2, 0.81]])[:, :, None, None].expand(-1, -1, 8, 8)
+    unseen = x, torch.tensor([0, 0, 1, 1])
+    teacher, auroc = choose_teacher(by_channel(), object(), unseen, unseen, seed=0)
+    assert auroc == 0.5, "of evidence alone"
+    assert (teacher.threshold, teacher.most) == (None, MOST)
+    np.testing.assert_allclose(teacher.scores(x)[:, 0, 0], [0.09, 0.01, 0.72, 0.18], rtol=1e-6)
+
+
+def test_where_the_minutes_are_over_evidence_teaches_unasked(monkeypatch):
+    """Attributions and the probe would both be better, and neither is asked."""
+    asked = []
+    for name in ("_attributions", "fit_probe"):
+        monkeypatch.setattr(f"acdm.training.segmenter.{name}", lambda *_, name=name: asked.append(name))
+    unseen = torch.rand(8, 1, 8, 8), torch.tensor([0, 1] * 4)
+    teacher, _ = choose_teacher(by_channel(judge=object()), object(), unseen, unseen, seed=0, end=perf_counter())
+    assert teacher.name == "evidence"
+    assert asked == []
+
+
 @pytest.mark.parametrize(("features", "most"), [(None, MOST), (object(), MOST_UNWEIGHED)])
 def test_evidence_teaches_longer_where_pixels_are_all_that_is_seen(features, most, monkeypatch):
     """The probe says the same of every pixel, and so gains nothing."""
     probe = SimpleNamespace(probabilities=lambda x: torch.full((len(x), 1, 8, 8), 0.25))
     monkeypatch.setattr("acdm.training.segmenter.fit_probe", lambda *_: probe)
-    known = SimpleNamespace(scores=lambda signed: signed.numpy(), threshold=1.0)
-    branches = SimpleNamespace(
-        judge=None, calibration={"evidence": known}, draw=lambda x, y: SimpleNamespace(maps={"evidence": x[:, 0]})
-    )
     unseen = torch.rand(8, 1, 8, 8), torch.tensor([0, 1] * 4)
-    teacher, _ = choose_teacher(branches, features, unseen, unseen, seed=0)
+    teacher, _ = choose_teacher(by_channel(), features, unseen, unseen, seed=0)
     assert (teacher.name, teacher.most) == ("evidence", most)
 
 

@@ -4,8 +4,8 @@
 
 In each test image of the positive class that the judge gets right, the pixels of the mask-free mask are replaced by the
 counterfactual's; beside it the same shape moved to a random place (with the edges joined) is.  Counts of images whose
-class the judge, trained apart, then takes for the other one.  The judge also weighs the default map,
-evidence; it has no part in residual, contrast and psi1.
+class the judge, trained apart, then takes for the other one.  The judge also weighs evidence, and so has a part in
+object, which that may have taught; it has none in residual, contrast and psi1.
 """
 
 import sys

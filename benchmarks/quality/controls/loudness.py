@@ -2,8 +2,8 @@
 
     python benchmarks/quality/controls/loudness.py RUN DATA [all|dev|final]
 
-Mean absolute value of each map over the test images of both classes, at network size.  A run on permuted labels should
-have next to nothing to say.
+Mean absolute value of each map over the test images, and over those of each class, at network size.  A run on permuted
+labels should have next to nothing to say.
 """
 
 import sys
@@ -23,7 +23,8 @@ def main(run: Path, data: Path, split: str = "all") -> None:
     x = squares(truth.images, model.size)
     y = torch.tensor([model.index(item.label) for item in truth.items])
     for name, drawn in model.maps(x, y).items():
-        print(f"{name}: {float(drawn.abs().mean()):.5f}")
+        of_each = [f"{label} {float(drawn[y == k].abs().mean()):.5f}" for k, label in enumerate(model.classes)]
+        print(f"{name}: {float(drawn.abs().mean()):.5f}; {', '.join(of_each)}")
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def segment(
         Where everything goes.
     map
         Map that is cut into masks. By default object where the run's segmenter tells unseen images apart well
-        enough, else evidence; the last line of train says which.
+        enough, else evidence; train says at its end which.
     threshold
         default, negatives, otsu or two-means (learned on training images, without masks), or a number.
     min_area

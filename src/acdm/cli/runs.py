@@ -82,7 +82,6 @@ def export(
     to: Literal["onnx", "torch"] = "onnx",
     out: Out = None,
     finding: FindingName = None,
-    features: FeaturesFile = None,
 ) -> None:
     """Write the networks for other runtimes, with model.json beside them.
 
@@ -92,14 +91,14 @@ def export(
         onnx: model.onnx, for onnxruntime and others; torch: model.pt2, a program of torch.export.
     out
         Folder, and of several findings a folder in it for each; by default export/ in the folder of the run, or of each
-        finding.
+        finding.  A segmenter on features of a file of your own stays out.
     """
     from acdm.core.run import Run
     from acdm.maps.export import export as write
     from acdm.maps.loading import load
 
     for name, one in Run.open(run).each(finding).items():
-        path = write(load(one.path, features=features), out / name if out else one.path / "export", to)
+        path = write(load(one.path), out / name if out else one.path / "export", to)
         print(f"written to {path}, and {path.parent / 'model.json'}, which says how to use it")
 
 

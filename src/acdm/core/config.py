@@ -320,7 +320,7 @@ class Config(Options):
     segmenter: bool = Field(
         True,
         description="Teach a segmenter by the maps of the training images, in at most the last fifth of the minutes;"
-        " of less than 12 minutes, or with several findings, it may take more.",
+        " of less than 12.5 minutes, or with several findings, it may take more.",
     )
     features: str = Field(
         "auto",

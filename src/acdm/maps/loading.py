@@ -97,7 +97,8 @@ def _read(run: Run, features: Backbone | Path | str | None, segmenter: bool = Tr
         if segmenter and one.segmenter.is_file():
             segmenters[name] = load_segmenter(one.segmenter, data.channels, device, one.id, backbone)
             if segmenters[name] is None:
-                remedy = "give --features PATH" if config.features == GIVEN else "pip install 'acdm[features]'"
+                given = config.features == GIVEN
+                remedy = "give --features PATH, but to export" if given else "pip install 'acdm[features]'"
                 warnings.warn(
                     f"{one.path}: has a segmenter, whose features are not here: the map 'object' is left out, and"
                     f" evidence stands for it; {remedy}",

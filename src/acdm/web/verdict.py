@@ -138,12 +138,12 @@ def _by_masks(results: Results, data: DataRecord) -> Verdict | None:
         return Verdict(
             "amber",
             f"It shows where to look: {found} {USABLE} would be usable for pre-annotation).",
-            "Correct ten masks and let them teach it: acdm train DATA -o RUN --resume --masks DIR; or train longer.",
+            "Correct twenty masks and let them teach it: acdm train DATA -o RUN --resume --masks DIR; or train longer.",
         )
     return Verdict(
         "red",
         f"It finds too little: {found} {FOUND} is the least).",
-        "Train longer, take more images, or let ten true masks teach it: acdm train DATA -o RUN --resume --masks DIR.",
+        "Train longer, take more images, or let twenty true masks teach: acdm train DATA -o RUN --resume --masks DIR.",
     )
 
 
