@@ -1,10 +1,11 @@
-"""Maps of many images: a folder an image, archives, and Dask, from start-up to the last file, in one run.
+"""Maps and masks of many images: a folder an image, archives, Dask, and masks, from start-up to the last file.
 
     python benchmarks/speed/mapping.py RUN [COUNT] [SHARD] [--only object]
 
-COUNT images of noise, of the run's size, are mapped by one process into folders and into archives, and into archives by
-Dask with one worker and with two, one thread each; the networks alone are timed beside them.  With `--only object` the
-segmenter draws, without the branches.  Prints seconds, images a second, and bytes and files an image.
+COUNT images of noise, of the run's size, are mapped by one process into folders, segmented, mapped into archives, and
+into archives by Dask with one worker and with two, one thread each; the networks alone are timed beside them.  With
+`--only object` the segmenter draws, without the branches.  Prints seconds, images a second, and bytes and files an
+image.
 """
 
 import time
@@ -21,6 +22,7 @@ from PIL import Image
 from acdm.core.device import flush_denormals
 from acdm.core.memory import keep_memory
 from acdm.maps.jobs.folders import map_folder
+from acdm.maps.jobs.masks import Recipe, segment_folder
 from acdm.maps.jobs.on_dask import shards_on_dask
 from acdm.maps.jobs.shards import map_shards
 from acdm.maps.jobs.worklist import MapOptions, find_images
@@ -56,7 +58,7 @@ def main(run: Path, count: int, size: int, alone: bool) -> None:
             pixels = rng.integers(0, 256, (side, side, channels), np.uint8)
             Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(images / f"{number:06d}.png")
         files, one = find_images(images), find_images(images / "000000.png")
-        outs = [Path(folder) / name for name in ("a", "b", "c", "d")]
+        outs = [Path(folder) / name for name in ("a", "b", "c", "d", "e")]
         print(f"{torch.get_num_threads()} threads, {count} images of {side} px")
         print("| | seconds | images a second | an image |\n| --- | --- | --- | --- |")
         timed(
@@ -70,6 +72,12 @@ def main(run: Path, count: int, size: int, alone: bool) -> None:
             count,
             outs[0],
             lambda: map_folder(decomposer, files, outs[0], MapOptions(label=label)),
+        )
+        timed(
+            "masks, one process",
+            count,
+            outs[4],
+            lambda: segment_folder(decomposer, files, outs[4], MapOptions(label=label), Recipe()),
         )
         timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, files, outs[1], label, size))
         for workers in (1, 2):
