@@ -3,7 +3,20 @@ import torch
 
 from acdm.maps.calibration import Calibration
 from acdm.maps.decomposition import Decomposition
-from acdm.maps.pictures import BAR, GAP, ORANGE, RED, SHEET_SIDE, TITLE_LINES, heat, overlay, sheet, strip, to_pixels
+from acdm.maps.pictures import (
+    BAR,
+    GAP,
+    ORANGE,
+    RED,
+    SHEET_SIDE,
+    TITLE_LINES,
+    compared,
+    heat,
+    overlay,
+    sheet,
+    strip,
+    to_pixels,
+)
 from acdm.maps.preview import HEAT
 
 
@@ -75,3 +88,11 @@ def test_a_strip_has_the_image_map_mask_and_counterfactual_then_branches_then_ma
 def test_a_strip_of_a_run_without_calibration_shows_the_bare_map():
     drawn = strip(decomposition(calibration={}))
     assert drawn.shape[1] == 3 * SHEET_SIDE + 2 * GAP, "no mask can be cut"
+
+
+def test_what_taught_a_segmenter_is_legible_over_its_column():
+    """A glyph that the font lacks would be an empty box, like that of a private letter."""
+    image, mask = np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), bool)
+    titled = [compared([image], [mask], {f"probe {sign} object": [np.zeros((64, 64))]}) for sign in "→\ue000>"]
+    assert np.array_equal(titled[0], titled[2])
+    assert not np.array_equal(titled[0], titled[1])

@@ -209,6 +209,7 @@ def _onto(tile: Pixels, side: int) -> Pixels:
 
 def _words(words: str, width: int) -> Pixels:
     """A title over a column, broken into lines where it is too wide."""
+    words = words.replace("→", ">")  # the font has no arrow
     lines = textwrap.wrap(words, max(8, width // 6))[:TITLE_LINES]
     picture = Image.new("RGB", (width, 12 * TITLE_LINES), "white")
     top = 12 * (TITLE_LINES - len(lines)) - 2
