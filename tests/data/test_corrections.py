@@ -64,6 +64,17 @@ def test_a_mask_of_a_positive_image_never_teaches_a_negative_one_of_its_name(tmp
     assert len(found) == len(trained(dataset, "ill")) < 30
 
 
+def test_names_that_validation_and_test_images_share_stop_nothing(dataset, tmp_path):
+    """Their masks teach nothing, whichever they belong to."""
+    validated = next(item.path.stem for item in dataset.validation if item.label == "ill")
+    save(tmp_path / f"data/test/ill/{validated}.png", np.zeros((10, 20), np.uint8))
+    for name in (validated, trained(dataset, "ill")[0]):
+        save(tmp_path / f"masks/{name}.png", mask(0, 3))
+    found, unused = find_corrections(tmp_path / "masks", load_dataset([tmp_path / "data"], positive="ill"))
+    assert [c.path.stem for c in found] == trained(dataset, "ill")[:1]
+    assert [path.stem for path in unused] == [validated]
+
+
 def test_masks_become_squares_as_their_images_do(dataset, tmp_path):
     """A left half of 20 x 10 pixels is the left half of a square of 8, filled up above and below."""
     stem = trained(dataset, "ill")[0]

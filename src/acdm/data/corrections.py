@@ -111,10 +111,10 @@ def _without_ending(path: Path) -> str:
 def _owner(path: Path, items: Sequence[Item], dataset: Dataset, trained: Collection[Path]) -> Item:
     """The image that a mask belongs to, out of those that end like it."""
     positive = [item for item in items if item.label == dataset.positive] or items
-    likely = [item for item in positive if item.path in trained] or positive
+    likely = [item for item in positive if item.path in trained]
     if len(likely) > 1:
         raise DataError(
             f"{path}: could be the mask of {likely[0].path} or of {likely[1].path}; put it into folders named as the"
             " image's are"
         )
-    return likely[0]
+    return (likely or positive)[0]  # masks of others teach nothing, whichever of them it is
