@@ -30,9 +30,6 @@ def test_true_masks_teach_what_twelve_steps_of_branches_do_not_know(tmp_path, mo
     monkeypatch.setattr(ceiling, "teach", lambda taught, config, features, _: teach(taught, config, features, 60))
     capsys.readouterr()
     ceiling.main(run, data, masks, [])
-    own, by_masks = (
-        float(line.split("|")[3])
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith(("| maps", "| all"))
-    )
+    lines = capsys.readouterr().out.splitlines()
+    own, by_masks = (float(line.split("|")[3]) for line in lines if line.startswith(("| maps", "| all")))
     assert by_masks > own + 0.1
