@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -78,6 +79,7 @@ def test_a_signal_to_all_saves_once_and_ends_all(toy, alone, tmp_path, number, c
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # whatever the tests themselves are let ignore
     )
     while process.poll() is None and not (run / "metrics.csv").exists():
         time.sleep(0.02)
