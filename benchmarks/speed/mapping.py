@@ -58,7 +58,8 @@ def main(run: Path, count: int, size: int, alone: bool) -> None:
             pixels = rng.integers(0, 256, (side, side, channels), np.uint8)
             Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(images / f"{number:06d}.png")
         files, one = find_images(images), find_images(images / "000000.png")
-        outs = [Path(folder) / name for name in ("a", "b", "c", "d", "e")]
+        outs = [Path(folder) / name for name in ("a", "b", "c", "d")]
+        masks = Path(folder) / "masks"
         print(f"{torch.get_num_threads()} threads, {count} images of {side} px")
         print("| | seconds | images a second | an image |\n| --- | --- | --- | --- |")
         timed(
@@ -76,8 +77,8 @@ def main(run: Path, count: int, size: int, alone: bool) -> None:
         timed(
             "masks, one process",
             count,
-            outs[4],
-            lambda: segment_folder(decomposer, files, outs[4], MapOptions(label=label), Recipe()),
+            masks,
+            lambda: segment_folder(decomposer, files, masks, MapOptions(label=label), Recipe()),
         )
         timed("archives, one process", count, outs[1], lambda: map_shards(decomposer, files, outs[1], label, size))
         for workers in (1, 2):

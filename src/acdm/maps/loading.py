@@ -98,7 +98,7 @@ def _read(run: Run, features: Backbone | Path | str | None, segmenter: bool = Tr
             segmenters[name] = load_segmenter(one.segmenter, data.channels, device, one.id, backbone)
             if segmenters[name] is None:
                 given = config.features == GIVEN
-                remedy = "give --features PATH, but to export" if given else "pip install 'acdm[features]'"
+                remedy = "give --features PATH (export takes none)" if given else "pip install 'acdm[features]'"
                 warnings.warn(
                     f"{one.path}: has a segmenter, whose features are not here: the map 'object' is left out, and"
                     f" evidence stands for it; {remedy}",

@@ -186,8 +186,8 @@ def save_segmenter(path: Path, segmenter: Segmenter, run: str = "") -> None:
     seen = segmenter.features
     origin = {"features": {**vars(seen.origin), "channels": seen.channels}} if seen else {}
     owner = {"run": run} if run else {}
-    quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks", "mistaken")}
-    about = {"kind": "segmenter", **quality, "taught_by": segmenter.taught_by, **origin, **owner}
+    quality = {name: getattr(segmenter, name) for name in ("auroc", "evidence_auroc", "masks", "mistaken", "taught_by")}
+    about = {"kind": "segmenter", **quality, **origin, **owner}
     write_tensors(path, dict(segmenter.network.state_dict()), about)
 
 
