@@ -161,12 +161,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The figures people ask for first, the highest AUPRC first."""
     lines = []
     for row in sorted(rows, key=lambda row: -(row["auprc"] or 0)):
-        interval = f"{number(row['auprc'])} ({number(row['auprc_low'], 2)}–{number(row['auprc_high'], 2)})"
+        low, high = row["auprc_low"], row["auprc_high"]
+        interval = "" if low is None else f" ({number(low, 2)}–{number(high, 2)})"
         lines.append(
             {
                 "method": row["method"],
                 "map": row["map"],
-                "AUPRC (95 %)": interval,
+                "AUPRC (95 %)": number(row["auprc"]) + interval,
                 "best Dice": number(row["best_dice"]),
                 "Dice": number(row["dice"]),
                 "PxAP": number(row["pxap"]),
