@@ -49,14 +49,19 @@ def test_what_is_not_used_is_counted_with_its_reason(data, capsys):
     (data / "train/good/notes.txt").write_text("notes")
     (data / "elsewhere").mkdir()
     (data / "train/good/linked").symlink_to(data / "elsewhere")
+    (data / "train/spare").mkdir()
+    (data / "manifest.csv").write_text("file,group\ntrain/good/traingood0.png,p\ntrain/good/of-before.png,p\n")
     assert main(["check", str(data), "--json", "--steps", "2", "--size", "16", "--network.width", "4"]) == 0
-    reasons = sorted(u["reason"] for u in json.loads(capsys.readouterr().out)["unused"])
-    assert reasons == [
+    unused = json.loads(capsys.readouterr().out)["unused"]
+    assert sorted(u["reason"] for u in unused) == [
+        "a folder without images",
         "a link to a folder",
         "beside train and test",
         "beside train and test",
+        "named by manifest.csv and not there",
         "no image of a known format",
     ]
+    assert str(data / "train/good/of-before.png") in {u["file"] for u in unused}
 
 
 def test_a_folder_of_validation_images_is_used_as_such(data):

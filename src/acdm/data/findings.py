@@ -16,8 +16,8 @@ from acdm.core.config import Reading
 from acdm.core.records import FOLDER_NAME
 from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.images.arrays import Box
-from acdm.data.manifest import last_two, plain_name, plain_path, read_boxes, read_groups, read_names, read_table
-from acdm.data.search import MaskFiles, images_below
+from acdm.data.manifest import Groups, last_two, plain_name, plain_path, read_boxes, read_names, read_table
+from acdm.data.search import MaskFiles, class_folders, images_below
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -174,14 +174,14 @@ def find_findings(paths: Sequence[Path], seed: int = 0, reference: str | None = 
         if reference is not None:
             raise DataError(f"--reference {reference}: is for folders of classes, and {root} has {TABLE}")
         return _from_table(root, seed)
-    classes = _class_folders(root)
+    classes, empty = class_folders(root / "train") if (root / "train").is_dir() else ([], [])
     if len(classes) <= 2:
         if reference is not None:
             raise DataError(
                 f"--reference {reference}: is for more than two classes below {root}/train, which has {len(classes)}"
             )
         return None
-    return _from_classes(root, classes, reference, seed)
+    return _from_classes(root, classes, empty, reference, seed)
 
 
 def find_several(
@@ -194,13 +194,6 @@ def find_several(
     return found if found and len(found.names) > 1 else None
 
 
-def _class_folders(root: Path) -> list[str]:
-    if not (root / "train").is_dir():
-        return []
-    names = [path.name for path in (root / "train").iterdir() if path.is_dir()]
-    return sorted(name for name in names if name[0] != "." and name != "masks")
-
-
 def _from_table(root: Path, seed: int) -> Findings:
     table = root / TABLE
     rows = read_table(table, (FILE,))
@@ -210,7 +203,7 @@ def _from_table(root: Path, seed: int) -> Findings:
     if any(None in row for row in rows):
         number = next(n for n, row in enumerate(rows, start=2) if None in row)
         raise DataError(f"{table}, line {number}: has more values than there are columns")
-    groups = read_groups(root)
+    groups = Groups.read(root)
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}
     for number, row in enumerate(rows, start=2):
@@ -227,9 +220,9 @@ def _from_table(root: Path, seed: int) -> Findings:
             raise DataError(f"{table}, line {number}: {SPLIT} '{row[SPLIT]}', expected train, validation or test")
         present[path] = frozenset(name for name in names if row[name].strip() == "1")
         name = plain_name(row[FILE])
-        group = (row.get(GROUP) or "").strip() or groups.get(name.casefold(), name)
+        group = (row.get(GROUP) or "").strip() or groups.of(name)
         items[part].append(Item(path, "", group, below=name))
-    return _split(root, names, items, present, seed)
+    return replace(_split(root, names, items, present, seed), unused=groups.unused)
 
 
 def _labels(table: Path) -> tuple[str, ...]:
@@ -251,7 +244,9 @@ def _names_a_folder(name: str) -> bool:
     return re.fullmatch(FOLDER_NAME, name) is not None and name == name.strip() and name not in (NONE, ANY)
 
 
-def _from_classes(root: Path, classes: Sequence[str], reference: str | None, seed: int) -> Findings:
+def _from_classes(
+    root: Path, classes: Sequence[str], empty: Sequence[Unused], reference: str | None, seed: int
+) -> Findings:
     if reference is not None and reference not in classes:
         raise DataError(f"--reference {reference}: no such class; the classes are {', '.join(classes)}")
     for name in classes:
@@ -259,10 +254,10 @@ def _from_classes(root: Path, classes: Sequence[str], reference: str | None, see
             raise DataError(
                 f"{root / 'train' / name}: this name can't stand for a finding everywhere; rename the folder"
             )
-    groups = read_groups(root)
+    groups = Groups.read(root)
     items: dict[str, list[Item]] = {"train": [], "validation": [], "test": []}
     present: dict[Path, frozenset[str]] = {}
-    unused: list[Unused] = []
+    unused: list[Unused] = [*empty, *groups.unused]
     for folder, part in PARTS.items():
         for name in classes:
             place = root / folder / name
@@ -270,8 +265,7 @@ def _from_classes(root: Path, classes: Sequence[str], reference: str | None, see
             unused += others
             for path in images:
                 relative = path.relative_to(root).as_posix()
-                group = groups.get(plain_name(relative).casefold(), relative)
-                items[part].append(Item(path, "", group, below=relative))
+                items[part].append(Item(path, "", groups.of(relative), below=relative))
                 present[path] = frozenset({name} - {reference})
     names = tuple(name for name in classes if name != reference)
     return replace(_split(root, names, items, present, seed), reference=reference, unused=tuple(unused))

@@ -8,8 +8,8 @@ from pathlib import Path
 from acdm.data.dataset import Dataset, Item, Unused
 from acdm.data.findings import find_findings
 from acdm.data.images.read import read_mask
-from acdm.data.manifest import plain_name, read_boxes, read_groups, read_list, read_names
-from acdm.data.search import MaskFiles, has_images, images_below, most_alike
+from acdm.data.manifest import Groups, read_boxes, read_list, read_names
+from acdm.data.search import MaskFiles, class_folders, folders_in, has_images, images_below, most_alike
 from acdm.data.split import refuse_shared_groups, split_test, split_training
 from acdm.errors import DataError
 
@@ -52,10 +52,10 @@ def load_dataset(
         return _from_heap(root, items, sorted({item.label for item in items}), positive, None if whole else seed)
     if (root / "train").is_dir():
         return _from_train_test(root, positive, seed, whole)
-    names = [name for name in _folders(root) if name not in ("test", "masks") and has_images(root / name)]
-    masks = MaskFiles.below(root / "masks")
-    items, unused = _scan({name: root / name for name in names}, read_groups(root), root, lambda folder: masks)
-    return _from_heap(root, items, names, positive, None if whole else seed, unused)
+    names, empty = class_folders(root, ("test", "masks"))
+    masks, groups = MaskFiles.below(root / "masks"), Groups.read(root)
+    items, unused = _scan({name: root / name for name in names}, groups, root, lambda folder: masks)
+    return _from_heap(root, items, names, positive, None if whole else seed, [*empty, *groups.unused, *unused])
 
 
 def _from_two(a: Path, b: Path, positive: str | None, seed: int | None) -> Dataset:
@@ -72,14 +72,14 @@ def _from_two(a: Path, b: Path, positive: str | None, seed: int | None) -> Datas
         raise DataError(f"{a} and {b} have the same name, which is the name of the class; rename one")
     siblings = a.parent == b.parent
     root = a.parent.parent if siblings and a.parent.name == "train" else a.parent  # of DATA/train/A and DATA/train/B
-    groups = read_groups(root) if siblings else {}
+    groups = Groups.read(root) if siblings else Groups()
     items, unused = _scan(
         {folder.name: folder for folder in (a, b)},
         groups,
         root if siblings else Path(os.path.commonpath([a, b])),
         lambda folder: MaskFiles.below(folder / "masks"),
     )
-    return _from_heap(root, items, [a.name, b.name], positive, seed, unused)
+    return _from_heap(root, items, [a.name, b.name], positive, seed, [*groups.unused, *unused])
 
 
 def _from_heap(
@@ -105,18 +105,19 @@ def _from_heap(
 
 
 def _from_train_test(root: Path, positive: str | None, seed: int, whole: bool) -> Dataset:
-    groups = read_groups(root)
-    names = [name for name in _folders(root / "train") if name != "masks"]
+    groups = Groups.read(root)
+    names, empty = class_folders(root / "train")
     train, unused = _scan({name: root / "train" / name for name in names}, groups, root, lambda folder: MaskFiles())
-    folders = _folders(root / "test") if (root / "test").is_dir() else []
+    unused += [*empty, *groups.unused]
+    test_folders = folders_in(root / "test", ("masks",)) if (root / "test").is_dir() else []
     masks = MaskFiles.below(root / "test" / "masks")
-    tested = {name: root / "test" / name for name in folders if name in names}
+    tested = {name: root / "test" / name for name in test_folders if name in names}
     test, others = _scan(tested, groups, root, lambda folder: masks)
     unused += others
     given, others = _validation(root, names, groups)
     unused += others
     used = {"train", "test"} | {item.path.relative_to(root).parts[0] for item in given}
-    unused += [Unused(root / name, "beside train and test") for name in _folders(root) if name not in used]
+    unused += [Unused(root / name, "beside train and test") for name in folders_in(root) if name not in used]
     boxes = read_boxes(root / "test" / "boxes.json", test)
     marked = _marked(test) | {name.split("/")[0] for name, found in boxes.items() if found}
     classes = _ordered(names, positive, marked, root)
@@ -124,7 +125,7 @@ def _from_train_test(root: Path, positive: str | None, seed: int, whole: bool) -
     if not test:
         return _from_heap(root, train, names, positive, None if whole else seed, unused, given)
     fit, validation = _apart(train, given, seed)
-    ignored = tuple(name for name in folders if name not in (*names, "masks"))
+    ignored = tuple(name for name in test_folders if name not in names)
     dev = read_names(root / "test" / "dev.txt")
     known, shared = _unambiguous(test, classes[1])
     return Dataset(root, classes, fit, validation, known, boxes, ignored, dev=dev, unused=(*unused, *shared))
@@ -135,17 +136,12 @@ def _apart(train: list[Item], given: Sequence[Item], seed: int) -> tuple[list[It
     return (train, list(given)) if given else split_training(train, seed)
 
 
-def _validation(root: Path, names: Sequence[str], groups: Mapping[str, str]) -> tuple[list[Item], list[Unused]]:
+def _validation(root: Path, names: Sequence[str], groups: Groups) -> tuple[list[Item], list[Unused]]:
     """What is in a folder of validation images that has all classes; nothing where there is no such folder."""
     for folder in (root / name for name in VALIDATION):
         if all((folder / name).is_dir() and has_images(folder / name) for name in names):
             return _scan({name: folder / name for name in names}, groups, root, lambda _: MaskFiles())
     return [], []
-
-
-def _folders(root: Path) -> list[str]:
-    """Names of the folders that may be classes; hidden ones are none."""
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _ordered(names: Sequence[str], positive: str | None, marked: set[str], root: Path) -> tuple[str, ...]:
@@ -208,13 +204,13 @@ def _unambiguous(items: list[Item], positive: str) -> tuple[list[Item], list[Unu
 
 
 def _scan(
-    folders: Mapping[str, Path], groups: Mapping[str, str], root: Path, masks: Callable[[Path], MaskFiles]
+    folders: Mapping[str, Path], groups: Groups, root: Path, masks: Callable[[Path], MaskFiles]
 ) -> tuple[list[Item], list[Unused]]:
     """The images of each class's folder, in folders within it, too, and what else is there.
 
     Args:
         folders: by class.
-        groups: by file, from `read_groups`.
+        groups: of these images.
         root: which names are relative to.
         masks: from a class's folder to the masks of its images.
     """
@@ -228,6 +224,6 @@ def _scan(
         own = masks(folder)
         for path in images:
             relative = path.relative_to(root).as_posix()
-            items.append(Item(path, label, groups.get(plain_name(relative).casefold(), relative), own.of(path)))
+            items.append(Item(path, label, groups.of(relative), own.of(path)))
         unused += others
     return items, unused

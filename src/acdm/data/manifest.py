@@ -2,10 +2,12 @@
 
 import csv
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from acdm.core.files import parse_json
-from acdm.data.dataset import Item
+from acdm.data.dataset import Item, Unused
 from acdm.data.images.arrays import Box
 from acdm.errors import DataError
 
@@ -20,24 +22,45 @@ def plain_name(name: str) -> str:
     return "/".join(part.strip() for part in name.split("/") if part.strip() not in ("", "."))
 
 
-def read_groups(root: Path) -> dict[str, str]:
-    """Read groups by file from `manifest.csv`, where there is one; names are relative to `root`, in lower case.
+@dataclass(frozen=True)
+class Groups:
+    """Groups by file, from `manifest.csv`, where there is one.
 
-    Raises:
-        DataError: when a line has no file or group, or none of the files is there.
+    Attributes:
+        by_file: names are relative to the folder of the table, in lower case.
+        unused: what the table names and is not there.
     """
-    manifest = root / "manifest.csv"
-    if not manifest.is_file():
-        return {}
-    groups: dict[str, str] = {}
-    for row in read_table(manifest, ("file", "group")):
-        name, group = plain_name(row["file"]), row["group"].strip()
-        if groups.setdefault(name.casefold(), group) != group:
-            raise DataError(f"{manifest}: '{name}' is in two groups, '{groups[name.casefold()]}' and '{group}'")
-    there = {plain_name(p.relative_to(root).as_posix()).casefold() for p in root.rglob("*") if p.is_file()}
-    if groups and not there & groups.keys():
-        raise DataError(f"{manifest}: none of its files, such as '{min(groups)}', is below {root}; correct 'file'")
-    return groups
+
+    by_file: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[Unused, ...] = ()
+
+    @classmethod
+    def read(cls, root: Path) -> "Groups":
+        """Read the table of a folder.
+
+        Raises:
+            DataError: when a line has no file or group, or none of the files is there.
+        """
+        manifest = root / "manifest.csv"
+        if not manifest.is_file():
+            return cls()
+        groups: dict[str, str] = {}
+        missing: dict[str, Unused] = {}
+        there = {plain_name(p.relative_to(root).as_posix()).casefold() for p in root.rglob("*") if p.is_file()}
+        for row in read_table(manifest, ("file", "group")):
+            name, group = plain_name(row["file"]), row["group"].strip()
+            known = name.casefold()
+            if groups.setdefault(known, group) != group:
+                raise DataError(f"{manifest}: '{name}' is in two groups, '{groups[known]}' and '{group}'")
+            if known not in there:
+                missing[known] = Unused(root / name, "named by manifest.csv and not there")
+        if groups and len(missing) == len(groups):
+            raise DataError(f"{manifest}: none of its files, such as '{min(groups)}', is below {root}; correct 'file'")
+        return cls(groups, tuple(missing.values()))
+
+    def of(self, name: str) -> str:
+        """The group of an image, given its name below the folder; an image that the table lacks is one by itself."""
+        return self.by_file.get(plain_name(name).casefold(), name)
 
 
 def read_list(path: Path) -> list[Item]:

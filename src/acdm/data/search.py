@@ -48,6 +48,21 @@ def has_images(folder: Path) -> bool:
     return any(is_image(path) for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
+def class_folders(root: Path, others: Sequence[str] = ("masks",)) -> tuple[list[str], list[Unused]]:
+    """Names of the folders that may be classes, sorted, and those that hold no image; hidden ones and `others` are not.
+
+    Of two folders both are meant as classes, whatever they hold.
+    """
+    names = folders_in(root, others)
+    empty = [name for name in names if not has_images(root / name)] if len(names) > 2 else []
+    return [n for n in names if n not in empty], [Unused(root / n, "a folder without images") for n in empty]
+
+
+def folders_in(root: Path, others: Sequence[str] = ()) -> list[str]:
+    """Names of the folders in a folder, sorted; hidden ones and `others` are left out."""
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in others)
+
+
 @dataclass(frozen=True)
 class MaskFiles:
     """Masks by the stem of the image that they belong to, in lower case; MVTec's x_mask.png belongs to x.
