@@ -1,6 +1,7 @@
 """What a pixel means: tags and fields that change it, on files made here."""
 
 import io
+import shutil
 import struct
 
 import numpy as np
@@ -105,6 +106,14 @@ def test_a_sparse_file_of_the_world_is_a_sentence(tmp_path, monkeypatch):
         pytest.raises(DataError, match="cut it into tiles"),
         open_tiff(tmp_path / "large.tif", None, False, on_disk=True),
     ):
+        pass
+
+
+def test_a_file_that_finds_no_room_to_be_unpacked_is_a_sentence(tmp_path, monkeypatch):
+    """A full disk beneath a mapped file would end the program without a word."""
+    monkeypatch.setattr(tiff, "disk_usage", lambda folder: shutil.disk_usage(folder)._replace(free=GREY.nbytes - 1))
+    tifffile.imwrite(tmp_path / "large.tif", GREY, photometric="minisblack")
+    with pytest.raises(DataError, match="TMPDIR"), open_tiff(tmp_path / "large.tif", None, False, on_disk=True):
         pass
 
 

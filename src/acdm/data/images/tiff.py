@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ def _source(
     first = images[0]
     for page in images:
         _require_meaning(path, page)
-    _require_fitting(path, first, len(images), whole=folder is None)
+    _require_fitting(path, first, len(images), folder)
     grid, orientation = _grid(path, first), _orientation(first)
     if grid and orientation != 1:
         raise DataError(f"{path}: is turned (Orientation {orientation}) and on the earth at once; save it upright")
@@ -247,7 +248,8 @@ def _require_meaning(path: Path, page: TiffPage) -> None:
         raise DataError(f"{path}: numbers whose 0 is white (MINISWHITE); save it with black as the lowest")
 
 
-def _require_fitting(path: Path, page: TiffPage, pages: int, *, whole: bool) -> None:
+def _require_fitting(path: Path, page: TiffPage, pages: int, folder: Path | None) -> None:
+    """Raise DataError where an image is too large to be decoded whole, or to be unpacked into the folder."""
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel * pages
     if page.is_tiled and not (page.tilelength and page.tilewidth):
         raise undecodable(path, "its tiles have no size")
@@ -256,10 +258,17 @@ def _require_fitting(path: Path, page: TiffPage, pages: int, *, whole: bool) -> 
     if page.compression != COMPRESSION.NONE and math.prod(page.chunks) > MAX_BAND:
         raise undecodable(path, "its strips or tiles are too large")
     require_sides(path, height, width)
-    if whole:
+    if folder is None:
         require_size(path, height, width, samples)
-    elif height * width * samples * max(1, page.bitspersample // 8) > MAX_STORED:
+        return
+    needed, free = height * width * samples * max(1, page.bitspersample // 8), disk_usage(folder).free
+    if needed > MAX_STORED:
         raise DataError(f"{path}: unpacks to more than {MAX_STORED // 10**9} GB; cut it into tiles")
+    if needed > free:
+        raise DataError(
+            f"{path}: unpacks to {needed / 1e9:,.1f} GB in {folder.parent}, where {free / 1e9:,.1f} GB are free;"
+            " name a larger place by TMPDIR"
+        )
 
 
 def _depth(page: TiffPage, dtype: Any) -> float | None:
