@@ -160,7 +160,8 @@ def choose_teacher(
     if decomposer.judge and each >= FEWEST_ASKED:
         attributions = _attributions(decomposer, *_some(training, each))
         more, classes = _some(validation, each)
-        told = [image_auroc(t.scores_of(more, after_each), classes, LOUDEST) for t in (evidence, attributions)]
+        known = drawn if len(more) == len(x) else evidence.scores_of(more, after_each)
+        told = [image_auroc(scores, classes, LOUDEST) for scores in (known, attributions.scores_of(more, after_each))]
         if told[1] > max(told[0], SURE):
             return attributions, alone
     if features is not None and time.perf_counter() < until:

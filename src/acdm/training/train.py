@@ -349,7 +349,7 @@ def _steps(session: Session, batches: Batches, steps: int, start: int) -> Iterat
 def _plan(session: Session, done: int, steps: int, seconds: float, minutes: float) -> None:
     """Go on to that many steps; their speed is measured again while the learning rate is still at its height."""
     session.change(steps=steps)
-    left = minutes - (time.perf_counter() - session.began) / 60
+    left = max(0.0, minutes - (time.perf_counter() - session.began) / 60)
     session.tell(f"{1 / seconds:.1f} steps a second: {steps} steps fit, with {left:.1f} minutes left for the branches")
     early = [share for share in MEASURED_AGAIN if share < 1 - session.config.optimiser.decay]
     session.measured_at = {at for share in early if (at := round(share * steps)) > done}
