@@ -50,7 +50,7 @@ def main(path: Path, data: Path, masks: Path, counts: list[int]) -> None:
     if model.segmenter:
         with_them = f" and {model.segmenter.masks} masks" if model.segmenter.masks else ""
         show(f"maps{with_them}, the run's own", model, truths, dataset, (x, y))
-    for count in [*counts, len(found)]:
+    for count in [*(count for count in counts if count < len(found)), len(found)]:
         some = [found[k] for k in chosen(count, len(found), config.seed)]
         taught = with_masks(learned, x, read_corrections(some, dataset, config.size))
         segmenter = teach(taught, config, features, taught.most)
